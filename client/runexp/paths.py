@@ -1,0 +1,38 @@
+"""Where the daemon's files are. Both sides ask here, so they agree.
+
+`RUNEXP_HOME=DIR` puts everything below one directory: a private daemon for a demo or a test.
+"""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def _home() -> Path | None:
+    home = os.environ.get("RUNEXP_HOME")
+    return Path(home).absolute() if home else None
+
+
+def socket() -> Path:
+    """The daemon's Unix socket."""
+    home = _home()
+    return (
+        home / "run" if home else platformdirs.user_runtime_path("runexp", appauthor=False)
+    ) / "runexpd.sock"
+
+
+def state() -> Path:
+    """The directory of the ledger and of the local backend's jobs."""
+    home = _home()
+    return home / "state" if home else platformdirs.user_state_path("runexp", appauthor=False)
+
+
+def config() -> Path:
+    """The configuration file."""
+    home = _home()
+    return (
+        home / "config.yaml"
+        if home
+        else platformdirs.user_config_path("runexp", appauthor=False) / "config.yaml"
+    )

@@ -1,0 +1,203 @@
+"""Everything that can happen to an experiment, in the order of the flow. Past tense; facts, never guesses.
+
+These are the ledger's payload and the wire's. Times are seconds since 1970, UTC.
+"""
+
+import msgspec
+
+from runexp.wire.jobs import Failure, JobSpec, Policy, RunSpec, Score
+from runexp.wire.states import Outcome, Phase
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    pass
+
+
+class ExperimentAdded(_Event):
+    """The ledger heard of the experiment for the first time."""
+
+    name: str
+    dir: str
+    cluster: str
+
+
+class RunAsked(_Event):
+    """`runexp run`: the scaffold was read and every job in it is owed, unless a later event says otherwise."""
+
+    policy: Policy
+    #: Tool by phase.
+    tools: dict[str, str]
+    runs: tuple[RunSpec, ...]
+    jobs: tuple[JobSpec, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class RetryAsked(_Event):
+    """`runexp retry`: these failed jobs, and the skipped ones that waited for them, are owed again."""
+
+    jobs: tuple[str, ...]
+    #: Their scripts and configs as they stand now.
+    specs: tuple[JobSpec, ...] = ()
+
+
+class CancelAsked(_Event):
+    """`runexp cancel`: these jobs are to end. Planned ones are skipped, queued ones cancelled on the cluster."""
+
+    jobs: tuple[str, ...]
+
+
+class PhaseOpened(_Event):
+    phase: Phase
+
+
+class AttemptIntended(_Event):
+    """A submission is about to be sent. Committed before anything leaves this machine."""
+
+    job: str
+    #: Counted from 1.
+    number: int
+    #: Names this submission everywhere: lock, receipt, sbatch's command line.
+    token: str
+
+
+class SubmitAccepted(_Event):
+    job: str
+    token: str
+    slurm_job_id: str
+
+
+class SubmitRefused(_Event):
+    """The cluster would not take the script; `error` is in its own words."""
+
+    job: str
+    token: str
+    error: str
+
+
+class SubmitDeferred(_Event):
+    """The cluster takes no more jobs just now; nothing was submitted and the job is owed again."""
+
+    job: str
+    token: str
+    reason: str
+    #: Not before this time.
+    until: float
+
+
+class SubmitUnclear(_Event):
+    """The submission was sent and no answer came. It may have arrived."""
+
+    job: str
+    token: str
+    reason: str
+
+
+class StateChanged(_Event):
+    """The cluster shows the job in another state, and it isn't over."""
+
+    job: str
+    token: str
+    state: str
+    #: Slurm's pending reason.
+    reason: str | None = None
+    started_at: float | None = None
+
+
+class JobEnded(_Event):
+    """The cluster has finished with the job: an end state, with an end time, and out of the queue."""
+
+    job: str
+    token: str
+    state: str
+    #: `code:signal`, as sacct writes it.
+    exit_code: str
+    started_at: float | None
+    ended_at: float
+
+
+class ResultVerified(_Event):
+    """The job's tool found its results whole. `token` is None for results that were there before any attempt."""
+
+    job: str
+    token: str | None
+    detail: str
+    artifacts: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class ResultRejected(_Event):
+    """The job failed, or ended well and left no good results."""
+
+    job: str
+    token: str | None
+    failure: Failure
+    warnings: tuple[str, ...] = ()
+
+
+class JobSkipped(_Event):
+    job: str
+    reason: str
+
+
+class BarrierCleared(_Event):
+    """Every optimization job has ended and was judged; what follows from it."""
+
+    #: True: the evaluation phase goes ahead.
+    evaluate: bool
+    reason: str
+    #: Runs whose checkpoints are good, and runs that failed.
+    succeeded: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+class PhaseClosed(_Event):
+    """Nothing more is owed in this phase."""
+
+    phase: Phase
+    succeeded: int
+    total: int
+
+
+class ExperimentEnded(_Event):
+    outcome: Outcome
+
+
+Event = (
+    ExperimentAdded
+    | RunAsked
+    | RetryAsked
+    | CancelAsked
+    | PhaseOpened
+    | AttemptIntended
+    | SubmitAccepted
+    | SubmitRefused
+    | SubmitDeferred
+    | SubmitUnclear
+    | StateChanged
+    | JobEnded
+    | ResultVerified
+    | ResultRejected
+    | JobSkipped
+    | BarrierCleared
+    | PhaseClosed
+    | ExperimentEnded
+)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """An event with its place in the ledger. `event` stays raw, so that an older client can step over a new type."""
+
+    seq: int
+    at: float
+    experiment: str
+    event: msgspec.Raw
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event with its place in the ledger, decoded."""
+
+    seq: int
+    at: float
+    experiment: str
+    event: Event

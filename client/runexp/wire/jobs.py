@@ -1,0 +1,91 @@
+"""What a job is made of: the parts that events, views and tools share."""
+
+import msgspec
+
+from runexp.wire.states import Phase
+
+
+class RunSpec(msgspec.Struct, frozen=True):
+    """An entry of `runs:` in experiment_summary.yaml."""
+
+    name: str
+    #: fine-tuned (trained here), control (base model) or eval-only (an existing checkpoint).
+    type: str
+    model: str | None = None
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One script to submit, and what its tool needs to know to judge it. Paths are absolute, on the cluster."""
+
+    #: `run` for an optimization job, `run/task/epochN` or `run/task` for an evaluation. Unique in an experiment.
+    id: str
+    phase: Phase
+    #: The tool module's name, as in `tools:` of the summary.
+    tool: str
+    run: str
+    task: str | None = None
+    epoch: int | None = None
+    script: str
+    workdir: str
+    #: `--job-name`, or the script's file name, as sbatch does it.
+    name: str
+    #: `--output` with its patterns (%j, %x) still in it.
+    output: str
+    #: `--error`, if the script sends it elsewhere.
+    error: str | None = None
+    time_limit_seconds: int | None = None
+    #: What only the job's tool understands: where checkpoints or logs are, how many epochs.
+    facts: dict[str, str | int | list[int] | None] = {}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user chose for one experiment, at `runexp run`."""
+
+    #: `continue`: evaluate what was trained. `stop`: one failed optimization job, and no evaluation is submitted.
+    on_failure: str = "continue"
+    #: `all`: evaluations wait for every optimization job. `run`: each run's own is enough.
+    barrier: str = "all"
+    optimize_only: bool = False
+
+
+class Score(msgspec.Struct, frozen=True):
+    name: str
+    metric: str
+    value: float
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a job failed: a class that rules can turn on, and a line for the reader."""
+
+    #: e.g. cuda_out_of_memory, bad_config, missing_model, missing_data, timeout, no_log, not_scored, unknown.
+    kind: str
+    message: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool found of a job's results."""
+
+    #: True: the results are there, whole and this attempt's own.
+    good: bool
+    #: One line: what was found, or what is missing.
+    detail: str
+    #: Set where good is False.
+    failure: Failure | None = None
+    #: Checkpoint directories, or evaluation logs.
+    artifacts: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a running job is. Shown and forgotten: never in the ledger."""
+
+    #: Counted from 0, as in `epoch_0`; of how many.
+    epoch: int | None = None
+    epochs: int | None = None
+    #: Steps or samples done in all, of how many if that is known.
+    done: int | None = None
+    total: int | None = None
+    #: `steps` or `samples`.
+    unit: str = "steps"
+    loss: float | None = None

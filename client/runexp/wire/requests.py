@@ -1,0 +1,165 @@
+"""What a client may ask, each with its reply beside it. Every request may be answered by a `Refused` instead."""
+
+import msgspec
+
+from runexp.wire.events import Envelope
+from runexp.wire.jobs import Policy
+from runexp.wire.refusals import Refused
+from runexp.wire.views import ExperimentLine, ExperimentView, Plan, Report
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    pass
+
+
+class Run(_Message):
+    """Read a scaffold, enter it in the ledger, start what is owed. Answered once it is on disk."""
+
+    #: Absolute, on the cluster.
+    dir: str
+    #: As in the configuration; `local` is always there.
+    cluster: str = "local"
+    policy: Policy = Policy()
+
+
+class RunReply(_Message):
+    experiment: str
+    name: str
+    #: The number of the `RunAsked` event: follow from here to see all of this run.
+    seq: int
+    #: How many jobs are owed now; 0: everything was done, or has failed before.
+    owed: int
+
+
+class PlanAsk(_Message):
+    """What `Run` would do, job by job, without doing it. Answered by a `Plan`."""
+
+    dir: str
+    cluster: str = "local"
+    policy: Policy = Policy()
+
+
+class Ls(_Message):
+    """Every experiment in the ledger."""
+
+
+class LsReply(_Message):
+    experiments: tuple[ExperimentLine, ...]
+
+
+class Status(_Message):
+    """One experiment, by name, prefix of its id, or directory."""
+
+    experiment: str
+
+
+class StatusReply(_Message):
+    experiment: ExperimentView
+
+
+class Follow(_Message):
+    """Events after `after`, then live ones. The connection then carries `Seen`, `Live` and `Shown`, until closed."""
+
+    experiment: str
+    after: int = 0
+
+
+class Seen(_Message):
+    """An event, once, in order."""
+
+    envelope: Envelope
+
+
+class Live(_Message):
+    """History ends here; what follows happens now."""
+
+
+class Shown(_Message):
+    """The experiment as it stands: sent after `Live`, after each event since, and as progress is made."""
+
+    experiment: ExperimentView
+
+
+class Logs(_Message):
+    """A job's output, or an experiment's own log. The connection carries `Chunk`, then `LogsEnd`; with `follow`, as it grows."""
+
+    experiment: str
+    #: None: run-experiment.log.
+    job: str | None = None
+    follow: bool = False
+    #: Only the last so many bytes; None: all.
+    tail_bytes: int | None = None
+
+
+class Chunk(_Message):
+    text: str
+
+
+class LogsEnd(_Message):
+    #: Where it is on the cluster.
+    path: str
+
+
+class ReportAsk(_Message):
+    """The combined summary. Answered by a `Report`."""
+
+    experiment: str
+
+
+class Cancel(_Message):
+    """End jobs: all of an experiment, or those named."""
+
+    experiment: str
+    jobs: tuple[str, ...] = ()
+
+
+class CancelReply(_Message):
+    jobs: tuple[str, ...]
+
+
+class Retry(_Message):
+    """Owe failed jobs again: all of an experiment's, or those named, with what was skipped because of them."""
+
+    experiment: str
+    jobs: tuple[str, ...] = ()
+
+
+class RetryReply(_Message):
+    experiment: str
+    name: str
+    #: The number of the `RetryAsked` event.
+    seq: int
+    jobs: tuple[str, ...]
+
+
+class Info(_Message):
+    """The daemon itself."""
+
+
+class InfoReply(_Message):
+    version: str
+    pid: int
+    started_at: float
+    ledger: str
+    config: str
+    clusters: tuple[str, ...]
+    tools: tuple[str, ...]
+
+
+Request = Run | PlanAsk | Ls | Status | Follow | Logs | ReportAsk | Cancel | Retry | Info
+Reply = (
+    RunReply
+    | Plan
+    | LsReply
+    | StatusReply
+    | Seen
+    | Live
+    | Shown
+    | Chunk
+    | LogsEnd
+    | Report
+    | CancelReply
+    | RetryReply
+    | InfoReply
+    | Refused
+)

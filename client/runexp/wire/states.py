@@ -1,0 +1,87 @@
+"""The words for what a job, a phase and an experiment can be.
+
+A job has a *stage*, which the rules turn on, and a *state*, the word that is shown: Slurm's own
+(https://slurm.schedmd.com/squeue.html, "JOB STATE CODES") once Slurm knows the job, ours before and after.
+A word that is not listed here is kept, shown and asked about again; it never ends a job.
+"""
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    OPTIMIZATION = "optimization"
+    EVALUATION = "evaluation"
+
+
+class PhaseState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    CLOSED = "closed"
+    #: The barrier decided against it: nothing of this phase is submitted.
+    STOPPED = "stopped"
+
+
+class Stage(StrEnum):
+    #: Owed, not sent.
+    PLANNED = "planned"
+    #: Its intent is in the ledger; the submission may be under way.
+    SUBMITTING = "submitting"
+    #: Sent, with no word whether it arrived. Resolved, never sent as a new attempt.
+    UNCLEAR = "unclear"
+    #: The cluster has it.
+    QUEUED = "queued"
+    #: The cluster has finished with it; its results are not judged yet.
+    ENDED = "ended"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+#: Stages in which an attempt may exist on the cluster or is about to.
+IN_FLIGHT = frozenset({Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED})
+#: Stages in which nothing more is owed.
+SETTLED = frozenset({Stage.VERIFIED, Stage.FAILED, Stage.SKIPPED})
+
+# States of ours, before Slurm knows a job and after it has finished with it.
+PLANNED = "PLANNED"
+SUBMITTING = "SUBMITTING"
+SUBMIT_FAILED = "SUBMIT_FAILED"
+VERIFIED = "VERIFIED"
+UNVERIFIED = "UNVERIFIED"
+SKIPPED = "SKIPPED"
+
+# Slurm's.
+PENDING = "PENDING"
+RUNNING = "RUNNING"
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+CANCELLED = "CANCELLED"
+TIMEOUT = "TIMEOUT"
+NODE_FAIL = "NODE_FAIL"
+BOOT_FAIL = "BOOT_FAIL"
+
+#: Slurm's words for a job that is over. PREEMPTED, NODE_FAIL and REVOKED may still be requeued: whoever
+#: reads a listing calls a job final only once the queue no longer has it.
+END_STATES = frozenset(
+    {
+        COMPLETED,
+        FAILED,
+        CANCELLED,
+        TIMEOUT,
+        NODE_FAIL,
+        BOOT_FAIL,
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "DEADLINE",
+        "REVOKED",
+    }
+)
+
+
+class Outcome(StrEnum):
+    """How an experiment ended."""
+
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"

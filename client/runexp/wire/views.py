@@ -1,0 +1,129 @@
+"""What is shown of the ledger: made by the daemon, printed by the client as text or JSON. Times are seconds since 1970."""
+
+import msgspec
+
+from runexp.wire.jobs import Failure, Policy, Progress, Score
+from runexp.wire.states import Outcome, Phase, PhaseState, Stage
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    token: str
+    slurm_job_id: str | None
+    state: str
+    exit_code: str
+    submitted_at: float | None
+    started_at: float | None
+    ended_at: float | None
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    phase: Phase
+    tool: str
+    run: str
+    task: str | None
+    epoch: int | None
+    stage: Stage
+    #: Slurm's word, or ours before and after.
+    state: str
+    #: One line: why it waits, what was found, why it was skipped.
+    detail: str
+    #: The newest attempt's; None while there is none.
+    slurm_job_id: str | None
+    started_at: float | None
+    ended_at: float | None
+    script: str
+    workdir: str
+    #: Output file of the newest attempt.
+    output: str | None
+    failure: Failure | None = None
+    artifacts: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    warnings: tuple[str, ...] = ()
+    attempts: tuple[AttemptView, ...] = ()
+    progress: Progress | None = None
+
+
+class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    cluster: str
+    dir: str
+    policy: Policy
+    optimization: PhaseState
+    evaluation: PhaseState
+    #: None while it runs.
+    outcome: Outcome | None
+    added_at: float
+    #: When `run` or `retry` was last asked.
+    asked_at: float
+    ended_at: float | None
+    #: The newest event's number.
+    seq: int
+    jobs: tuple[JobView, ...]
+    warnings: tuple[str, ...] = ()
+    #: What hinders the cluster just now (link down, login needed), for how long; empty when all is well.
+    trouble: str = ""
+
+
+class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `runexp ls`."""
+
+    id: str
+    name: str
+    cluster: str
+    dir: str
+    outcome: Outcome | None
+    optimization: PhaseState
+    evaluation: PhaseState
+    asked_at: float
+    ended_at: float | None
+    #: Jobs by state.
+    counts: dict[str, int]
+
+
+class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
+    job: str
+    phase: Phase
+    #: submit, skip or blocked.
+    decision: str
+    reason: str
+    script: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    name: str
+    dir: str
+    cluster: str
+    lines: tuple[PlanLine, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class PhaseReport(msgspec.Struct, frozen=True, kw_only=True):
+    phase: Phase
+    tool: str
+    state: PhaseState
+    succeeded: int
+    total: int
+    #: From the first submission to the last end, of the attempts that count; None if nothing ran.
+    duration_seconds: float | None
+    jobs: tuple[JobView, ...]
+    #: Where the tool's own block log is.
+    log: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    """The combined summary of an experiment."""
+
+    id: str
+    name: str
+    dir: str
+    cluster: str
+    outcome: Outcome | None
+    optimization: PhaseReport
+    evaluation: PhaseReport
+    total_seconds: float | None
+    log: str
+    next_steps: tuple[str, ...]
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Who schedules jobs: Slurm, or the embedded scheduler of this machine."""

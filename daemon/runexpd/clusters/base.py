@@ -1,0 +1,111 @@
+"""What the daemon may ask of a scheduler, and the words of its answers.
+
+A cluster keeps no state of its own that matters: it may be asked anything again, after any crash.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from runexpd.hosts import base as hosts
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to send. Its token names it for good: the same token never makes a second job."""
+
+    token: str
+    script: str
+    workdir: str
+
+
+class Accepted(msgspec.Struct, frozen=True, tag=True):
+    slurm_job_id: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The scheduler would not take it, in its own words. There is no job."""
+
+    error: str
+
+
+class Deferred(msgspec.Struct, frozen=True, tag=True):
+    """The scheduler takes no more for now (a submit limit). There is no job."""
+
+    reason: str
+
+
+class Unclear(msgspec.Struct, frozen=True, tag=True):
+    """No answer, or one that proves nothing. There may be a job."""
+
+    reason: str
+
+
+Answer = Accepted | Refused | Deferred | Unclear
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An attempt to ask about. Ids are reused by some sites, so the token goes with it."""
+
+    slurm_job_id: str
+    token: str
+
+
+class JobReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cluster says of one attempt."""
+
+    token: str
+    #: Slurm's word, or one that nobody knows yet.
+    state: str
+    #: The cluster will not change it any more: an end state, with an end time, and not in the queue.
+    final: bool
+    #: `code:signal`; empty while there is none.
+    exit_code: str = ""
+    #: Why it is pending, in Slurm's word.
+    reason: str | None = None
+    #: Seconds since 1970.
+    started_at: float | None = None
+    ended_at: float | None = None
+    #: When the scheduler expects to start it.
+    expected_start_at: float | None = None
+
+
+class ClusterUnreachable(Exception):
+    """Raised when a question got no answer that can be relied on. Nothing follows from it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Cluster(Protocol):
+    #: As in the configuration; `local` for the embedded one.
+    name: str
+    #: The machine whose file system the jobs' directories are on.
+    host: hosts.Host
+
+    def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
+        """Submit each, in order, once; yield (token, answer) as they become known, every token exactly once.
+
+        Never raises for trouble with the link: that is `Unclear`. A token that was sent before is not submitted
+        again: it is answered with what became of it.
+        """
+        ...
+
+    def resolve(self, tokens: Sequence[str]) -> AsyncIterator[tuple[str, Answer]]:
+        """What became of submissions whose answer was lost, without submitting any.
+
+        `Unclear` as long as it can't be told. `Deferred` when it is certain that it never arrived.
+        """
+        ...
+
+    async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
+        """The state of each that the cluster has news of. One left out means: no news, never: ended.
+
+        Raises ClusterUnreachable.
+        """
+        ...
+
+    async def cancel(self, jobs: Sequence[Known]) -> None:
+        """End them, with every process of theirs; ended or unknown ones are passed over. Raises ClusterUnreachable."""
+        ...

@@ -1,0 +1,1 @@
+"""What an experiment's directory means. Pure over listings and texts."""

@@ -1,0 +1,1 @@
+"""Where files are and commands run: this machine, or one reached over SSH."""

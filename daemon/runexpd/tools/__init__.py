@@ -1,0 +1,1 @@
+"""What a job is: a module for each tool, behind the interface of `base`."""
