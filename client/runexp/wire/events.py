@@ -27,6 +27,8 @@ class RunAsked(_Event):
     policy: Policy
     #: Tool by phase.
     tools: dict[str, str]
+    #: Where the run logs go: paths by `experiment`, `optimization`, `evaluation`.
+    logs: dict[str, str]
     runs: tuple[RunSpec, ...]
     jobs: tuple[JobSpec, ...]
     warnings: tuple[str, ...] = ()
@@ -64,6 +66,8 @@ class SubmitAccepted(_Event):
     job: str
     token: str
     slurm_job_id: str
+    #: The job's output file, with %j and the rest filled in.
+    output: str
 
 
 class SubmitRefused(_Event):

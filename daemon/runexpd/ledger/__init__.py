@@ -1,0 +1,1 @@
+"""The truth on disk: every event, in order, in SQLite."""

@@ -1,0 +1,1 @@
+"""The imperative shell: one loop around the core, and a carrier for each kind of command."""

@@ -1,0 +1,231 @@
+"""apply(state, recorded) -> state: the one fold, for live events and for replay."""
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import Any, assert_never
+
+from msgspec.structs import replace
+
+from runexp.wire import events, states
+from runexp.wire.events import Recorded
+from runexp.wire.jobs import Failure, JobSpec
+from runexp.wire.states import Phase, PhaseState
+from runexpd.core.lifecycle import IllegalTransition, next_phase_state, next_stage
+from runexpd.core.state import Attempt, Experiment, Job, State
+
+
+def fold(state: State, recorded: Iterable[Recorded]) -> State:
+    """Apply many, in order."""
+    return reduce(apply, recorded, state)
+
+
+def apply(state: State, recorded: Recorded) -> State:
+    """The state after an event. Raises IllegalTransition if it can't have happened."""
+    event, key = recorded.event, recorded.experiment
+    if isinstance(event, events.ExperimentAdded):
+        after = Experiment(
+            id=key,
+            name=event.name,
+            dir=event.dir,
+            cluster=event.cluster,
+            added_at=recorded.at,
+            asked_at=recorded.at,
+        )
+    elif key in state.experiments:
+        after = _to_experiment(state.experiments[key], event, recorded.at)
+    else:
+        raise IllegalTransition(f"{type(event).__name__} to experiment {key}, which was never added")
+    return replace(state, experiments={**state.experiments, key: replace(after, seq=recorded.seq)})
+
+
+def _to_experiment(experiment: Experiment, event: events.Event, at: float) -> Experiment:
+    match event:
+        case events.RunAsked():
+            return _run_asked(experiment, event, at)
+        case events.RetryAsked():
+            return _retry_asked(experiment, event, at)
+        case events.CancelAsked():
+            return _each(experiment, event.jobs, lambda job: _restage(job, event, cancel_asked=True))
+        case events.PhaseOpened() | events.PhaseClosed():
+            return _with_phase(
+                experiment, event.phase, next_phase_state(experiment.phase(event.phase), event)
+            )
+        case events.BarrierCleared():
+            return _barrier_cleared(experiment, event)
+        case events.ExperimentEnded():
+            return replace(experiment, outcome=event.outcome, ended_at=at)
+        case events.ExperimentAdded():
+            raise IllegalTransition(f"experiment {experiment.id} was added twice")
+        case _:
+            return _each(experiment, (event.job,), lambda job: _to_job(job, event, at))
+
+
+JobEvent = (
+    events.AttemptIntended
+    | events.SubmitAccepted
+    | events.SubmitRefused
+    | events.SubmitDeferred
+    | events.SubmitUnclear
+    | events.StateChanged
+    | events.JobEnded
+    | events.ResultVerified
+    | events.ResultRejected
+    | events.JobSkipped
+)
+
+
+def _to_job(job: Job, event: JobEvent, at: float) -> Job:  # noqa: C901 - one arm an event
+    match event:
+        case events.AttemptIntended():
+            attempt = Attempt(number=event.number, token=event.token, intended_at=at)
+            return _restage(
+                _blank(job),
+                event,
+                state=states.SUBMITTING,
+                tokens=job.tokens + 1,
+                attempts=(*job.attempts, attempt),
+            )
+        case events.SubmitAccepted():
+            return _reattempt(
+                job,
+                event,
+                state=states.PENDING,
+                slurm_job_id=event.slurm_job_id,
+                output=event.output,
+                accepted_at=at,
+                reason=None,
+            )
+        case events.SubmitRefused():
+            after = _reattempt(job, event, state=states.SUBMIT_FAILED, reason=event.error, ended_at=at)
+            return replace(after, failure=Failure("submit_refused", event.error), detail=event.error)
+        case events.SubmitDeferred():
+            _same_attempt(job, event.token)
+            return _restage(
+                job,
+                event,
+                state=states.PLANNED,
+                attempts=job.attempts[:-1],
+                not_before=event.until,
+                detail=event.reason,
+            )
+        case events.SubmitUnclear():
+            return _reattempt(job, event, state=states.SUBMITTING, reason=event.reason)
+        case events.StateChanged():
+            started_at = event.started_at
+            return _reattempt(job, event, state=event.state, reason=event.reason, started_at=started_at)
+        case events.JobEnded():
+            return _reattempt(
+                job,
+                event,
+                state=event.state,
+                reason=None,
+                exit_code=event.exit_code,
+                started_at=event.started_at,
+                ended_at=event.ended_at,
+            )
+        case events.ResultVerified():
+            return _restage(
+                _blank(job),
+                event,
+                state=states.VERIFIED,
+                proof=event.token,
+                detail=event.detail,
+                artifacts=event.artifacts,
+                scores=event.scores,
+                warnings=event.warnings,
+            )
+        case events.ResultRejected():
+            ended_well = job.state in (states.COMPLETED, states.VERIFIED)
+            return _restage(
+                _blank(job),
+                event,
+                state=states.UNVERIFIED if ended_well else job.state,
+                detail=event.failure.message,
+                failure=event.failure,
+                warnings=event.warnings,
+            )
+        case events.JobSkipped():
+            return _restage(job, event, state=states.SKIPPED, detail=event.reason)
+        case _:
+            assert_never(event)
+
+
+def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Experiment:
+    def owed(spec: JobSpec) -> Job:
+        job = experiment.jobs.get(spec.id, Job(spec=spec))
+        after = _restage(job, event, spec=spec, cancel_asked=False, not_before=0.0)
+        return replace(after, state=states.PLANNED, detail="") if after.stage is not job.stage else after
+
+    return replace(
+        _reopened(experiment, event, at),
+        policy=event.policy,
+        tools=event.tools,
+        logs=event.logs,
+        runs=event.runs,
+        jobs={spec.id: owed(spec) for spec in event.jobs},
+        warnings=event.warnings,
+    )
+
+
+def _retry_asked(experiment: Experiment, event: events.RetryAsked, at: float) -> Experiment:
+    specs = {spec.id: spec for spec in event.specs}
+
+    def owed(job: Job) -> Job:
+        spec = specs.get(job.spec.id, job.spec)
+        return _restage(
+            _blank(job), event, spec=spec, state=states.PLANNED, cancel_asked=False, not_before=0.0
+        )
+
+    return _each(_reopened(experiment, event, at), event.jobs, owed)
+
+
+def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experiment:
+    return replace(
+        experiment,
+        asked_at=at,
+        outcome=None,
+        ended_at=None,
+        barrier_reason="",
+        optimization=next_phase_state(experiment.optimization, event),
+        evaluation=next_phase_state(experiment.evaluation, event),
+    )
+
+
+def _barrier_cleared(experiment: Experiment, event: events.BarrierCleared) -> Experiment:
+    after = replace(experiment, barrier_reason=event.reason)
+    if event.evaluate:
+        return after
+    return _with_phase(after, Phase.EVALUATION, next_phase_state(experiment.evaluation, event))
+
+
+def _with_phase(experiment: Experiment, phase: Phase, state: PhaseState) -> Experiment:
+    return replace(experiment, **{phase.value: state})
+
+
+def _each(experiment: Experiment, ids: Iterable[str], change: Callable[[Job], Job]) -> Experiment:
+    try:
+        changed = {id: change(experiment.jobs[id]) for id in ids}
+    except KeyError as error:
+        raise IllegalTransition(f"job {error} is not in experiment {experiment.id}") from None
+    return replace(experiment, jobs={**experiment.jobs, **changed})
+
+
+def _blank(job: Job) -> Job:
+    """Without what was found at an earlier look."""
+    return replace(job, detail="", proof=None, failure=None, artifacts=(), scores=(), warnings=())
+
+
+def _restage(job: Job, event: events.Event, **changes: Any) -> Job:
+    return replace(job, stage=next_stage(job.stage, event), **changes)
+
+
+def _reattempt(job: Job, event: Any, **changes: Any) -> Job:
+    """Change the newest attempt, and let the job show its state."""
+    attempt = replace(_same_attempt(job, event.token), **changes)
+    return _restage(job, event, state=attempt.state, attempts=(*job.attempts[:-1], attempt))
+
+
+def _same_attempt(job: Job, token: str) -> Attempt:
+    if job.attempt is None or job.attempt.token != token:
+        raise IllegalTransition(f"token {token} is not the newest of job {job.spec.id}")
+    return job.attempt

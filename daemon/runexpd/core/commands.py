@@ -1,0 +1,91 @@
+"""What the core asks of the world. Made of the state alone, so that after a crash the same ones come again.
+
+Each has a key; whoever carries commands out drops one whose key is still being worked on.
+"""
+
+import msgspec
+
+from runexp.wire.jobs import JobSpec
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Send an attempt whose intent is in the ledger. Safe to repeat: its token makes at most one job."""
+
+    cluster: str
+    experiment: str
+    job: JobSpec
+    token: str
+
+    @property
+    def key(self) -> str:
+        return f"send {self.token}"
+
+
+class Resolve(msgspec.Struct, frozen=True):
+    """Find out what became of an attempt whose answer was lost."""
+
+    cluster: str
+    experiment: str
+    job: JobSpec
+    token: str
+
+    @property
+    def key(self) -> str:
+        return f"send {self.token}"
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Have a queued job in the next rounds of its cluster's watcher."""
+
+    cluster: str
+    experiment: str
+    job: JobSpec
+    token: str
+    slurm_job_id: str
+    state: str
+    output: str
+    started_at: float | None
+
+    @property
+    def key(self) -> str:
+        return f"watch {self.token}"
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """Have an ended job's results looked at by its tool."""
+
+    cluster: str
+    experiment: str
+    job: JobSpec
+    token: str
+    slurm_job_id: str
+    state: str
+    exit_code: str
+    output: str
+    started_at: float | None
+    ended_at: float | None
+
+    @property
+    def key(self) -> str:
+        return f"judge {self.token}"
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """End a queued job on its cluster."""
+
+    cluster: str
+    token: str
+    slurm_job_id: str
+
+    @property
+    def key(self) -> str:
+        return f"cancel {self.token}"
+
+
+class Wake(msgspec.Struct, frozen=True):
+    """Come back with a Tick at this time."""
+
+    at: float
+
+
+Command = Submit | Resolve | Watch | Judge | Cancel | Wake

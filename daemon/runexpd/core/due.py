@@ -1,0 +1,56 @@
+"""due(state, now) -> commands: all that is owed to the world, whether or not it is being worked on already."""
+
+from collections.abc import Iterator
+
+from runexp.wire.states import Stage
+from runexpd.core import commands
+from runexpd.core.state import Attempt, Experiment, Job, State
+from runexpd.core.steps import submit
+
+
+def due(state: State, now: float) -> Iterator[commands.Command]:
+    """Everything to be done, in the order in which it is best begun."""
+    for experiment in state.running():
+        for job in experiment.jobs.values():
+            if job.attempt is not None:
+                yield from _for(experiment, job, job.attempt)
+    at = submit.wake_at(state, now)
+    if at is not None:
+        yield commands.Wake(at)
+
+
+def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:
+    cluster, id, spec, token = experiment.cluster, experiment.id, job.spec, attempt.token
+    match job.stage:
+        case Stage.SUBMITTING:
+            yield commands.Submit(cluster, id, spec, token)
+        case Stage.UNCLEAR:
+            yield commands.Resolve(cluster, id, spec, token)
+        case Stage.QUEUED:
+            if job.cancel_asked:
+                yield commands.Cancel(cluster, token, attempt.slurm_job_id or "")
+            yield commands.Watch(
+                cluster,
+                id,
+                spec,
+                token,
+                attempt.slurm_job_id or "",
+                attempt.state,
+                attempt.output or "",
+                attempt.started_at,
+            )
+        case Stage.ENDED:
+            yield commands.Judge(
+                cluster,
+                id,
+                spec,
+                token,
+                attempt.slurm_job_id or "",
+                attempt.state,
+                attempt.exit_code,
+                attempt.output or "",
+                attempt.started_at,
+                attempt.ended_at,
+            )
+        case Stage.PLANNED | Stage.VERIFIED | Stage.FAILED | Stage.SKIPPED:
+            pass

@@ -1,0 +1,76 @@
+"""Which event may happen to a job or a phase in which stage, and where it leads. Everything that affects stages is here.
+
+The tables are the whole truth: a pair that is not in them is an `IllegalTransition`, never a silent no-op. They know
+nothing of times, tools or clusters. Theory: an attempt is intended, sent, accepted, ended and judged, in this order;
+only a refusal, a deferral or doubt (`UNCLEAR`) branches off, and doubt leads nowhere but to an answer.
+"""
+
+from runexp.wire import events
+from runexp.wire.states import PhaseState, Stage
+
+JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
+    (Stage.PLANNED, events.AttemptIntended): Stage.SUBMITTING,
+    (Stage.PLANNED, events.JobSkipped): Stage.SKIPPED,
+    # Its results were there before any attempt of ours.
+    (Stage.PLANNED, events.ResultVerified): Stage.VERIFIED,
+    (Stage.SUBMITTING, events.SubmitAccepted): Stage.QUEUED,
+    (Stage.SUBMITTING, events.SubmitRefused): Stage.FAILED,
+    (Stage.SUBMITTING, events.SubmitDeferred): Stage.PLANNED,
+    (Stage.SUBMITTING, events.SubmitUnclear): Stage.UNCLEAR,
+    (Stage.UNCLEAR, events.SubmitAccepted): Stage.QUEUED,
+    (Stage.UNCLEAR, events.SubmitRefused): Stage.FAILED,
+    (Stage.UNCLEAR, events.SubmitDeferred): Stage.PLANNED,
+    (Stage.QUEUED, events.StateChanged): Stage.QUEUED,
+    (Stage.QUEUED, events.JobEnded): Stage.ENDED,
+    (Stage.ENDED, events.ResultVerified): Stage.VERIFIED,
+    (Stage.ENDED, events.ResultRejected): Stage.FAILED,
+    # Looked at again, and gone.
+    (Stage.VERIFIED, events.ResultRejected): Stage.FAILED,
+    # Looked at again, and mended by hand.
+    (Stage.FAILED, events.ResultVerified): Stage.VERIFIED,
+    (Stage.FAILED, events.RetryAsked): Stage.PLANNED,
+    (Stage.SKIPPED, events.RetryAsked): Stage.PLANNED,
+    (Stage.PLANNED, events.RunAsked): Stage.PLANNED,
+    (Stage.SKIPPED, events.RunAsked): Stage.PLANNED,
+    (Stage.VERIFIED, events.RunAsked): Stage.VERIFIED,
+    (Stage.FAILED, events.RunAsked): Stage.FAILED,
+    # A wish; what comes of it is a later event.
+    (Stage.PLANNED, events.CancelAsked): Stage.PLANNED,
+    (Stage.SUBMITTING, events.CancelAsked): Stage.SUBMITTING,
+    (Stage.UNCLEAR, events.CancelAsked): Stage.UNCLEAR,
+    (Stage.QUEUED, events.CancelAsked): Stage.QUEUED,
+}
+
+PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {
+    (PhaseState.WAITING, events.PhaseOpened): PhaseState.RUNNING,
+    (PhaseState.RUNNING, events.PhaseClosed): PhaseState.CLOSED,
+    # The barrier decided against the phase.
+    (PhaseState.WAITING, events.BarrierCleared): PhaseState.STOPPED,
+    # Under `barrier: run` evaluations are under way when the last optimization job fails; they go on.
+    (PhaseState.RUNNING, events.BarrierCleared): PhaseState.RUNNING,
+    **{
+        (state, asked): PhaseState.WAITING
+        for state in PhaseState
+        for asked in (events.RunAsked, events.RetryAsked)
+    },
+}
+
+
+class IllegalTransition(Exception):
+    """Raised when an event can't happen to a job or a phase as it stands: a fault of ours, or a damaged ledger."""
+
+
+def next_stage(stage: Stage, event: events.Event) -> Stage:
+    """Raises IllegalTransition."""
+    try:
+        return JOB[stage, type(event)]
+    except KeyError:
+        raise IllegalTransition(f"{type(event).__name__} to a job that is {stage}") from None
+
+
+def next_phase_state(state: PhaseState, event: events.Event) -> PhaseState:
+    """Raises IllegalTransition."""
+    try:
+        return PHASE[state, type(event)]
+    except KeyError:
+        raise IllegalTransition(f"{type(event).__name__} to a phase that is {state}") from None

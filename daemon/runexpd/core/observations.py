@@ -1,0 +1,102 @@
+"""What the world can tell us. Each is taken by `observe`, whenever and however often it comes."""
+
+import msgspec
+
+from runexp.wire.jobs import JobSpec, Policy, RunSpec, Verdict
+
+
+class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A scaffold that somebody asked to run, and what lies in it already."""
+
+    #: The ledger's, or a new one where the directory isn't in it.
+    experiment: str
+    name: str
+    dir: str
+    cluster: str
+    policy: Policy
+    tools: dict[str, str]
+    logs: dict[str, str]
+    runs: tuple[RunSpec, ...]
+    jobs: tuple[JobSpec, ...]
+    #: What the tools said of results on disk, by job.
+    verdicts: dict[str, Verdict]
+    warnings: tuple[str, ...] = ()
+
+
+class RetryWanted(msgspec.Struct, frozen=True, kw_only=True):
+    experiment: str
+    jobs: tuple[str, ...]
+    #: The jobs as their scripts stand now.
+    specs: tuple[JobSpec, ...]
+
+
+class CancelWanted(msgspec.Struct, frozen=True, kw_only=True):
+    experiment: str
+    jobs: tuple[str, ...]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    experiment: str
+    job: str
+    token: str
+    slurm_job_id: str
+    output: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    experiment: str
+    job: str
+    token: str
+    error: str
+
+
+class Deferred(msgspec.Struct, frozen=True, kw_only=True):
+    experiment: str
+    job: str
+    token: str
+    reason: str
+
+
+class Unclear(msgspec.Struct, frozen=True, kw_only=True):
+    experiment: str
+    job: str
+    token: str
+    reason: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cluster says of one attempt."""
+
+    experiment: str
+    job: str
+    token: str
+    state: str
+    #: It is over for good.
+    final: bool
+    exit_code: str = ""
+    reason: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One round of a cluster's watcher. A job that is left out: no news of it."""
+
+    reports: tuple[Report, ...]
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool looked at an ended job's results."""
+
+    experiment: str
+    job: str
+    token: str
+    verdict: Verdict
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Time has passed."""
+
+
+Answer = Accepted | Refused | Deferred | Unclear
+Observation = ScaffoldSeen | RetryWanted | CancelWanted | Answer | Listed | Judged | Tick

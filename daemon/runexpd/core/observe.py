@@ -1,0 +1,80 @@
+"""observe(state, observation, now) -> what happened: what the observation means, and all that follows from it.
+
+What follows (a phase that closes, the barrier, the next intents) is in the same answer, so it enters the ledger in the
+same transaction: there is no moment at which a crash could leave half of it.
+"""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from runexp.wire.events import Event, Recorded
+from runexpd.core.apply import fold
+from runexpd.core.observations import (
+    Accepted,
+    CancelWanted,
+    Deferred,
+    Judged,
+    Listed,
+    Observation,
+    Refused,
+    RetryWanted,
+    ScaffoldSeen,
+    Tick,
+    Unclear,
+)
+from runexpd.core.state import State
+from runexpd.core.steps import barrier, plan, submit, verify, watch
+
+#: An event with the id of its experiment, not in the ledger yet.
+Fact = tuple[str, Event]
+
+
+def observe(state: State, observation: Observation, now: float) -> list[Fact]:
+    """Everything that happened by `now` (seconds since 1970), in order. The same observation again says nothing new."""
+    facts: list[Fact] = []
+    for meaning in _meanings(state, observation, now):
+        facts.append(meaning)
+    state = _after(state, facts, now)
+    while more := list(_owed(state, now)):
+        facts += more
+        state = _after(state, more, now)
+    return facts
+
+
+def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
+    match observation:
+        case ScaffoldSeen():
+            yield from _of(observation.experiment, plan.on_scaffold(state, observation))
+        case RetryWanted():
+            yield from _of(observation.experiment, plan.on_retry(state, observation))
+        case CancelWanted():
+            yield from _of(observation.experiment, plan.on_cancel(state, observation))
+        case Accepted() | Refused() | Deferred() | Unclear():
+            yield from _of(observation.experiment, submit.on_answer(state, observation, now))
+        case Listed():
+            for report in observation.reports:
+                yield from _of(report.experiment, watch.on_report(state, report, now))
+        case Judged():
+            yield from _of(observation.experiment, verify.on_judged(state, observation))
+        case Tick():
+            pass
+        case _:
+            assert_never(observation)
+
+
+def _owed(state: State, now: float) -> Iterator[Fact]:
+    """The first kind of thing that is owed; `observe` asks again with it applied."""
+    for experiment in state.running():
+        if events := [*plan.cancelled(experiment)] or [*barrier.owed(experiment)]:
+            yield from _of(experiment.id, iter(events))
+            return
+    yield from submit.intended(state, now)
+
+
+def _of(experiment: str, events: Iterator[Event]) -> Iterator[Fact]:
+    return ((experiment, event) for event in events)
+
+
+def _after(state: State, facts: list[Fact], now: float) -> State:
+    """Tried on a copy: the ledger's numbers come when it takes them."""
+    return fold(state, (Recorded(seq=0, at=now, experiment=id, event=event) for id, event in facts))

@@ -1,0 +1,107 @@
+"""What the ledger's events add up to. Built by `apply` alone; dicts in here are replaced, never changed."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from runexp.wire import states
+from runexp.wire.jobs import Failure, JobSpec, Policy, RunSpec, Score
+from runexp.wire.states import Outcome, Phase, PhaseState, Stage
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One submission of a job."""
+
+    number: int
+    token: str
+    intended_at: float
+    accepted_at: float | None = None
+    slurm_job_id: str | None = None
+    state: str = states.SUBMITTING
+    #: Why it is pending, or why its submission is unclear.
+    reason: str | None = None
+    exit_code: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    output: str | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    spec: JobSpec
+    stage: Stage = Stage.PLANNED
+    #: The word that is shown.
+    state: str = states.PLANNED
+    #: One line for the reader: what was found, or why not.
+    detail: str = ""
+    #: Those the cluster took or refused, and the one under way.
+    attempts: tuple[Attempt, ...] = ()
+    #: How many tokens were made. More than `attempts` where the cluster put some off.
+    tokens: int = 0
+    #: Not to be submitted before this time.
+    not_before: float = 0.0
+    cancel_asked: bool = False
+    #: The token of the attempt whose results were verified; None where they were there before.
+    proof: str | None = None
+    failure: Failure | None = None
+    artifacts: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The newest."""
+        return self.attempts[-1] if self.attempts else None
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    dir: str
+    cluster: str
+    added_at: float
+    #: When `run` or `retry` was last asked.
+    asked_at: float
+    policy: Policy = Policy()
+    tools: dict[str, str] = {}
+    #: Paths of the run logs, by `experiment`, `optimization`, `evaluation`.
+    logs: dict[str, str] = {}
+    runs: tuple[RunSpec, ...] = ()
+    #: By id: optimization jobs in the summary's order, then evaluations in the matrix's.
+    jobs: dict[str, Job] = {}
+    optimization: PhaseState = PhaseState.CLOSED
+    evaluation: PhaseState = PhaseState.CLOSED
+    #: What the barrier decided, for the reader; empty before.
+    barrier_reason: str = ""
+    outcome: Outcome | None = None
+    ended_at: float | None = None
+    warnings: tuple[str, ...] = ()
+    #: The newest event's number.
+    seq: int = 0
+
+    def of(self, phase: Phase) -> tuple[Job, ...]:
+        """The jobs of a phase, in order."""
+        return tuple(job for job in self.jobs.values() if job.spec.phase is phase)
+
+    def phase(self, phase: Phase) -> PhaseState:
+        return self.optimization if phase is Phase.OPTIMIZATION else self.evaluation
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How politely to treat a cluster. From the configuration, not from the ledger."""
+
+    #: At most this many of ours in its queue at a time.
+    max_submit: int = 25
+    #: Between two training submissions; they race for the Hugging Face cache otherwise.
+    stagger_seconds: float = 5.0
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    experiments: dict[str, Experiment] = {}
+    #: By cluster name.
+    limits: dict[str, Limits] = {}
+
+    def running(self) -> Iterator[Experiment]:
+        """Experiments that aren't over, the longest waiting first."""
+        yield from sorted(
+            (e for e in self.experiments.values() if e.outcome is None), key=lambda e: (e.asked_at, e.id)
+        )

@@ -1,0 +1,109 @@
+"""The phases: optimization, the barrier, evaluation, the end. Every rule of when the one gives way to the next.
+
+Once every optimization job is settled (ended *and* judged, or never to be), the barrier clears. No run succeeded: no
+evaluation is submitted. Some did: those are evaluated, with the control and eval-only runs, and the cells of the others
+are skipped. `on_failure: stop` makes one failure stop all; `barrier: run` lets each run's evaluations go ahead alone.
+"""
+
+from collections.abc import Iterator
+
+from runexp.wire import events, states
+from runexp.wire.states import Outcome, Phase, PhaseState, Stage
+from runexpd.core.state import Experiment
+from runexpd.core.steps import plan, submit
+
+
+def owed(experiment: Experiment) -> Iterator[events.Event]:
+    """The next events that follow from the state alone; called again until there are none."""
+    match experiment.optimization, experiment.evaluation:
+        case PhaseState.WAITING, _:
+            yield events.PhaseOpened(phase=Phase.OPTIMIZATION)
+            if experiment.policy.barrier == "run" and not experiment.policy.optimize_only:
+                yield events.PhaseOpened(phase=Phase.EVALUATION)
+        case PhaseState.RUNNING, _ if _is_settled(experiment, Phase.OPTIMIZATION):
+            yield _closed(experiment, Phase.OPTIMIZATION)
+            yield from _barrier(experiment)
+        case PhaseState.RUNNING, PhaseState.RUNNING:
+            yield from _skipped(experiment)
+        case PhaseState.CLOSED, PhaseState.RUNNING:
+            yield from _after_barrier(experiment)
+        case PhaseState.CLOSED, PhaseState.STOPPED:
+            yield from _ending(experiment)
+
+
+def _barrier(experiment: Experiment) -> Iterator[events.Event]:
+    succeeded = tuple(j.spec.run for j in experiment.of(Phase.OPTIMIZATION) if j.stage is Stage.VERIFIED)
+    failed = tuple(j.spec.run for j in experiment.of(Phase.OPTIMIZATION) if j.stage is not Stage.VERIFIED)
+    evaluate, reason = _decision(experiment, succeeded, failed)
+    yield events.BarrierCleared(evaluate=evaluate, reason=reason, succeeded=succeeded, failed=failed)
+    if evaluate:
+        if experiment.evaluation is PhaseState.WAITING:
+            yield events.PhaseOpened(phase=Phase.EVALUATION)
+        yield from _skipped(experiment)
+    else:
+        for job in experiment.of(Phase.EVALUATION):
+            if job.stage is Stage.PLANNED:
+                yield events.JobSkipped(job=job.spec.id, reason=reason)
+
+
+def _decision(
+    experiment: Experiment, succeeded: tuple[str, ...], failed: tuple[str, ...]
+) -> tuple[bool, str]:
+    if experiment.policy.optimize_only:
+        return False, "only the optimization was asked for"
+    if failed and not succeeded:
+        return False, f"no run was trained: {', '.join(failed)} failed"
+    if failed and experiment.policy.on_failure == "stop":
+        return False, f"on_failure is stop, and {', '.join(failed)} failed"
+    if failed:
+        return True, f"{', '.join(failed)} failed; the others are evaluated"
+    return (
+        True,
+        "every run that is trained here has a verified checkpoint" if succeeded else "nothing to train",
+    )
+
+
+def _skipped(experiment: Experiment) -> Iterator[events.Event]:
+    """The planned evaluations of runs whose training failed."""
+    for job in experiment.of(Phase.EVALUATION):
+        if job.stage is Stage.PLANNED:
+            for trained in submit.trainings_of(experiment, job.spec.run):
+                if trained.stage in (Stage.FAILED, Stage.SKIPPED):
+                    reason = f"no checkpoint: {trained.spec.id} is {trained.state}"
+                    yield events.JobSkipped(job=job.spec.id, reason=reason)
+                    break
+
+
+def _after_barrier(experiment: Experiment) -> Iterator[events.Event]:
+    if _is_settled(experiment, Phase.EVALUATION):
+        yield _closed(experiment, Phase.EVALUATION)
+        yield from _ending(experiment)
+
+
+def _ending(experiment: Experiment) -> Iterator[events.Event]:
+    if all(job.stage in states.SETTLED for job in experiment.jobs.values()):
+        yield events.ExperimentEnded(outcome=outcome(experiment))
+
+
+def outcome(experiment: Experiment) -> Outcome:
+    """How a settled experiment ended. What was left out on purpose counts neither way."""
+    jobs = [job for job in experiment.jobs.values() if job.detail != plan.OPTIMIZE_ONLY]
+    if all(job.stage is Stage.VERIFIED for job in jobs):
+        return Outcome.SUCCEEDED
+    if all(job.stage is Stage.VERIFIED or job.cancel_asked for job in jobs):
+        return Outcome.CANCELLED
+    trained = [job.stage is Stage.VERIFIED for job in jobs if job.spec.phase is Phase.OPTIMIZATION]
+    if not any(trained or [job.stage is Stage.VERIFIED for job in jobs]):
+        return Outcome.FAILED
+    return Outcome.PARTIAL
+
+
+def _is_settled(experiment: Experiment, phase: Phase) -> bool:
+    return all(job.stage in states.SETTLED for job in experiment.of(phase))
+
+
+def _closed(experiment: Experiment, phase: Phase) -> events.PhaseClosed:
+    jobs = experiment.of(phase)
+    return events.PhaseClosed(
+        phase=phase, succeeded=sum(job.stage is Stage.VERIFIED for job in jobs), total=len(jobs)
+    )

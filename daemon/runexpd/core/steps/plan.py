@@ -1,0 +1,143 @@
+"""From a scaffold to what is owed: what lies there already is never submitted again."""
+
+from collections.abc import Iterator
+
+from runexp.wire import events
+from runexp.wire.jobs import Failure
+from runexp.wire.states import Phase, PhaseState, Stage
+from runexp.wire.views import PlanLine
+from runexpd.core.observations import CancelWanted, RetryWanted, ScaffoldSeen
+from runexpd.core.state import Experiment, Job, State
+
+OPTIMIZE_ONLY = "left out: --optimize-only"
+CANCELLED = "cancelled before it was submitted"
+
+
+def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
+    """The events of `runexp run`."""
+    known = state.experiments.get(seen.experiment)
+    if known is None:
+        yield events.ExperimentAdded(name=seen.name, dir=seen.dir, cluster=seen.cluster)
+    elif known.outcome is None and known.jobs:
+        return
+    yield events.RunAsked(
+        policy=seen.policy,
+        tools=seen.tools,
+        logs=seen.logs,
+        runs=seen.runs,
+        jobs=seen.jobs,
+        warnings=seen.warnings,
+    )
+    for spec in seen.jobs:
+        yield from _found(seen, spec.id, known.jobs.get(spec.id) if known else None)
+        if seen.policy.optimize_only and spec.phase is Phase.EVALUATION and not _is_good(seen, spec.id):
+            yield from _left_out(spec.id, known.jobs.get(spec.id) if known else None)
+
+
+def _found(seen: ScaffoldSeen, id: str, job: Job | None) -> Iterator[events.Event]:
+    """What a look at the results on disk changes for one job."""
+    verdict = seen.verdicts.get(id)
+    if verdict is None:
+        return
+    stage = job.stage if job else Stage.PLANNED
+    token = job.attempt.token if job and job.attempt and stage is Stage.VERIFIED else None
+    if verdict.good and stage is not Stage.VERIFIED:
+        yield events.ResultVerified(
+            job=id,
+            token=None,
+            detail=verdict.detail,
+            artifacts=verdict.artifacts,
+            scores=verdict.scores,
+            warnings=verdict.warnings,
+        )
+    elif not verdict.good and stage is Stage.VERIFIED:
+        cause = verdict.failure.message if verdict.failure else verdict.detail
+        failure = Failure("results_gone", f"verified before, and no longer: {cause}")
+        yield events.ResultRejected(job=id, token=token, failure=failure, warnings=verdict.warnings)
+
+
+def _is_good(seen: ScaffoldSeen, id: str) -> bool:
+    return id in seen.verdicts and seen.verdicts[id].good
+
+
+def _left_out(id: str, job: Job | None) -> Iterator[events.Event]:
+    if job is None or job.stage in (Stage.PLANNED, Stage.SKIPPED):
+        yield events.JobSkipped(job=id, reason=OPTIMIZE_ONLY)
+
+
+def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The jobs that `retry` makes owed: what failed (of those named), and what was skipped for it."""
+    failed = {j.spec.id for j in experiment.jobs.values() if j.stage is Stage.FAILED and _is_named(j, named)}
+    runs = {experiment.jobs[id].spec.run for id in failed}
+    skipped = {
+        j.spec.id
+        for j in experiment.jobs.values()
+        if j.stage is Stage.SKIPPED and (_is_named(j, named) or j.spec.run in runs)
+    }
+    return tuple(id for id in experiment.jobs if id in failed | skipped)
+
+
+def _is_named(job: Job, named: tuple[str, ...]) -> bool:
+    return not named or job.spec.id in named
+
+
+def cancellable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The jobs that `cancel` can end."""
+    open_stages = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED)
+    return tuple(
+        j.spec.id
+        for j in experiment.jobs.values()
+        if j.stage in open_stages and not j.cancel_asked and _is_named(j, named)
+    )
+
+
+def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
+    experiment = state.experiments.get(wanted.experiment)
+    jobs = retriable(experiment, wanted.jobs) if experiment else ()
+    if jobs:
+        yield events.RetryAsked(jobs=jobs, specs=tuple(spec for spec in wanted.specs if spec.id in jobs))
+
+
+def on_cancel(state: State, wanted: CancelWanted) -> Iterator[events.Event]:
+    experiment = state.experiments.get(wanted.experiment)
+    jobs = cancellable(experiment, wanted.jobs) if experiment else ()
+    if jobs:
+        yield events.CancelAsked(jobs=jobs)
+
+
+def cancelled(experiment: Experiment) -> Iterator[events.Event]:
+    """Owed: jobs that were to end and never began."""
+    for job in experiment.jobs.values():
+        if job.cancel_asked and job.stage is Stage.PLANNED:
+            yield events.JobSkipped(job=job.spec.id, reason=CANCELLED)
+
+
+def lines(experiment: Experiment) -> Iterator[PlanLine]:
+    """What the ledger would do next with each job: `runexp plan`, on a state that `run` was tried on."""
+    for job in experiment.jobs.values():
+        decision, reason = _decision(experiment, job)
+        yield PlanLine(
+            job=job.spec.id, phase=job.spec.phase, decision=decision, reason=reason, script=job.spec.script
+        )
+
+
+def _decision(experiment: Experiment, job: Job) -> tuple[str, str]:
+    match job.stage:
+        case Stage.VERIFIED:
+            return "skip", f"done: {job.detail}"
+        case Stage.SKIPPED:
+            return "blocked", job.detail
+        case Stage.FAILED:
+            return "blocked", f"failed before: {job.detail}; `runexp retry` submits it again"
+        case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR:
+            return "skip", f"under way: {job.state}"
+        case Stage.PLANNED | Stage.SUBMITTING:
+            return "submit", _waits_for(experiment, job)
+
+
+def _waits_for(experiment: Experiment, job: Job) -> str:
+    if job.spec.phase is Phase.OPTIMIZATION:
+        return "not done yet"
+    if experiment.evaluation is not PhaseState.WAITING or experiment.optimization is PhaseState.CLOSED:
+        return "not done yet"
+    return "once the optimization barrier clears"

@@ -1,0 +1,130 @@
+"""Who may go now, and what the cluster's answer means.
+
+At most `max_submit` jobs of ours are in flight on a cluster; training submissions keep `stagger_seconds` between them.
+A token is the experiment's id, the job's place in it and a count: made of what the ledger holds, so a replay makes the
+same ones, and no two attempts ever share one.
+"""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from runexp.wire import events, states
+from runexp.wire.states import Phase, PhaseState, Stage
+from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
+from runexpd.core.state import Experiment, Job, Limits, State
+
+#: A cluster that takes no more is asked again after this long.
+DEFER_SECONDS = 20.0
+
+
+def on_answer(state: State, answer: Answer, now: float) -> Iterator[events.Event]:
+    """An answer counts once, and only for the attempt that it is about."""
+    job = find(state, answer.experiment, answer.job, answer.token)
+    if job is None or job.stage not in (Stage.SUBMITTING, Stage.UNCLEAR):
+        return
+    match answer:
+        case Accepted():
+            yield events.SubmitAccepted(
+                job=answer.job, token=answer.token, slurm_job_id=answer.slurm_job_id, output=answer.output
+            )
+        case Refused():
+            yield events.SubmitRefused(job=answer.job, token=answer.token, error=answer.error)
+        case Deferred():
+            yield events.SubmitDeferred(
+                job=answer.job, token=answer.token, reason=answer.reason, until=now + DEFER_SECONDS
+            )
+        case Unclear():
+            if job.stage is Stage.SUBMITTING:
+                yield events.SubmitUnclear(job=answer.job, token=answer.token, reason=answer.reason)
+        case _:
+            assert_never(answer)
+
+
+def find(state: State, experiment: str, job: str, token: str) -> Job | None:
+    """The job whose newest attempt has this token; None where the ledger has moved on."""
+    known = state.experiments.get(experiment)
+    found = known.jobs.get(job) if known else None
+    return found if found and found.attempt and found.attempt.token == token else None
+
+
+def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
+    """Owed: the next submissions of each cluster, as (experiment id, event)."""
+    for cluster in sorted({e.cluster for e in state.running()}):
+        limits = state.limits.get(cluster, Limits())
+        room = limits.max_submit - _in_flight(state, cluster)
+        training_at = _training_free_at(state, cluster, limits)
+        for experiment, job in _waiting(state, cluster):
+            if room <= 0:
+                break
+            if job.not_before > now:
+                continue
+            if job.spec.phase is Phase.OPTIMIZATION:
+                if training_at > now:
+                    continue
+                training_at = now + limits.stagger_seconds
+            room -= 1
+            yield experiment.id, _intent(experiment, job)
+
+
+def wake_at(state: State, now: float) -> float | None:
+    """When `intended` may have more to say though nothing else happens; None: not by itself."""
+    times = []
+    for cluster in {e.cluster for e in state.running()}:
+        limits = state.limits.get(cluster, Limits())
+        if _in_flight(state, cluster) >= limits.max_submit:
+            continue
+        training_at = _training_free_at(state, cluster, limits)
+        for _, job in _waiting(state, cluster):
+            trains = job.spec.phase is Phase.OPTIMIZATION
+            times.append(max(job.not_before, training_at if trains else 0.0))
+    later = [at for at in times if at > now]
+    return min(later, default=None)
+
+
+def may_go(experiment: Experiment, job: Job) -> bool:
+    """Whether a planned job waits for nothing but its turn."""
+    if job.stage is not Stage.PLANNED or job.cancel_asked:
+        return False
+    if experiment.phase(job.spec.phase) is not PhaseState.RUNNING:
+        return False
+    if job.spec.phase is Phase.OPTIMIZATION:
+        return True
+    return all(trained.stage is Stage.VERIFIED for trained in trainings_of(experiment, job.spec.run))
+
+
+def trainings_of(experiment: Experiment, run: str) -> tuple[Job, ...]:
+    """The run's optimization jobs; none for a control or eval-only run."""
+    return tuple(job for job in experiment.of(Phase.OPTIMIZATION) if job.spec.run == run)
+
+
+def _waiting(state: State, cluster: str) -> Iterator[tuple[Experiment, Job]]:
+    for experiment in state.running():
+        if experiment.cluster == cluster:
+            yield from ((experiment, job) for job in experiment.jobs.values() if may_go(experiment, job))
+
+
+def _in_flight(state: State, cluster: str) -> int:
+    return sum(
+        job.stage in states.IN_FLIGHT
+        for experiment in state.running()
+        if experiment.cluster == cluster
+        for job in experiment.jobs.values()
+    )
+
+
+def _training_free_at(state: State, cluster: str, limits: Limits) -> float:
+    """From when on the next training submission keeps its distance from the last one."""
+    intended_at = [
+        job.attempt.intended_at
+        for experiment in state.experiments.values()
+        if experiment.cluster == cluster
+        for job in experiment.of(Phase.OPTIMIZATION)
+        if job.attempt
+    ]
+    return max(intended_at, default=float("-inf")) + limits.stagger_seconds
+
+
+def _intent(experiment: Experiment, job: Job) -> events.AttemptIntended:
+    place = list(experiment.jobs).index(job.spec.id)
+    token = f"{experiment.id}-{place}-{job.tokens + 1}"
+    return events.AttemptIntended(job=job.spec.id, number=len(job.attempts) + 1, token=token)

@@ -1,0 +1,38 @@
+"""What a listing means. A job that is left out, or shown in a word that nobody knows, is not over."""
+
+from collections.abc import Iterator
+
+from runexp.wire import events, states
+from runexp.wire.states import Stage
+from runexpd.core.observations import Report
+from runexpd.core.state import Attempt, State
+from runexpd.core.steps import submit
+
+
+def on_report(state: State, report: Report, now: float) -> Iterator[events.Event]:
+    """At most one event: the job's end, or a state it was not in before."""
+    job = submit.find(state, report.experiment, report.job, report.token)
+    if job is None or job.attempt is None or job.stage is not Stage.QUEUED:
+        return
+    if report.final and report.state in states.END_STATES:
+        yield events.JobEnded(
+            job=report.job,
+            token=report.token,
+            state=report.state,
+            exit_code=report.exit_code,
+            started_at=report.started_at,
+            ended_at=report.ended_at if report.ended_at is not None else now,
+        )
+    elif _is_news(job.attempt, report):
+        yield events.StateChanged(
+            job=report.job,
+            token=report.token,
+            state=report.state,
+            reason=report.reason,
+            started_at=report.started_at,
+        )
+
+
+def _is_news(attempt: Attempt, report: Report) -> bool:
+    seen = (attempt.state, attempt.reason, attempt.started_at)
+    return seen != (report.state, report.reason, report.started_at)

@@ -1,0 +1,139 @@
+"""Carries commands out: each as a task, at most one at a time for a key.
+
+Commands come again and again until the ledger shows them done, so nothing is lost here by being dropped: what the outside
+would not answer is simply let go of after a pause, and comes again.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from loguru import logger
+
+from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
+from runexpd.core.commands import Cancel, Command, Judge, Resolve, Submit, Wake, Watch
+from runexpd.core.observations import Judged, Unclear
+from runexpd.hosts.base import HostUnreachable
+from runexpd.runtime import clock, submitter
+from runexpd.runtime.inspector import judge
+from runexpd.runtime.loop import Loop
+from runexpd.runtime.watcher import Watcher
+from runexpd.tools.base import Tool
+
+#: Between two tries at something that the outside did not answer.
+RETRY_SECONDS = 5.0
+#: A cancelled job takes a while to end; it is asked to again after this long.
+CANCEL_SECONDS = 15.0
+
+Keyed = Submit | Resolve | Judge | Cancel
+C = TypeVar("C", bound=Command)
+
+
+class Carriers:
+    def __init__(
+        self,
+        loop: Loop,
+        clusters: Mapping[str, Cluster],
+        tools: Mapping[str, Tool],
+        watchers: Mapping[str, Watcher],
+        tasks: TaskGroup,
+    ) -> None:
+        self._loop = loop
+        self._clusters = clusters
+        self._tools = tools
+        self._watchers = watchers
+        self._tasks = tasks
+        self._in_hand: set[str] = set()
+        self._alarm = anyio.CancelScope()
+        self._alarm_at: float | None = None
+
+    def carry(self, commands: Sequence[Command]) -> None:
+        """Begin what isn't in hand yet. Commands for a cluster that is no longer configured wait for its return."""
+        self._set_alarm(min((c.at for c in commands if isinstance(c, Wake)), default=None))
+        watches = _by_cluster(commands, Watch)
+        for name, watcher in self._watchers.items():
+            watcher.watch(watches[name])
+        fresh = [c for c in commands if isinstance(c, Keyed) and self._is_fresh(c)]
+        for name, submits in _by_cluster(fresh, Submit).items():
+            self._start(submits, self._submit, self._clusters[name], submits)
+        for name, resolves in _by_cluster(fresh, Resolve).items():
+            self._start(resolves, self._resolve, self._clusters[name], resolves)
+        for command in fresh:
+            if isinstance(command, Judge):
+                self._start([command], self._judge, command)
+            elif isinstance(command, Cancel):
+                self._start([command], self._cancel, command)
+
+    def _is_fresh(self, command: Keyed) -> bool:
+        return command.key not in self._in_hand and command.cluster in self._clusters
+
+    def _start(self, held: Sequence[Keyed], work: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._in_hand.update(command.key for command in held)
+        self._tasks.start_soon(self._hold, held, work, args)
+
+    async def _hold(
+        self, held: Sequence[Keyed], work: Callable[..., Awaitable[None]], args: Iterable[object]
+    ) -> None:
+        await work(*args)
+        self._in_hand.difference_update(command.key for command in held)
+        self._loop.poke()
+
+    async def _submit(self, cluster: Cluster, batch: Sequence[Submit]) -> None:
+        async for answer in submitter.submit(cluster, batch):
+            logger.info("submission {} of {}: {}", answer.token, answer.job, type(answer).__name__.lower())
+            await self._loop.tell(answer)
+
+    async def _resolve(self, cluster: Cluster, batch: Sequence[Resolve]) -> None:
+        in_doubt = len(batch)
+        async for answer in submitter.resolve(cluster, batch):
+            logger.info("submission {} of {} is {}", answer.token, answer.job, type(answer).__name__.lower())
+            await self._loop.tell(answer)
+            in_doubt -= not isinstance(answer, Unclear)
+        if in_doubt:
+            await anyio.sleep(RETRY_SECONDS)
+
+    async def _judge(self, command: Judge) -> None:
+        try:
+            verdict = await judge(self._tools, self._clusters[command.cluster].host, command)
+        except HostUnreachable as error:
+            logger.warning("results of {} not read: {}", command.job.id, error.what)
+            await anyio.sleep(RETRY_SECONDS)
+        else:
+            await self._loop.tell(
+                Judged(
+                    experiment=command.experiment, job=command.job.id, token=command.token, verdict=verdict
+                )
+            )
+
+    async def _cancel(self, command: Cancel) -> None:
+        try:
+            await self._clusters[command.cluster].cancel([Known(command.slurm_job_id, command.token)])
+        except ClusterUnreachable as error:
+            logger.warning("job {} not cancelled yet: {}", command.slurm_job_id, error.what)
+            await anyio.sleep(RETRY_SECONDS)
+        else:
+            await anyio.sleep(CANCEL_SECONDS)
+
+    def _set_alarm(self, at: float | None) -> None:
+        if at == self._alarm_at:
+            return
+        self._alarm.cancel()
+        self._alarm, self._alarm_at = anyio.CancelScope(), at
+        if at is not None:
+            self._tasks.start_soon(self._ring_at, self._alarm, at)
+
+    async def _ring_at(self, scope: anyio.CancelScope, at: float) -> None:
+        with scope:
+            await anyio.sleep(max(0.0, at - clock.now()))
+            self._alarm_at = None
+            self._loop.poke()
+
+
+def _by_cluster(commands: Iterable[Command], kind: type[C]) -> defaultdict[str, list[C]]:
+    found: defaultdict[str, list[C]] = defaultdict(list)
+    for command in commands:
+        if isinstance(command, kind) and not isinstance(command, Wake):
+            found[command.cluster].append(command)
+    return found

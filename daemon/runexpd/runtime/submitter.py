@@ -1,0 +1,67 @@
+"""Sends attempts, and finds out what became of those whose answer was lost."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import PurePosixPath
+
+from runexp.wire.jobs import JobSpec
+from runexpd.clusters import base
+from runexpd.clusters.base import Cluster, Submission
+from runexpd.core.commands import Resolve, Submit
+from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
+from runexpd.experiments import sbatch
+from runexpd.hosts.base import FileMissing, FileRefused, Host, HostUnreachable
+
+
+async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Answer]:
+    """Send each once, in order; their answers as they come. Sending a token again makes no second job."""
+    ready = []
+    for command in batch:
+        try:
+            await _make_output_dirs(cluster.host, command.job)
+        except HostUnreachable as error:
+            yield _answer(command, base.Unclear(error.what))
+        except (FileMissing, FileRefused) as error:
+            yield _answer(command, base.Refused(f"no directory for its output: {error.what}"))
+        else:
+            ready.append(command)
+    commands = {command.token: command for command in ready}
+    submissions = [Submission(token=c.token, script=c.job.script, workdir=c.job.workdir) for c in ready]
+    if submissions:
+        async for token, answer in cluster.submit(submissions):
+            yield _answer(commands[token], answer)
+
+
+async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> AsyncIterator[Answer]:
+    """What became of them, as far as it can be told."""
+    commands = {command.token: command for command in batch}
+    async for token, answer in cluster.resolve(list(commands)):
+        yield _answer(commands[token], answer)
+
+
+async def _make_output_dirs(host: Host, job: JobSpec) -> None:
+    """Slurm opens the output before the script starts and makes no directory for it: a missing one fails the job."""
+    parents = {str(PurePosixPath(path).parent) for path in (job.output, job.error) if path}
+    for parent in sorted(parents - {job.workdir}):
+        if "%" not in parent:
+            await host.make_dirs(parent)
+
+
+def _answer(command: Submit | Resolve, answer: base.Answer) -> Answer:
+    experiment, job, token = command.experiment, command.job.id, command.token
+    match answer:
+        case base.Accepted():
+            output = output_of(command.job, answer.slurm_job_id)
+            return Accepted(
+                experiment=experiment, job=job, token=token, slurm_job_id=answer.slurm_job_id, output=output
+            )
+        case base.Refused():
+            return Refused(experiment=experiment, job=job, token=token, error=answer.error)
+        case base.Deferred():
+            return Deferred(experiment=experiment, job=job, token=token, reason=answer.reason)
+        case base.Unclear():
+            return Unclear(experiment=experiment, job=job, token=token, reason=answer.reason)
+
+
+def output_of(job: JobSpec, slurm_job_id: str) -> str:
+    """The path of a job's output file."""
+    return sbatch.output_path(job.output, workdir=job.workdir, job_id=slurm_job_id, job_name=job.name)
