@@ -13,7 +13,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="typ
     pass
 
 
-class ExperimentAdded(_Event):
+class ExperimentAdded(_Event, frozen=True, kw_only=True):
     """The ledger heard of the experiment for the first time."""
 
     name: str
@@ -21,7 +21,7 @@ class ExperimentAdded(_Event):
     cluster: str
 
 
-class RunAsked(_Event):
+class RunAsked(_Event, frozen=True, kw_only=True):
     """`runexp run`: the scaffold was read and every job in it is owed, unless a later event says otherwise."""
 
     policy: Policy
@@ -34,7 +34,7 @@ class RunAsked(_Event):
     warnings: tuple[str, ...] = ()
 
 
-class RetryAsked(_Event):
+class RetryAsked(_Event, frozen=True, kw_only=True):
     """`runexp retry`: these failed jobs, and the skipped ones that waited for them, are owed again."""
 
     jobs: tuple[str, ...]
@@ -42,17 +42,17 @@ class RetryAsked(_Event):
     specs: tuple[JobSpec, ...] = ()
 
 
-class CancelAsked(_Event):
+class CancelAsked(_Event, frozen=True, kw_only=True):
     """`runexp cancel`: these jobs are to end. Planned ones are skipped, queued ones cancelled on the cluster."""
 
     jobs: tuple[str, ...]
 
 
-class PhaseOpened(_Event):
+class PhaseOpened(_Event, frozen=True, kw_only=True):
     phase: Phase
 
 
-class AttemptIntended(_Event):
+class AttemptIntended(_Event, frozen=True, kw_only=True):
     """A submission is about to be sent. Committed before anything leaves this machine."""
 
     job: str
@@ -62,7 +62,7 @@ class AttemptIntended(_Event):
     token: str
 
 
-class SubmitAccepted(_Event):
+class SubmitAccepted(_Event, frozen=True, kw_only=True):
     job: str
     token: str
     slurm_job_id: str
@@ -70,7 +70,7 @@ class SubmitAccepted(_Event):
     output: str
 
 
-class SubmitRefused(_Event):
+class SubmitRefused(_Event, frozen=True, kw_only=True):
     """The cluster would not take the script; `error` is in its own words."""
 
     job: str
@@ -78,7 +78,7 @@ class SubmitRefused(_Event):
     error: str
 
 
-class SubmitDeferred(_Event):
+class SubmitDeferred(_Event, frozen=True, kw_only=True):
     """The cluster takes no more jobs just now; nothing was submitted and the job is owed again."""
 
     job: str
@@ -88,7 +88,7 @@ class SubmitDeferred(_Event):
     until: float
 
 
-class SubmitUnclear(_Event):
+class SubmitUnclear(_Event, frozen=True, kw_only=True):
     """The submission was sent and no answer came. It may have arrived."""
 
     job: str
@@ -96,7 +96,7 @@ class SubmitUnclear(_Event):
     reason: str
 
 
-class StateChanged(_Event):
+class StateChanged(_Event, frozen=True, kw_only=True):
     """The cluster shows the job in another state, and it isn't over."""
 
     job: str
@@ -107,7 +107,7 @@ class StateChanged(_Event):
     started_at: float | None = None
 
 
-class JobEnded(_Event):
+class JobEnded(_Event, frozen=True, kw_only=True):
     """The cluster has finished with the job: an end state, with an end time, and out of the queue."""
 
     job: str
@@ -119,7 +119,7 @@ class JobEnded(_Event):
     ended_at: float
 
 
-class ResultVerified(_Event):
+class ResultVerified(_Event, frozen=True, kw_only=True):
     """The job's tool found its results whole. `token` is None for results that were there before any attempt."""
 
     job: str
@@ -130,7 +130,7 @@ class ResultVerified(_Event):
     warnings: tuple[str, ...] = ()
 
 
-class ResultRejected(_Event):
+class ResultRejected(_Event, frozen=True, kw_only=True):
     """The job failed, or ended well and left no good results."""
 
     job: str
@@ -139,12 +139,12 @@ class ResultRejected(_Event):
     warnings: tuple[str, ...] = ()
 
 
-class JobSkipped(_Event):
+class JobSkipped(_Event, frozen=True, kw_only=True):
     job: str
     reason: str
 
 
-class BarrierCleared(_Event):
+class BarrierCleared(_Event, frozen=True, kw_only=True):
     """Every optimization job has ended and was judged; what follows from it."""
 
     #: True: the evaluation phase goes ahead.
@@ -155,7 +155,7 @@ class BarrierCleared(_Event):
     failed: tuple[str, ...]
 
 
-class PhaseClosed(_Event):
+class PhaseClosed(_Event, frozen=True, kw_only=True):
     """Nothing more is owed in this phase."""
 
     phase: Phase
@@ -163,7 +163,7 @@ class PhaseClosed(_Event):
     total: int
 
 
-class ExperimentEnded(_Event):
+class ExperimentEnded(_Event, frozen=True, kw_only=True):
     outcome: Outcome
 
 

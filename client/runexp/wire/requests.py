@@ -12,7 +12,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="t
     pass
 
 
-class Run(_Message):
+class Run(_Message, frozen=True, kw_only=True):
     """Read a scaffold, enter it in the ledger, start what is owed. Answered once it is on disk."""
 
     #: Absolute, on the cluster.
@@ -22,7 +22,7 @@ class Run(_Message):
     policy: Policy = Policy()
 
 
-class RunReply(_Message):
+class RunReply(_Message, frozen=True, kw_only=True):
     experiment: str
     name: str
     #: The number of the `RunAsked` event: follow from here to see all of this run.
@@ -31,7 +31,7 @@ class RunReply(_Message):
     owed: int
 
 
-class PlanAsk(_Message):
+class PlanAsk(_Message, frozen=True, kw_only=True):
     """What `Run` would do, job by job, without doing it. Answered by a `Plan`."""
 
     dir: str
@@ -39,48 +39,48 @@ class PlanAsk(_Message):
     policy: Policy = Policy()
 
 
-class Ls(_Message):
+class Ls(_Message, frozen=True, kw_only=True):
     """Every experiment in the ledger."""
 
 
-class LsReply(_Message):
+class LsReply(_Message, frozen=True, kw_only=True):
     experiments: tuple[ExperimentLine, ...]
 
 
-class Status(_Message):
+class Status(_Message, frozen=True, kw_only=True):
     """One experiment, by name, prefix of its id, or directory."""
 
     experiment: str
 
 
-class StatusReply(_Message):
+class StatusReply(_Message, frozen=True, kw_only=True):
     experiment: ExperimentView
 
 
-class Follow(_Message):
+class Follow(_Message, frozen=True, kw_only=True):
     """Events after `after`, then live ones. The connection then carries `Seen`, `Live` and `Shown`, until closed."""
 
     experiment: str
     after: int = 0
 
 
-class Seen(_Message):
+class Seen(_Message, frozen=True, kw_only=True):
     """An event, once, in order."""
 
     envelope: Envelope
 
 
-class Live(_Message):
+class Live(_Message, frozen=True, kw_only=True):
     """History ends here; what follows happens now."""
 
 
-class Shown(_Message):
+class Shown(_Message, frozen=True, kw_only=True):
     """The experiment as it stands: sent after `Live`, after each event since, and as progress is made."""
 
     experiment: ExperimentView
 
 
-class Logs(_Message):
+class Logs(_Message, frozen=True, kw_only=True):
     """A job's output, or an experiment's own log. The connection carries `Chunk`, then `LogsEnd`; with `follow`, as it grows."""
 
     experiment: str
@@ -91,40 +91,40 @@ class Logs(_Message):
     tail_bytes: int | None = None
 
 
-class Chunk(_Message):
+class Chunk(_Message, frozen=True, kw_only=True):
     text: str
 
 
-class LogsEnd(_Message):
+class LogsEnd(_Message, frozen=True, kw_only=True):
     #: Where it is on the cluster.
     path: str
 
 
-class ReportAsk(_Message):
+class ReportAsk(_Message, frozen=True, kw_only=True):
     """The combined summary. Answered by a `Report`."""
 
     experiment: str
 
 
-class Cancel(_Message):
+class Cancel(_Message, frozen=True, kw_only=True):
     """End jobs: all of an experiment, or those named."""
 
     experiment: str
     jobs: tuple[str, ...] = ()
 
 
-class CancelReply(_Message):
+class CancelReply(_Message, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
 
 
-class Retry(_Message):
+class Retry(_Message, frozen=True, kw_only=True):
     """Owe failed jobs again: all of an experiment's, or those named, with what was skipped because of them."""
 
     experiment: str
     jobs: tuple[str, ...] = ()
 
 
-class RetryReply(_Message):
+class RetryReply(_Message, frozen=True, kw_only=True):
     experiment: str
     name: str
     #: The number of the `RetryAsked` event.
@@ -132,11 +132,11 @@ class RetryReply(_Message):
     jobs: tuple[str, ...]
 
 
-class Info(_Message):
+class Info(_Message, frozen=True, kw_only=True):
     """The daemon itself."""
 
 
-class InfoReply(_Message):
+class InfoReply(_Message, frozen=True, kw_only=True):
     version: str
     pid: int
     started_at: float

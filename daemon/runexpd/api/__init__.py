@@ -1,0 +1,1 @@
+"""The daemon's door: a Unix socket, and what is answered to each request."""

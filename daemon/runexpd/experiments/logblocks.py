@@ -70,20 +70,28 @@ def blocks(before: Experiment, event: events.Event, after: Experiment) -> Iterat
 def _run_asked(e: Experiment, event: events.RunAsked) -> Iterator[Block]:
     types = ", ".join(f"{sum(r.type == t for r in e.runs)} {t}" for t in sorted({r.type for r in e.runs}))
     tools = f"optimization by {e.tools[Phase.OPTIMIZATION]}, evaluation by {e.tools[Phase.EVALUATION]}"
-    yield Block(EXPERIMENT, "DISCOVER_EXPERIMENT", e.name, f"{e.dir} on {e.cluster}", f"{len(e.runs)} runs: {types}")
-    count = f"{len(e.of(Phase.OPTIMIZATION))} optimization and {len(e.of(Phase.EVALUATION))} evaluation scripts"
+    yield Block(
+        EXPERIMENT, "DISCOVER_EXPERIMENT", e.name, f"{e.dir} on {e.cluster}", f"{len(e.runs)} runs: {types}"
+    )
+    count = (
+        f"{len(e.of(Phase.OPTIMIZATION))} optimization and {len(e.of(Phase.EVALUATION))} evaluation scripts"
+    )
     yield Block(EXPERIMENT, "VERIFY_SCAFFOLDING", e.name, tools, count)
     for warning in event.warnings:
         yield Block(EXPERIMENT, "WARNING", e.name, "while reading the scaffold", _line(warning))
     trained = [job.spec.run for job in e.of(Phase.OPTIMIZATION)]
-    yield Block(Phase.OPTIMIZATION, "IDENTIFY_RUNS", e.name, ", ".join(trained) or "none", f"{len(trained)} to train")
+    yield Block(
+        Phase.OPTIMIZATION, "IDENTIFY_RUNS", e.name, ", ".join(trained) or "none", f"{len(trained)} to train"
+    )
 
 
 def _phase_opened(e: Experiment, phase: Phase) -> Iterator[Block]:
     jobs = e.of(phase)
     owed = sum(job.stage is Stage.PLANNED for job in jobs)
     count = f"{owed} to submit, {len(jobs) - owed} settled before"
-    yield Block(EXPERIMENT, f"RUN_{phase.upper()}", e.tools[phase], f"{len(jobs)} jobs, log {e.logs[phase]}", count)
+    yield Block(
+        EXPERIMENT, f"RUN_{phase.upper()}", e.tools[phase], f"{len(jobs)} jobs, log {e.logs[phase]}", count
+    )
     if phase is Phase.EVALUATION:
         names = ", ".join(job.spec.id for job in jobs)
         yield Block(phase, "IDENTIFY_EVALS", e.name, names or "none", f"{len(jobs)} evaluations")
@@ -92,7 +100,9 @@ def _phase_opened(e: Experiment, phase: Phase) -> Iterator[Block]:
 def _phase_closed(e: Experiment, event: events.PhaseClosed) -> Iterator[Block]:
     phase = report(e).optimization if event.phase is Phase.OPTIMIZATION else report(e).evaluation
     failed = [job.id for job in phase.jobs if job.stage is Stage.FAILED]
-    details = f"{event.succeeded}/{event.total} succeeded, duration {summary.duration(phase.duration_seconds)}"
+    details = (
+        f"{event.succeeded}/{event.total} succeeded, duration {summary.duration(phase.duration_seconds)}"
+    )
     result = f"failed: {', '.join(failed)}" if failed else "none failed"
     yield Block(event.phase, "ALL_COMPLETE", e.name, details, result)
     yield Block(EXPERIMENT, f"{event.phase.upper()}_COMPLETE", phase.tool, details, result)
@@ -127,7 +137,9 @@ def _of_job(before: Job, event: events.Event, after: Job) -> Iterator[Block]:
         case events.SubmitDeferred():
             yield Block(phase, "SUBMIT_DEFERRED", id, _line(event.reason), "tried again later")
         case events.SubmitUnclear():
-            yield Block(phase, "SUBMIT_UNCLEAR", id, _line(event.reason), "being found out; not submitted again")
+            yield Block(
+                phase, "SUBMIT_UNCLEAR", id, _line(event.reason), "being found out; not submitted again"
+            )
         case events.StateChanged() | events.JobEnded():
             if before.state != event.state:
                 yield _state_change(before, event, after)
@@ -135,19 +147,31 @@ def _of_job(before: Job, event: events.Event, after: Job) -> Iterator[Block]:
             action = "VERIFY_CHECKPOINTS" if trains else "VERIFY_EVAL"
             paths = ", ".join(event.artifacts) or "no files"
             known = "" if event.token else "done before: "
-            yield Block(phase, action, id, _line(paths), f"{known}{_line(event.detail)}{_with(event.warnings)}")
+            yield Block(
+                phase, action, id, _line(paths), f"{known}{_line(event.detail)}{_with(event.warnings)}"
+            )
         case events.ResultRejected():
-            yield Block(phase, _rejected(after), id, f"{event.failure.kind}, {after.state}", _line(event.failure.message))
+            yield Block(
+                phase,
+                _rejected(after),
+                id,
+                f"{event.failure.kind}, {after.state}",
+                _line(event.failure.message),
+            )
             yield _error(after)
         case events.JobSkipped():
-            yield Block(phase, "SKIP_JOB" if trains else "SKIP_EVAL", id, "not submitted", _line(event.reason))
+            yield Block(
+                phase, "SKIP_JOB" if trains else "SKIP_EVAL", id, "not submitted", _line(event.reason)
+            )
 
 
 def _state_change(before: Job, event: events.StateChanged | events.JobEnded, after: Job) -> Block:
     job_id = after.attempt.slurm_job_id if after.attempt else ""
     exit_code = f", exit code {event.exit_code}" if isinstance(event, events.JobEnded) else ""
     details = f"{before.state} -> {event.state}{exit_code}"
-    return Block(after.spec.phase, "STATE_CHANGE", after.spec.id, _line(details), f"job {job_id} is {event.state}")
+    return Block(
+        after.spec.phase, "STATE_CHANGE", after.spec.id, _line(details), f"job {job_id} is {event.state}"
+    )
 
 
 def _rejected(job: Job) -> str:
@@ -167,7 +191,9 @@ def _all_submitted(before: Experiment, event: events.Event, after: Experiment) -
         return
     if after.jobs[event.job].spec.phase is Phase.EVALUATION and _unsent(before):
         sent = sum(job.attempt is not None for job in after.of(Phase.EVALUATION))
-        yield Block(Phase.EVALUATION, "ALL_SUBMITTED", after.name, f"{sent} evaluations", "none left to submit")
+        yield Block(
+            Phase.EVALUATION, "ALL_SUBMITTED", after.name, f"{sent} evaluations", "none left to submit"
+        )
 
 
 def _unsent(e: Experiment) -> bool:

@@ -1,4 +1,4 @@
-"""The ledger's file: open, append, read. One writer; what `append` has returned is on disk.
+"""The ledger's file: open, append, read. What `append` has returned is on disk.
 
 Knows nothing of what events mean: the derived rows come from the state it is handed with them.
 """
@@ -6,6 +6,7 @@ Knows nothing of what events mean: the derived rows come from the state it is ha
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -29,22 +30,24 @@ class LogPosition(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """An open ledger. Its methods block, and may be called from any thread, one at a time."""
+    """An open ledger. Its methods block, for as long as a commit takes; any thread may call them."""
 
     def __init__(self, path: Path, migrations: Sequence[str] | None = None) -> None:
         """Open or make the file, mode 0600. Raises LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerError."""
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _lock(path.with_suffix(".lock"))
+        self._file_lock = _lock(path.with_suffix(".lock"))
+        # One connection: a reader beside a writer would see, and commit, half a transaction.
+        self._turn = threading.Lock()
         try:
             self._connection = _connect(path)
             migrate(self._connection, shipped() if migrations is None else migrations)
             self.last_seq: int = self._one("SELECT coalesce(max(seq), 0) FROM events")
         except sqlite3.DatabaseError as error:
-            os.close(self._lock)
+            os.close(self._file_lock)
             raise _broken(path, error) from error
         except LedgerError:
-            os.close(self._lock)
+            os.close(self._file_lock)
             raise
 
     def __enter__(self) -> Self:
@@ -57,11 +60,11 @@ class Ledger:
 
     def close(self) -> None:
         self._connection.close()
-        os.close(self._lock)
+        os.close(self._file_lock)
 
     def append(self, recorded: Sequence[Recorded], changed: Iterable[Experiment]) -> None:
         """Commit events, numbered on from `last_seq`, with the experiments they changed. On disk when it returns."""
-        with self._connection as transaction:
+        with self._turn, self._connection as transaction:
             transaction.execute("BEGIN IMMEDIATE")
             transaction.executemany(
                 "INSERT INTO events (seq, at, experiment, type, body) VALUES (?, ?, ?, ?, ?)",
@@ -69,7 +72,7 @@ class Ledger:
             )
             for experiment in changed:
                 _derive(transaction, experiment)
-        self.last_seq = recorded[-1].seq
+            self.last_seq = recorded[-1].seq
 
     def since(self, after: int, experiment: str | None = None) -> Iterator[Recorded]:
         """Events numbered above `after`, in order, decoded; of one experiment, or of all. Raises LedgerDamaged."""
@@ -83,20 +86,23 @@ class Ledger:
     def envelopes(self, after: int, experiment: str | None = None) -> list[Envelope]:
         """The same, undecoded: what goes on the wire."""
         of = "" if experiment is None else "AND experiment = :experiment"
-        rows = self._connection.execute(
-            f"SELECT seq, at, experiment, body FROM events WHERE seq > :after {of} ORDER BY seq",
-            {"after": after, "experiment": experiment},
-        ).fetchall()
+        with self._turn:
+            rows = self._connection.execute(
+                f"SELECT seq, at, experiment, body FROM events WHERE seq > :after {of} ORDER BY seq",
+                {"after": after, "experiment": experiment},
+            ).fetchall()
         return [Envelope(seq, at, of_experiment, msgspec.Raw(body)) for seq, at, of_experiment, body in rows]
 
     def log_position(self, experiment: str, path: str) -> LogPosition | None:
-        row = self._connection.execute(
-            "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?", (experiment, path)
-        ).fetchone()
+        with self._turn:
+            row = self._connection.execute(
+                "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?",
+                (experiment, path),
+            ).fetchone()
         return LogPosition(*row) if row else None
 
     def set_log_position(self, experiment: str, path: str, position: LogPosition) -> None:
-        with self._connection as transaction:
+        with self._turn, self._connection as transaction:
             transaction.execute(
                 "INSERT INTO log_positions VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET seq = excluded.seq, size_bytes = excluded.size_bytes",

@@ -15,11 +15,11 @@ CANCELLED = "cancelled before it was submitted"
 
 def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
     """The events of `runexp run`."""
-    known = state.experiments.get(seen.experiment)
+    known = by_directory(state, seen.cluster, seen.dir)
     if known is None:
         yield events.ExperimentAdded(name=seen.name, dir=seen.dir, cluster=seen.cluster)
-    elif known.outcome is None and known.jobs:
-        return
+    elif known.id != seen.experiment or known.outcome is None:
+        return  # somebody else was faster: it is under way
     yield events.RunAsked(
         policy=seen.policy,
         tools=seen.tools,
@@ -32,6 +32,11 @@ def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
         yield from _found(seen, spec.id, known.jobs.get(spec.id) if known else None)
         if seen.policy.optimize_only and spec.phase is Phase.EVALUATION and not _is_good(seen, spec.id):
             yield from _left_out(spec.id, known.jobs.get(spec.id) if known else None)
+
+
+def by_directory(state: State, cluster: str, dir: str) -> Experiment | None:
+    """A directory is one experiment, however often it is run."""
+    return next((e for e in state.experiments.values() if (e.cluster, e.dir) == (cluster, dir)), None)
 
 
 def _found(seen: ScaffoldSeen, id: str, job: Job | None) -> Iterator[events.Event]:

@@ -106,7 +106,9 @@ def _waiting(e: Experiment, job: Job) -> str:
     if job.stage is Stage.PLANNED:
         if submit.may_go(e, job):
             return "waits for its turn"
-        return "waits for the barrier" if e.phase(job.spec.phase) is PhaseState.WAITING else "waits for its run"
+        return (
+            "waits for the barrier" if e.phase(job.spec.phase) is PhaseState.WAITING else "waits for its run"
+        )
     if job.attempt and job.stage in (Stage.UNCLEAR, Stage.QUEUED):
         return job.attempt.reason or ""
     return "results are being verified" if job.stage is Stage.ENDED else ""
@@ -157,7 +159,9 @@ def _next_steps(e: Experiment) -> list[str]:
         steps.append(f"Evaluate what was trained: runexp run {e.dir}")
     logs = sorted({dirname(path) for job in e.of(Phase.EVALUATION) for path in job.artifacts})
     if logs:
-        steps.append(f"View the evaluation logs: inspect view --log-dir {logs[0] if len(logs) == 1 else e.dir}")
+        steps.append(
+            f"View the evaluation logs: inspect view --log-dir {logs[0] if len(logs) == 1 else e.dir}"
+        )
         steps.append(f"Export one as JSON: inspect log dump {_first_log(e)}")
     steps.append(f"Analyze the results as {e.dir}/experiment_summary.yaml describes them")
     return steps

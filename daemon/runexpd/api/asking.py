@@ -1,0 +1,130 @@
+"""Run, plan, retry, cancel: what changes the ledger. Every change goes through the loop, and is on disk when answered."""
+
+from runexp.wire import events, requests, views
+from runexp.wire.jobs import Policy
+from runexp.wire.refusals import Code
+from runexp.wire.states import SETTLED
+from runexpd.api import find
+from runexpd.api.context import Context
+from runexpd.api.refusal import Refusal
+from runexpd.clusters.base import Cluster
+from runexpd.core.apply import fold
+from runexpd.core.observations import CancelWanted, RetryWanted, ScaffoldSeen
+from runexpd.core.observe import observe
+from runexpd.core.state import Experiment
+from runexpd.core.steps import plan
+from runexpd.runtime import clock
+from runexpd.runtime.inspector import look_at_all
+from runexpd.runtime.reader import check_writable, read_experiment
+
+
+async def run(context: Context, asked: requests.Run) -> requests.RunReply:
+    cluster = _cluster(context, asked.cluster)
+    _refuse_running(context, asked.cluster, await cluster.host.resolve(asked.dir))
+    seen = await _look(context, cluster, asked.dir, asked.policy)
+    for log in seen.logs.values():
+        await check_writable(cluster.host, log.rpartition("/")[0])
+    recorded = await context.loop.tell(seen)
+    started = [r for r in recorded if isinstance(r.event, events.RunAsked)]
+    if not started:
+        _refuse_running(context, asked.cluster, seen.dir)
+        raise Refusal(Code.INTERNAL, f"{seen.dir} was not entered in the ledger", hint="try again")
+    experiment = context.loop.state.experiments[seen.experiment]
+    return requests.RunReply(
+        experiment=experiment.id,
+        name=experiment.name,
+        seq=started[0].seq,
+        owed=sum(job.stage not in SETTLED for job in experiment.jobs.values()),
+    )
+
+
+async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
+    """Tried on a copy of the state: what `run` would do is what the plan says."""
+    cluster = _cluster(context, asked.cluster)
+    known = plan.by_directory(context.loop.state, asked.cluster, await cluster.host.resolve(asked.dir))
+    if known is not None and known.outcome is None:
+        return _plan(known)
+    seen = await _look(context, cluster, asked.dir, asked.policy)
+    now = clock.now()
+    facts = observe(context.loop.state, seen, now)
+    tried = fold(
+        context.loop.state,
+        (events.Recorded(seq=0, at=now, experiment=id, event=event) for id, event in facts),
+    )
+    return _plan(tried.experiments[seen.experiment])
+
+
+async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
+    experiment = find.experiment(context.loop.state, asked.experiment)
+    named = tuple(find.job(experiment, name) for name in asked.jobs)
+    if not plan.retriable(experiment, named):
+        what = (
+            f"nothing of {experiment.name} has failed" if not named else f"{', '.join(named)} has not failed"
+        )
+        raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.name}` shows its jobs")
+    cluster = _cluster(context, experiment.cluster)
+    reading = await read_experiment(
+        cluster.host, experiment.dir, context.tools, experiment.policy.optimize_only
+    )
+    recorded = await context.loop.tell(RetryWanted(experiment=experiment.id, jobs=named, specs=reading.jobs))
+    for r in recorded:
+        if isinstance(r.event, events.RetryAsked):
+            return requests.RetryReply(
+                experiment=experiment.id, name=experiment.name, seq=r.seq, jobs=r.event.jobs
+            )
+    raise Refusal(Code.NOTHING_TO_DO, f"nothing of {experiment.name} is left to retry")
+
+
+async def cancel(context: Context, asked: requests.Cancel) -> requests.CancelReply:
+    experiment = find.experiment(context.loop.state, asked.experiment)
+    named = tuple(find.job(experiment, name) for name in asked.jobs)
+    recorded = await context.loop.tell(CancelWanted(experiment=experiment.id, jobs=named))
+    for r in recorded:
+        if isinstance(r.event, events.CancelAsked):
+            return requests.CancelReply(jobs=r.event.jobs)
+    what = f"{experiment.name} has nothing left to cancel"
+    raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.name}` shows its jobs")
+
+
+def _cluster(context: Context, name: str) -> Cluster:
+    if name not in context.clusters:
+        known = ", ".join(sorted(context.clusters))
+        hint = f"clusters: {known}; others are added in {context.config_path}"
+        raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=hint)
+    return context.clusters[name]
+
+
+def _refuse_running(context: Context, cluster: str, dir: str) -> None:
+    known = plan.by_directory(context.loop.state, cluster, dir)
+    if known is not None and known.outcome is None:
+        what = f"{known.name} is running already"
+        raise Refusal(Code.RUNNING, what, dir, hint=f"attach to it: runexp attach {known.name}")
+
+
+async def _look(context: Context, cluster: Cluster, dir: str, policy: Policy) -> ScaffoldSeen:
+    reading = await read_experiment(cluster.host, dir, context.tools, policy.optimize_only)
+    known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
+    verdicts = await look_at_all(context.tools, cluster.host, reading.jobs, known.jobs if known else {})
+    return ScaffoldSeen(
+        experiment=known.id if known else clock.new_experiment_id(),
+        name=reading.name,
+        dir=reading.dir,
+        cluster=cluster.name,
+        policy=policy,
+        tools=reading.tools,
+        logs=reading.logs,
+        runs=reading.runs,
+        jobs=reading.jobs,
+        verdicts=verdicts,
+        warnings=reading.warnings,
+    )
+
+
+def _plan(experiment: Experiment) -> views.Plan:
+    return views.Plan(
+        name=experiment.name,
+        dir=experiment.dir,
+        cluster=experiment.cluster,
+        lines=tuple(plan.lines(experiment)),
+        warnings=experiment.warnings,
+    )

@@ -1,0 +1,138 @@
+"""Ls, status, report, follow, logs, info: what only reads."""
+
+import codecs
+import os
+from collections.abc import AsyncIterator
+
+import anyio
+
+from runexp import __version__
+from runexp.wire import requests, views
+from runexp.wire.refusals import Code
+from runexp.wire.states import SETTLED
+from runexpd.api import find
+from runexpd.api.context import Context
+from runexpd.api.refusal import Refusal
+from runexpd.core.state import Experiment
+from runexpd.core.steps import report
+from runexpd.experiments.logblocks import EXPERIMENT
+from runexpd.hosts.base import FileMissing
+
+#: Events that come in a burst are shown together.
+GATHER_SECONDS = 0.05
+#: Without news the view is sent again after this long: what hinders a cluster grows older.
+REFRESH_SECONDS = 5.0
+FOLLOW_SECONDS = 0.5
+CHUNK_BYTES = 256 * 1024
+
+
+async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
+    rows = sorted(context.loop.state.experiments.values(), key=lambda e: e.asked_at, reverse=True)
+    return requests.LsReply(experiments=tuple(report.line(e) for e in rows))
+
+
+async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
+    return requests.StatusReply(
+        experiment=context.view(find.experiment(context.loop.state, asked.experiment))
+    )
+
+
+async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
+    return report.report(find.experiment(context.loop.state, asked.experiment))
+
+
+async def info(context: Context, asked: requests.Info) -> requests.InfoReply:
+    return requests.InfoReply(
+        version=__version__,
+        pid=os.getpid(),
+        started_at=context.started_at,
+        ledger=str(context.ledger.path),
+        config=context.config_path,
+        clusters=tuple(context.clusters),
+        tools=tuple(context.tools),
+    )
+
+
+async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requests.Reply]:
+    """A cursor on the ledger, not a queue: take the bells, then read, wait only then. No gap, no double."""
+    id, after = find.experiment(context.loop.state, asked.experiment).id, asked.after
+    shown: views.ExperimentView | None = None
+    while True:
+        bells = [context.loop.bell.take()]
+        if watcher := context.watchers.get(context.loop.state.experiments[id].cluster):
+            bells.append(watcher.bell.take())
+        for envelope in context.ledger.envelopes(after, id):
+            yield requests.Seen(envelope=envelope)
+            after = envelope.seq
+        if shown is None:
+            yield requests.Live()
+        view = context.view(context.loop.state.experiments[id])
+        if view != shown:
+            shown = view
+            yield requests.Shown(experiment=view)
+        with anyio.move_on_after(REFRESH_SECONDS):
+            await _first_of(bells)
+        await anyio.sleep(GATHER_SECONDS)
+
+
+async def _first_of(events: list[anyio.Event]) -> None:
+    async def wait(event: anyio.Event) -> None:
+        await event.wait()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for event in events:
+            tasks.start_soon(wait, event)
+
+
+async def logs(context: Context, asked: requests.Logs) -> AsyncIterator[requests.Reply]:
+    experiment = find.experiment(context.loop.state, asked.experiment)
+    job = find.job(experiment, asked.job) if asked.job else None
+    path = _log_path(experiment, job)
+    cluster = context.clusters.get(experiment.cluster)
+    if cluster is None:
+        raise Refusal(
+            Code.UNKNOWN,
+            f"no cluster is called {experiment.cluster}",
+            hint=f"it was; see {context.config_path}",
+        )
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    fact = await cluster.host.stat(path)
+    if fact is None and not asked.follow:
+        raise Refusal(Code.UNKNOWN, "there is no such file (yet)", path, hint="-f waits for it")
+    offset = max(0, fact.size_bytes - asked.tail_bytes) if fact and asked.tail_bytes is not None else 0
+    while True:
+        over = _is_over(context, experiment.id, job)
+        try:
+            data = await cluster.host.read(path, offset, CHUNK_BYTES)
+        except FileMissing:
+            data = b""
+        offset += len(data)
+        if data:
+            yield requests.Chunk(text=decode(data))
+        elif over or not asked.follow:
+            break
+        else:
+            await anyio.sleep(FOLLOW_SECONDS)
+    yield requests.LogsEnd(path=path)
+
+
+def _log_path(experiment: Experiment, job: str | None) -> str:
+    if job is None:
+        return experiment.logs[EXPERIMENT]
+    attempt = experiment.jobs[job].attempt
+    if attempt is None or attempt.output is None:
+        state = experiment.jobs[job].state
+        hint = f"`runexp status {experiment.name}` shows why"
+        raise Refusal(
+            Code.UNKNOWN, f"{job} has no output: it is {state} and was never submitted here", hint=hint
+        )
+    return attempt.output
+
+
+def _is_over(context: Context, id: str, job: str | None) -> bool:
+    """Whether nothing more will be written. Asked before the read that may be the last."""
+    experiment = context.loop.state.experiments[id]
+    if job is None:
+        return experiment.outcome is not None
+    return job not in experiment.jobs or experiment.jobs[job].stage in SETTLED

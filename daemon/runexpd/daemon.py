@@ -1,0 +1,106 @@
+"""The composition root: builds the parts, starts them in order, stops them in reverse. The only file that knows them all."""
+
+import os
+import signal
+from collections.abc import Mapping
+
+import anyio
+import sdnotify
+from anyio.abc import TaskGroup
+from loguru import logger
+
+from runexp import __version__, paths
+from runexpd.api import socket
+from runexpd.api.context import Context
+from runexpd.clusters.base import Cluster
+from runexpd.clusters.local.cluster import LocalCluster
+from runexpd.core.apply import fold
+from runexpd.core.lifecycle import IllegalTransition
+from runexpd.core.state import Limits, State
+from runexpd.hosts.base import Host
+from runexpd.hosts.local import LocalHost
+from runexpd.ledger.errors import LedgerDamaged
+from runexpd.ledger.store import Ledger
+from runexpd.runtime import clock
+from runexpd.runtime.carriers import Carriers
+from runexpd.runtime.logbook import Hosts, Logbook
+from runexpd.runtime.loop import Loop
+from runexpd.runtime.watcher import Watcher
+from runexpd.settings import Settings
+from runexpd.tools import registry
+
+#: How long the run logs may take at the end; they are caught up at the next start.
+STOP_SECONDS = 5.0
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Jobs go on without us. Raises LedgerError, SocketRefused."""
+    tools = registry.load()
+    clusters = _clusters(settings)
+    with Ledger(paths.state() / "ledger.sqlite") as ledger:
+        loop = Loop(ledger, _replayed(ledger, settings))
+        watchers = {name: Watcher(c, tools, settings.local.poll_seconds) for name, c in clusters.items()}
+        context = Context(
+            loop=loop,
+            ledger=ledger,
+            clusters=clusters,
+            watchers=watchers,
+            tools=tools,
+            started_at=clock.now(),
+            config_path=str(paths.config()),
+        )
+        logbook = Logbook(ledger, loop.bell, _host_of(clusters))
+        async with anyio.create_task_group() as tasks:
+            await _start(tasks, context, logbook)
+            await _stop_asked()
+            tasks.cancel_scope.cancel()
+        with anyio.move_on_after(STOP_SECONDS):
+            await logbook.finish()
+    logger.info("stopped; jobs go on")
+
+
+async def _start(tasks: TaskGroup, context: Context, logbook: Logbook) -> None:
+    carriers = Carriers(context.loop, context.clusters, context.tools, context.watchers, tasks)
+    await tasks.start(context.loop.run, carriers.carry)
+    for watcher in context.watchers.values():
+        tasks.start_soon(watcher.run, context.loop)
+    tasks.start_soon(logbook.run)
+    await tasks.start(socket.serve, paths.socket(), context)
+    sdnotify.SystemdNotifier().notify("READY=1")
+    logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
+
+
+async def _stop_asked() -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            logger.info("{}: stopping", received.name)
+            sdnotify.SystemdNotifier().notify("STOPPING=1")
+            return
+
+
+def _clusters(settings: Settings) -> Mapping[str, Cluster]:
+    local = LocalCluster(
+        spool=paths.state() / "local",
+        host=LocalHost(),
+        max_running=settings.local.max_running,
+        kill_wait_seconds=settings.local.kill_wait_seconds,
+    )
+    return {local.name: local}
+
+
+def _replayed(ledger: Ledger, settings: Settings) -> State:
+    limits = Limits(max_submit=settings.local.max_submit, stagger_seconds=settings.local.stagger_seconds)
+    try:
+        return fold(State(limits={"local": limits}), ledger.since(0))
+    except IllegalTransition as error:
+        raise LedgerDamaged(
+            f"the ledger {ledger.path} holds what can't have happened: {error}",
+            "this is a fault of runexp's: keep the file, and report it",
+        ) from error
+
+
+def _host_of(clusters: Mapping[str, Cluster]) -> Hosts:
+    def host(cluster: str) -> Host | None:
+        return clusters[cluster].host if cluster in clusters else None
+
+    return host
