@@ -48,7 +48,7 @@ def _to_experiment(experiment: Experiment, event: events.Event, at: float) -> Ex
             return _each(experiment, event.jobs, lambda job: _restage(job, event, cancel_asked=True))
         case events.PhaseOpened() | events.PhaseClosed():
             return _with_phase(
-                experiment, event.phase, next_phase_state(experiment.phase(event.phase), event)
+                experiment, event.phase, next_phase_state(experiment.phase(event.phase), type(event))
             )
         case events.BarrierCleared():
             return _barrier_cleared(experiment, event)
@@ -186,8 +186,8 @@ def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experim
         outcome=None,
         ended_at=None,
         barrier_reason="",
-        optimization=next_phase_state(experiment.optimization, event),
-        evaluation=next_phase_state(experiment.evaluation, event),
+        optimization=next_phase_state(experiment.optimization, type(event)),
+        evaluation=next_phase_state(experiment.evaluation, type(event)),
     )
 
 
@@ -195,7 +195,7 @@ def _barrier_cleared(experiment: Experiment, event: events.BarrierCleared) -> Ex
     after = replace(experiment, barrier_reason=event.reason)
     if event.evaluate:
         return after
-    return _with_phase(after, Phase.EVALUATION, next_phase_state(experiment.evaluation, event))
+    return _with_phase(after, Phase.EVALUATION, next_phase_state(experiment.evaluation, type(event)))
 
 
 def _with_phase(experiment: Experiment, phase: Phase, state: PhaseState) -> Experiment:
@@ -216,7 +216,7 @@ def _blank(job: Job) -> Job:
 
 
 def _restage(job: Job, event: events.Event, **changes: Any) -> Job:
-    return replace(job, stage=next_stage(job.stage, event), **changes)
+    return replace(job, stage=next_stage(job.stage, type(event)), **changes)
 
 
 def _reattempt(job: Job, event: Any, **changes: Any) -> Job:

@@ -60,17 +60,17 @@ class IllegalTransition(Exception):
     """Raised when an event can't happen to a job or a phase as it stands: a fault of ours, or a damaged ledger."""
 
 
-def next_stage(stage: Stage, event: events.Event) -> Stage:
-    """Raises IllegalTransition."""
+def next_stage(stage: Stage, kind: type[events.Event]) -> Stage:
+    """Where a kind of event leads a job. Raises IllegalTransition."""
     try:
-        return JOB[stage, type(event)]
+        return JOB[stage, kind]
     except KeyError:
-        raise IllegalTransition(f"{type(event).__name__} to a job that is {stage}") from None
+        raise IllegalTransition(f"{kind.__name__} to a job that is {stage}") from None
 
 
-def next_phase_state(state: PhaseState, event: events.Event) -> PhaseState:
-    """Raises IllegalTransition."""
+def next_phase_state(state: PhaseState, kind: type[events.Event]) -> PhaseState:
+    """Where a kind of event leads a phase. Raises IllegalTransition."""
     try:
-        return PHASE[state, type(event)]
+        return PHASE[state, kind]
     except KeyError:
-        raise IllegalTransition(f"{type(event).__name__} to a phase that is {state}") from None
+        raise IllegalTransition(f"{kind.__name__} to a phase that is {state}") from None

@@ -1,0 +1,246 @@
+"""Logging in: host keys verified, keys and agent tried, and a person's answers relayed. Nothing typed is kept or logged.
+
+Never guesses: without a person at hand, a server that asks for a password or a code is left unanswered. Not even the
+question is fetched then, since asking alone makes some sites send a push to a telephone, and counts as a failed login.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import anyio.to_thread
+import asyncssh
+import msgspec
+
+from runexpd.hosts import ssh_target
+
+#: How often a question may be answered wrongly in one login, as OpenSSH's NumberOfPasswordPrompts.
+_TRIES = 3
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    text: str
+    #: False: what is typed must not be shown.
+    echo: bool
+
+
+class Prompts(msgspec.Struct, frozen=True):
+    """Questions of a server, to be shown together. With no prompt in it: only something to read."""
+
+    title: str
+    instructions: str
+    prompts: tuple[Prompt, ...]
+
+
+#: Asks a person; returns an answer a prompt, or None to give up.
+Answer = Callable[[Prompts], Awaitable[Sequence[str] | None]]
+
+
+class LoginNeedsPerson(Exception):
+    """Raised when no key was enough and the server asks for what only a person knows."""
+
+
+class LoginRefused(Exception):
+    """Raised when it makes no sense to try again before somebody has changed something."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.hint = hint
+
+
+class Keepalive(msgspec.Struct, frozen=True, kw_only=True):
+    """How a dead link is noticed: after about `seconds * (count + 1)`."""
+
+    seconds: float = 15.0
+    count: int = 3
+
+
+#: Told once when the connection has ended, with the reason in words.
+OnLost = Callable[[asyncssh.SSHClientConnection, str], None]
+
+
+class _Client(asyncssh.SSHClient):
+    """What asyncssh asks while it logs in to one hop."""
+
+    def __init__(self, hop: ssh_target.Hop, answer: Answer | None, on_lost: OnLost | None) -> None:
+        self._hop = hop
+        self._answer = answer
+        self._on_lost = on_lost
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._tries = 0
+        self._locked = list(hop.locked_identities)
+        #: What the server would have liked from a person, in the order it asked.
+        self.wanted: list[str] = []
+        self.host_key_refusal: LoginRefused | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._on_lost is not None and self._connection is not None:
+            self._on_lost(self._connection, describe(exc) if exc else "closed by the server")
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        known = self._hop.known_hosts.match(host, addr, port if port != asyncssh.DEFAULT_PORT else None)
+        self.host_key_refusal = refuse_host_key(self._hop, host, port, key, known=bool(known[0]))
+        return False
+
+    async def public_key_auth_requested(self) -> asyncssh.KeyPairListArg:
+        while self._locked:
+            path = self._locked[0]
+            answers = await self._ask("passphrase", Prompts("", "", (Prompt(f"Passphrase for {path}: ", False),)))
+            if not answers or not answers[0]:
+                self._locked.pop(0)
+                continue
+            try:
+                key = await anyio.to_thread.run_sync(asyncssh.read_private_key, path, answers[0])
+            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+                continue
+            self._locked.pop(0)
+            return [key]
+        return []
+
+    def kbdint_auth_requested(self) -> str | None:
+        return "" if self._may_ask("keyboard-interactive") else None
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: asyncssh.KbdIntPrompts
+    ) -> Sequence[str] | None:
+        asked = tuple(Prompt(text, echo) for text, echo in prompts)
+        return await self._ask("keyboard-interactive", Prompts(name or self._hop.host, instructions, asked))
+
+    async def password_auth_requested(self) -> str | None:
+        text = f"{self._connection.get_extra_info('username')}@{self._hop.host}'s password: " if self._connection else ""
+        answers = await self._ask("password", Prompts("", "", (Prompt(text, False),)))
+        return answers[0] if answers else None
+
+    def _may_ask(self, method: str) -> bool:
+        if method not in self.wanted:
+            self.wanted.append(method)
+        return self._answer is not None and self._tries < _TRIES
+
+    async def _ask(self, method: str, prompts: Prompts) -> Sequence[str] | None:
+        if not self._may_ask(method) or self._answer is None:
+            return None
+        if any(not prompt.echo for prompt in prompts.prompts):
+            self._tries += 1
+        answers = await self._answer(prompts)
+        if answers is None:
+            self._tries = _TRIES
+        return answers
+
+
+async def dial(
+    target: ssh_target.SshTarget,
+    *,
+    on_lost: OnLost,
+    seconds: float,
+    keepalive: Keepalive,
+    answer: Answer | None = None,
+) -> asyncssh.SSHClientConnection:
+    """Connect and log in, through jump hosts if the configuration says so. Closing the connection closes them all.
+
+    `seconds` is for each hop, the person's typing included.
+    Raises LoginNeedsPerson, LoginRefused, and OSError or asyncssh.Error where trying again later may do.
+    """
+    hops = await _read_hops(target)
+    connection: asyncssh.SSHClientConnection | None = None
+    for index, hop in enumerate(hops):
+        client = _Client(hop, answer, on_lost if index == len(hops) - 1 else None)
+        try:
+            connection = await _connect(hop, client, connection, seconds, keepalive)
+        except BaseException:
+            if connection is not None:
+                connection.abort()
+            raise
+    assert connection is not None
+    return connection
+
+
+async def _read_hops(target: ssh_target.SshTarget) -> tuple[ssh_target.Hop, ...]:
+    try:
+        return await anyio.to_thread.run_sync(ssh_target.read_hops, target)
+    except (OSError, ValueError) as error:
+        raise LoginRefused(f"the SSH configuration can't be used: {error}", "mend it, then: " + _by_hand(target)) from error
+
+
+async def _connect(
+    hop: ssh_target.Hop,
+    client: _Client,
+    tunnel: asyncssh.SSHClientConnection | None,
+    seconds: float,
+    keepalive: Keepalive,
+) -> asyncssh.SSHClientConnection:
+    try:
+        connection = await asyncssh.connect(
+            hop.host,
+            hop.port or (),
+            client_factory=lambda: client,
+            tunnel=tunnel,
+            connect_timeout=seconds,
+            login_timeout=seconds,
+            keepalive_interval=keepalive.seconds,
+            keepalive_count_max=keepalive.count,
+            **_credentials(hop),
+        )
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise client.host_key_refusal or LoginRefused(str(error), "compare with: " + hop.command()) from error
+    except asyncssh.PermissionDenied as error:
+        raise _denied(hop, client, error) from error
+    except ValueError as error:
+        raise LoginRefused(f"the SSH configuration can't be used: {error}", "compare with: " + hop.command()) from error
+    if tunnel is not None:
+        connection.set_tunnel(tunnel)
+    return connection
+
+
+def _credentials(hop: ssh_target.Hop) -> dict[str, object]:
+    found: dict[str, object] = {
+        "config": list(hop.config_files),
+        "known_hosts": hop.known_hosts,
+        "client_keys": list(hop.identities),
+        "ignore_encrypted": True,
+    }
+    if hop.user is not None:
+        found["username"] = hop.user
+    if hop.agent_identities:
+        found["agent_identities"] = list(hop.agent_identities)
+    elif hop.agent_identities is not None:
+        found["agent_path"] = ""
+    return found
+
+
+def _denied(hop: ssh_target.Hop, client: _Client, error: asyncssh.PermissionDenied) -> Exception:
+    if client.wanted:
+        return LoginNeedsPerson(f"{hop.host} asks for {' or '.join(client.wanted)}")
+    return LoginRefused(f"{hop.host}: {error}", f"no key of yours was accepted; see if this works: {hop.command()}")
+
+
+def refuse_host_key(
+    hop: ssh_target.Hop, host: str, port: int, key: asyncssh.SSHKey, *, known: bool
+) -> LoginRefused:
+    """The words for a host key that isn't accepted; `known`: another one of this host is."""
+    place = host if port == asyncssh.DEFAULT_PORT else f"[{host}]:{port}"
+    fingerprint = f"{key.get_algorithm()} {key.get_fingerprint()}"
+    if known:
+        return LoginRefused(
+            f"THE HOST KEY OF {place} HAS CHANGED, to {fingerprint}: somebody may be listening in",
+            f"ask the site; only if they confirm it: ssh-keygen -R '{place}', then {hop.command()}",
+        )
+    line = f"{place} {key.export_public_key('openssh').decode().strip()}"
+    return LoginRefused(
+        f"the host key of {place} is not known: {fingerprint}",
+        f"compare the fingerprint with the site's, then accept it once with: {hop.command()}"
+        f" (or add this line to {hop.known_hosts_file or '~/.ssh/known_hosts'}: {line})",
+    )
+
+
+def describe(error: BaseException) -> str:
+    """An exception in words, also if it has none of its own."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def _by_hand(target: ssh_target.SshTarget) -> str:
+    return f"ssh {target.user}@{target.host}" if target.user else f"ssh {target.host}"

@@ -1,0 +1,331 @@
+"""The flow through the core, a question at a time."""
+
+import pytest
+from fakes.builders import BAD, GOOD, ID, SCORED, World, scaffold
+
+from runexp.wire import events
+from runexp.wire.jobs import Policy
+from runexp.wire.states import Outcome, Phase, PhaseState, Stage
+from runexpd.core import commands
+from runexpd.core.due import due
+from runexpd.core.observations import (
+    CancelWanted,
+    Deferred,
+    Listed,
+    Refused,
+    Report,
+    RetryWanted,
+    Tick,
+    Unclear,
+)
+from runexpd.core.steps import plan
+
+TRAININGS = ["rank4", "rank8"]
+CELLS = ["base/words", "rank4/words/epoch0", "rank8/words/epoch0"]
+
+
+def begun(**limits: float) -> World:
+    world = World(**limits)  # type: ignore[arg-type]
+    world.see(scaffold())
+    return world
+
+
+def of_type(happened: list[events.Event], kind: type[events.Event]) -> list[events.Event]:
+    return [event for event in happened if type(event) is kind]
+
+
+def test_a_run_intends_every_training_and_no_evaluation() -> None:
+    world = begun()
+    assert world.in_stage(Stage.SUBMITTING) == TRAININGS
+    assert world.in_stage(Stage.PLANNED) == CELLS
+    assert [type(c) for c in due(world.state, world.now)] == [commands.Submit, commands.Submit]
+
+
+def test_the_last_verdict_of_training_intends_every_evaluation_at_once() -> None:
+    world = begun()
+    world.finish("rank4", GOOD)
+    assert world.experiment.evaluation is PhaseState.WAITING
+    happened = world.finish("rank8", GOOD)
+    assert [type(e) for e in happened] == [
+        events.ResultVerified,
+        events.PhaseClosed,
+        events.BarrierCleared,
+        events.PhaseOpened,
+        *[events.AttemptIntended] * 3,
+    ]
+
+
+def test_an_experiment_whose_jobs_are_all_verified_succeeded() -> None:
+    world = begun()
+    for id in TRAININGS:
+        world.finish(id, GOOD)
+    for id in CELLS:
+        happened = world.finish(id, SCORED)
+    assert happened[-2:] == [
+        events.PhaseClosed(phase=Phase.EVALUATION, succeeded=3, total=3),
+        events.ExperimentEnded(outcome=Outcome.SUCCEEDED),
+    ]
+    assert list(due(world.state, world.now)) == []
+
+
+def test_a_failed_training_leaves_the_others_to_be_evaluated() -> None:
+    world = begun()
+    world.finish("rank4", BAD)
+    world.finish("rank8", GOOD)
+    assert world.job("rank4").state == "UNVERIFIED"
+    assert world.job("rank4/words/epoch0").stage is Stage.SKIPPED
+    assert "rank4" in world.job("rank4/words/epoch0").detail
+    for id in ["base/words", "rank8/words/epoch0"]:
+        world.finish(id, SCORED)
+    assert world.experiment.outcome is Outcome.PARTIAL
+
+
+def test_if_no_training_succeeded_nothing_is_evaluated() -> None:
+    world = begun()
+    world.finish("rank4", BAD, "FAILED")
+    world.finish("rank8", BAD, "TIMEOUT")
+    assert world.in_stage(Stage.SKIPPED) == CELLS
+    assert world.experiment.evaluation is PhaseState.STOPPED
+    assert world.experiment.outcome is Outcome.FAILED
+    assert world.job("rank8").state == "TIMEOUT"
+
+
+def test_on_failure_stop_makes_one_failure_stop_all() -> None:
+    world = World()
+    world.see(scaffold(policy=Policy(on_failure="stop")))
+    world.finish("rank4", BAD)
+    world.finish("rank8", GOOD)
+    assert world.in_stage(Stage.SKIPPED) == CELLS
+    assert world.experiment.outcome is Outcome.PARTIAL
+
+
+def test_barrier_run_lets_each_run_go_ahead_alone() -> None:
+    world = World()
+    world.see(scaffold(policy=Policy(barrier="run")))
+    assert world.job("base/words").stage is Stage.SUBMITTING
+    world.finish("rank4", GOOD)
+    assert world.job("rank4/words/epoch0").stage is Stage.SUBMITTING
+    assert world.job("rank8/words/epoch0").stage is Stage.PLANNED
+    world.finish("rank8", BAD)
+    assert world.job("rank8/words/epoch0").stage is Stage.SKIPPED
+
+
+def test_optimize_only_ends_after_the_training_and_a_later_run_evaluates() -> None:
+    world = World()
+    world.see(scaffold(policy=Policy(optimize_only=True)))
+    for id in TRAININGS:
+        world.finish(id, GOOD)
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+    assert world.in_stage(Stage.SKIPPED) == CELLS
+    world.see(scaffold())
+    assert world.in_stage(Stage.SUBMITTING) == CELLS
+
+
+def test_without_anything_to_train_the_evaluations_go_at_once() -> None:
+    world = World()
+    world.see(scaffold(trained=()))
+    assert world.in_stage(Stage.SUBMITTING) == ["base/words"]
+
+
+def test_what_lies_on_disk_is_not_submitted() -> None:
+    world = World()
+    world.see(scaffold(verdicts={"rank4": GOOD, "rank8": BAD, "base/words": SCORED}))
+    assert world.in_stage(Stage.SUBMITTING) == ["rank8"]
+    assert world.in_stage(Stage.VERIFIED) == ["rank4", "base/words"]
+
+
+def test_a_second_run_of_a_finished_experiment_submits_nothing() -> None:
+    world = begun()
+    for id in TRAININGS + CELLS:
+        world.finish(id, GOOD)
+    happened = world.see(scaffold(verdicts=dict.fromkeys(TRAININGS + CELLS, GOOD)))
+    assert not of_type(happened, events.AttemptIntended)
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+
+
+def test_a_second_run_does_not_submit_what_failed() -> None:
+    world = begun()
+    for id in TRAININGS:
+        world.finish(id, BAD)
+    happened = world.see(scaffold())
+    assert not of_type(happened, events.AttemptIntended)
+    assert world.experiment.outcome is Outcome.FAILED
+
+
+def test_a_run_of_a_running_experiment_changes_nothing() -> None:
+    world = begun()
+    assert world.see(scaffold()) == []
+    assert world.see(scaffold(experiment="e2")) == []
+
+
+def test_results_that_are_gone_are_noticed_and_not_made_again_by_themselves() -> None:
+    world = begun()
+    for id in TRAININGS + CELLS:
+        world.finish(id, GOOD)
+    world.see(scaffold(verdicts={"rank4": BAD}))
+    assert world.job("rank4").state == "UNVERIFIED"
+    assert world.experiment.outcome is Outcome.PARTIAL
+
+
+def test_retry_submits_what_failed_and_what_was_skipped_for_it() -> None:
+    world = begun()
+    world.finish("rank4", BAD)
+    world.finish("rank8", GOOD)
+    for id in ["base/words", "rank8/words/epoch0"]:
+        world.finish(id, SCORED)
+    world.see(RetryWanted(experiment=ID, jobs=(), specs=()))
+    assert world.in_stage(Stage.SUBMITTING) == ["rank4"]
+    assert world.in_stage(Stage.PLANNED) == ["rank4/words/epoch0"]
+    assert [a.number for a in world.job("rank4").attempts] == [1, 2]
+    world.finish("rank4", GOOD)
+    world.finish("rank4/words/epoch0", SCORED)
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+
+
+def test_retry_of_nothing_changes_nothing() -> None:
+    world = begun()
+    assert world.see(RetryWanted(experiment=ID, jobs=("rank4",), specs=())) == []
+
+
+def test_cancel_skips_what_is_planned_and_ends_what_is_queued() -> None:
+    world = begun()
+    world.accept("rank4")
+    world.see(CancelWanted(experiment=ID, jobs=()))
+    assert world.in_stage(Stage.SKIPPED) == CELLS
+    assert [type(c) for c in due(world.state, world.now)] == [
+        commands.Cancel,
+        commands.Watch,
+        commands.Submit,
+    ]
+    world.show("rank4", "CANCELLED", final=True)
+    world.judge("rank4", BAD)
+    world.finish("rank8", BAD, "CANCELLED")
+    assert world.experiment.outcome is Outcome.CANCELLED
+    assert world.see(CancelWanted(experiment=ID, jobs=())) == []
+
+
+def test_after_a_cancel_retry_goes_on() -> None:
+    world = begun()
+    world.finish("rank4", GOOD)
+    world.accept("rank8")
+    world.see(CancelWanted(experiment=ID, jobs=()))
+    world.show("rank8", "CANCELLED", final=True)
+    world.judge("rank8", BAD)
+    assert world.experiment.outcome is Outcome.CANCELLED
+    world.see(RetryWanted(experiment=ID, jobs=(), specs=()))
+    assert world.in_stage(Stage.SUBMITTING) == ["rank8"]
+    assert world.in_stage(Stage.PLANNED) == CELLS
+
+
+def test_at_most_max_submit_are_in_flight() -> None:
+    world = World(max_submit=2)
+    world.see(scaffold(trained=[f"r{n}" for n in range(5)]))
+    assert world.in_stage(Stage.SUBMITTING) == ["r0", "r1"]
+    world.finish("r0", GOOD)
+    assert world.in_stage(Stage.SUBMITTING) == ["r1", "r2"]
+
+
+def test_trainings_keep_their_distance_and_evaluations_need_none() -> None:
+    world = World(stagger_seconds=5)
+    world.see(scaffold())
+    assert world.in_stage(Stage.SUBMITTING) == ["rank4"]
+    assert list(due(world.state, world.now))[-1] == commands.Wake(1005.0)
+    world.now += 4.9
+    assert world.see(Tick()) == []
+    world.now += 0.1
+    assert world.see(Tick()) == [events.AttemptIntended(job="rank8", number=1, token="e1-1-1")]
+    for id in TRAININGS:
+        world.finish(id, GOOD)
+    assert world.in_stage(Stage.SUBMITTING) == CELLS
+
+
+def test_a_refused_script_fails_and_the_others_go_on() -> None:
+    world = begun()
+    refused = Refused(experiment=ID, job="rank4", token=world.token("rank4"), error="invalid partition")
+    world.see(refused)
+    assert (world.job("rank4").state, world.job("rank4").detail) == ("SUBMIT_FAILED", "invalid partition")
+    assert world.see(refused) == []
+    world.finish("rank8", GOOD)
+    assert world.job("rank8/words/epoch0").stage is Stage.SUBMITTING
+
+
+def test_a_cluster_that_takes_no_more_is_asked_again_later_with_a_new_token() -> None:
+    world = begun()
+    first = world.token("rank4")
+    world.see(Deferred(experiment=ID, job="rank4", token=first, reason="QOSMaxSubmitJobPerUserLimit"))
+    assert world.job("rank4").stage is Stage.PLANNED
+    wakes = [c for c in due(world.state, world.now) if isinstance(c, commands.Wake)]
+    world.now = wakes[0].at
+    world.see(Tick())
+    assert world.job("rank4").stage is Stage.SUBMITTING
+    assert world.token("rank4") != first
+    assert len(world.job("rank4").attempts) == 1
+
+
+def test_an_unclear_submission_is_resolved_and_never_sent_as_a_new_one() -> None:
+    world = begun()
+    token = world.token("rank4")
+    world.see(Unclear(experiment=ID, job="rank4", token=token, reason="link lost"))
+    assert [type(c) for c in due(world.state, world.now)] == [commands.Resolve, commands.Submit]
+    world.now += 10_000
+    assert world.see(Tick()) == []
+    world.accept("rank4")
+    assert world.token("rank4") == token
+    assert world.job("rank4").stage is Stage.QUEUED
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED", "NODE_FAIL"])
+def test_an_end_state_that_is_not_final_ends_nothing(word: str) -> None:
+    world = begun()
+    world.accept("rank4")
+    world.show("rank4", word)
+    assert world.job("rank4").stage is Stage.QUEUED
+    assert world.job("rank4").state == word
+
+
+def test_a_word_that_nobody_knows_is_shown_and_ends_nothing() -> None:
+    world = begun()
+    world.accept("rank4")
+    world.show("rank4", "LEVITATING", final=True)
+    assert (world.job("rank4").stage, world.job("rank4").state) == (Stage.QUEUED, "LEVITATING")
+
+
+def test_a_listing_without_the_job_is_no_news() -> None:
+    world = begun()
+    world.accept("rank4")
+    before = world.state
+    assert world.see(Listed(reports=())) == []
+    assert world.state == before
+
+
+def test_news_of_another_attempt_is_none() -> None:
+    world = begun()
+    world.accept("rank4")
+    other = Report(experiment=ID, job="rank4", token="e1-0-9", state="FAILED", final=True, ended_at=1.0)
+    assert world.see(Listed(reports=(other,))) == []
+
+
+def test_a_job_that_slurm_requeues_has_not_ended() -> None:
+    world = begun()
+    world.accept("rank4")
+    world.show("rank4", "RUNNING")
+    world.show("rank4", "PENDING")
+    world.show("rank4", "RUNNING")
+    assert world.job("rank4").stage is Stage.QUEUED
+    assert len(world.job("rank4").attempts) == 1
+
+
+def test_the_plan_says_what_a_run_would_do() -> None:
+    world = begun()
+    world.finish("rank4", BAD)
+    world.finish("rank8", GOOD)
+    for id in ["base/words", "rank8/words/epoch0"]:
+        world.finish(id, SCORED)
+    decisions = {line.job: line.decision for line in plan.lines(world.experiment)}
+    assert decisions == {
+        "rank4": "blocked",
+        "rank8": "skip",
+        "base/words": "skip",
+        "rank4/words/epoch0": "blocked",
+        "rank8/words/epoch0": "skip",
+    }

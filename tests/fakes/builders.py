@@ -1,0 +1,149 @@
+"""Small experiments as plain data, and a ledger in memory: what tests of the core start from."""
+
+from collections.abc import Iterable
+
+from runexp.wire.events import Event, Recorded
+from runexp.wire.jobs import Failure, JobSpec, Policy, RunSpec, Score, Verdict
+from runexp.wire.states import Phase, Stage
+from runexpd.core.apply import apply
+from runexpd.core.observations import (
+    Accepted,
+    Judged,
+    Listed,
+    Observation,
+    Report,
+    ScaffoldSeen,
+)
+from runexpd.core.observe import observe
+from runexpd.core.state import Experiment, Job, Limits, State
+
+ID = "e1"
+GOOD = Verdict(good=True, detail="2 epochs", artifacts=("/exp/rank4/artifacts/epoch_0",))
+SCORED = Verdict(good=True, detail="100 of 100 samples", scores=(Score("match", "accuracy", 0.8),))
+BAD = Verdict(good=False, detail="epoch_1 is missing", failure=Failure("missing", "epoch_1 is missing"))
+
+
+def training(run: str) -> JobSpec:
+    return JobSpec(
+        id=run,
+        phase=Phase.OPTIMIZATION,
+        tool="torchtune",
+        run=run,
+        script=f"/exp/{run}/finetune.slurm",
+        workdir=f"/exp/{run}",
+        name=run,
+        output="slurm-%j.out",
+    )
+
+
+def cell(run: str, epoch: int | None) -> JobSpec:
+    id = f"{run}/words" if epoch is None else f"{run}/words/epoch{epoch}"
+    return JobSpec(
+        id=id,
+        phase=Phase.EVALUATION,
+        tool="inspect-ai",
+        run=run,
+        task="words",
+        epoch=epoch,
+        script=f"/exp/{id}/cell.slurm",
+        workdir=f"/exp/{id}",
+        name=id.replace("/", "-"),
+        output="slurm-%j.out",
+    )
+
+
+def scaffold(
+    trained: Iterable[str] = ("rank4", "rank8"),
+    *,
+    policy: Policy | None = None,
+    verdicts: dict[str, Verdict] | None = None,
+    experiment: str = ID,
+    dir: str = "/exp",
+) -> ScaffoldSeen:
+    """A control run, and fine-tuned ones of an epoch each; one task."""
+    runs = tuple(trained)
+    jobs = (*(training(run) for run in runs), cell("base", None), *(cell(run, 0) for run in runs))
+    return ScaffoldSeen(
+        experiment=experiment,
+        name="words",
+        dir=dir,
+        cluster="local",
+        policy=policy or Policy(),
+        tools={"optimization": "torchtune", "evaluation": "inspect-ai"},
+        logs={name: f"{dir}/run-{name}.log" for name in ("experiment", "optimization", "evaluation")},
+        runs=(RunSpec("base", "control"), *(RunSpec(run, "fine-tuned") for run in runs)),
+        jobs=jobs,
+        verdicts=verdicts or {},
+    )
+
+
+class World:
+    """A ledger in memory, a clock that tests set, and what a cluster would say."""
+
+    def __init__(self, *, max_submit: int = 25, stagger_seconds: float = 0.0) -> None:
+        limits = Limits(max_submit=max_submit, stagger_seconds=stagger_seconds)
+        self.empty = State(limits={"local": limits})
+        self.state = self.empty
+        self.ledger: list[Recorded] = []
+        self.now = 1000.0
+
+    def see(self, observation: Observation) -> list[Event]:
+        """Take an observation, as the loop does; returns what happened."""
+        facts = observe(self.state, observation, self.now)
+        for experiment, event in facts:
+            recorded = Recorded(seq=len(self.ledger) + 1, at=self.now, experiment=experiment, event=event)
+            self.state = apply(self.state, recorded)
+            self.ledger.append(recorded)
+        return [event for _, event in facts]
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.state.experiments[ID]
+
+    def job(self, id: str) -> Job:
+        return self.experiment.jobs[id]
+
+    def token(self, id: str) -> str:
+        attempt = self.job(id).attempt
+        assert attempt is not None
+        return attempt.token
+
+    def stages(self) -> dict[str, Stage]:
+        return {id: job.stage for id, job in self.experiment.jobs.items()}
+
+    def in_stage(self, stage: Stage) -> list[str]:
+        return [id for id, job in self.experiment.jobs.items() if job.stage is stage]
+
+    def accept(self, id: str) -> list[Event]:
+        number = str(100 + len(self.ledger))
+        return self.see(
+            Accepted(
+                experiment=ID,
+                job=id,
+                token=self.token(id),
+                slurm_job_id=number,
+                output=f"/exp/slurm-{number}.out",
+            )
+        )
+
+    def show(self, id: str, state: str, *, final: bool = False) -> list[Event]:
+        report = Report(
+            experiment=ID,
+            job=id,
+            token=self.token(id),
+            state=state,
+            final=final,
+            exit_code="0:0" if final else "",
+            started_at=self.now,
+            ended_at=self.now if final else None,
+        )
+        return self.see(Listed(reports=(report,)))
+
+    def judge(self, id: str, verdict: Verdict) -> list[Event]:
+        return self.see(Judged(experiment=ID, job=id, token=self.token(id), verdict=verdict))
+
+    def finish(self, id: str, verdict: Verdict, state: str = "COMPLETED") -> list[Event]:
+        """From submission to verdict."""
+        self.accept(id)
+        self.show(id, state, final=True)
+        return self.judge(id, verdict)
