@@ -1,8 +1,8 @@
 """The flow through the core, a question at a time."""
 
 import pytest
-from fakes.builders import BAD, GOOD, ID, SCORED, World, scaffold
 
+from fakes.builders import BAD, GOOD, ID, SCORED, World, scaffold
 from runexp.wire import events
 from runexp.wire.jobs import Policy
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage

@@ -1,11 +1,12 @@
 """Whatever the world says, in whatever order: replay equals live, and nothing is submitted that succeeded or is in flight."""
 
 from collections import Counter
+from typing import Any
 
-from fakes.builders import BAD, GOOD, ID, World, scaffold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes.builders import BAD, GOOD, ID, World, scaffold
 from runexp.wire import events, states
 from runexp.wire.events import Event
 from runexp.wire.jobs import Policy
@@ -72,11 +73,11 @@ def helpful(world: World) -> list[Observation]:
     for job in world.experiment.jobs.values():
         if job.attempt is None:
             continue
-        about = {"experiment": ID, "job": job.spec.id, "token": job.attempt.token}
+        about: Any = {"experiment": ID, "job": job.spec.id, "token": job.attempt.token}
         if job.stage in (Stage.SUBMITTING, Stage.UNCLEAR):
             told.append(Accepted(**about, slurm_job_id="9", output="/o"))
         elif job.stage is Stage.QUEUED:
-            told.append(Listed(reports=(Report(**about, state="COMPLETED", final=True, ended_at=1.0),)))
+            told.append(Listed(reports=(Report(**about, state="COMPLETED", final=True),)))
         elif job.stage is Stage.ENDED:
             told.append(Judged(**about, verdict=GOOD))
     return told

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes.builders import GOOD, ID, World, scaffold
 
+from fakes.builders import GOOD, ID, World, scaffold
 from runexpd.core.apply import fold
 from runexpd.core.state import Experiment, State
 from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, LedgerTooNew
@@ -103,9 +103,8 @@ def test_a_second_daemon_is_told_who_has_it(path: Path) -> None:
         other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "LedgerLocked" in other.stderr
     assert "pid" in other.stderr
-    with Ledger(path):
-        with pytest.raises(LedgerLocked):
-            Ledger(path)
+    with Ledger(path), pytest.raises(LedgerLocked):
+        Ledger(path)
 
 
 def test_a_newer_format_is_refused_and_left_alone(path: Path) -> None:
@@ -138,9 +137,8 @@ def test_a_file_that_is_no_ledger_is_said_to_be_damaged(path: Path, damage: byte
     for beside in path.parent.glob("ledger.sqlite-*"):
         beside.unlink()
     path.write_bytes(damage or path.read_bytes()[:5000] + b"\0" * 3000)
-    with pytest.raises(LedgerDamaged, match="damaged"):
-        with Ledger(path) as ledger:
-            list(ledger.since(0))
+    with pytest.raises(LedgerDamaged, match="damaged"), Ledger(path) as ledger:
+        list(ledger.since(0))
 
 
 def test_an_event_that_nobody_can_read_is_damage(path: Path) -> None:
