@@ -5,6 +5,7 @@ question is fetched then, since asking alone makes some sites send a push to a t
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -67,10 +68,9 @@ class _Client(asyncssh.SSHClient):
         self._answer = answer
         self._on_lost = on_lost
         self._connection: asyncssh.SSHClientConnection | None = None
-        self._tries = 0
         self._locked = list(hop.locked_identities)
-        #: What the server would have liked from a person, in the order it asked.
-        self.wanted: list[str] = []
+        self._tries: dict[str, int] = {}
+        self._gave_up = False
         self.host_key_refusal: LoginRefused | None = None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -85,19 +85,11 @@ class _Client(asyncssh.SSHClient):
         self.host_key_refusal = refuse_host_key(self._hop, host, port, key, known=bool(known[0]))
         return False
 
-    async def public_key_auth_requested(self) -> asyncssh.KeyPairListArg:
+    async def public_key_auth_requested(self) -> list[asyncssh.SSHKey]:
         while self._locked:
-            path = self._locked[0]
-            answers = await self._ask("passphrase", Prompts("", "", (Prompt(f"Passphrase for {path}: ", False),)))
-            if not answers or not answers[0]:
-                self._locked.pop(0)
-                continue
-            try:
-                key = await anyio.to_thread.run_sync(asyncssh.read_private_key, path, answers[0])
-            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-                continue
-            self._locked.pop(0)
-            return [key]
+            key = await self._unlock(self._locked.pop(0))
+            if key is not None:
+                return [key]
         return []
 
     def kbdint_auth_requested(self) -> str | None:
@@ -107,27 +99,44 @@ class _Client(asyncssh.SSHClient):
         self, name: str, instructions: str, lang: str, prompts: asyncssh.KbdIntPrompts
     ) -> Sequence[str] | None:
         asked = tuple(Prompt(text, echo) for text, echo in prompts)
-        return await self._ask("keyboard-interactive", Prompts(name or self._hop.host, instructions, asked))
+        return await self._ask(Prompts(name or self._hop.host, instructions, asked))
 
     async def password_auth_requested(self) -> str | None:
-        text = f"{self._connection.get_extra_info('username')}@{self._hop.host}'s password: " if self._connection else ""
-        answers = await self._ask("password", Prompts("", "", (Prompt(text, False),)))
+        if not self._may_ask("password"):
+            return None
+        user = self._connection.get_extra_info("username") if self._connection else ""
+        answers = await self._ask(Prompts("", "", (Prompt(f"{user}@{self._hop.host}'s password: ", False),)))
         return answers[0] if answers else None
 
-    def _may_ask(self, method: str) -> bool:
-        if method not in self.wanted:
-            self.wanted.append(method)
-        return self._answer is not None and self._tries < _TRIES
+    async def _unlock(self, path: str) -> asyncssh.SSHKey | None:
+        for _ in range(_TRIES):
+            if not self._may_ask("the passphrase of " + path):
+                return None
+            answers = await self._ask(Prompts("", "", (Prompt(f"Passphrase for {path}: ", False),)))
+            if not answers or not answers[0]:
+                return None
+            try:
+                return await anyio.to_thread.run_sync(asyncssh.read_private_key, path, answers[0])
+            except asyncssh.KeyImportError:
+                continue
+        return None
 
-    async def _ask(self, method: str, prompts: Prompts) -> Sequence[str] | None:
-        if not self._may_ask(method) or self._answer is None:
-            return None
-        if any(not prompt.echo for prompt in prompts.prompts):
-            self._tries += 1
+    def _may_ask(self, method: str) -> bool:
+        """Counts one try. A method that can't be tried for want of a person is remembered all the same."""
+        if method not in self._tries:
+            self._tries[method] = 0
+        self._tries[method] += 1
+        return self._answer is not None and not self._gave_up and self._tries[method] <= _TRIES
+
+    async def _ask(self, prompts: Prompts) -> Sequence[str] | None:
+        assert self._answer is not None
         answers = await self._answer(prompts)
-        if answers is None:
-            self._tries = _TRIES
+        self._gave_up = answers is None
         return answers
+
+    def wanted(self) -> tuple[str, ...]:
+        """What the server, or a key, would have a person say."""
+        return tuple(self._tries)
 
 
 async def dial(
@@ -187,6 +196,8 @@ async def _connect(
         raise client.host_key_refusal or LoginRefused(str(error), "compare with: " + hop.command()) from error
     except asyncssh.PermissionDenied as error:
         raise _denied(hop, client, error) from error
+    except asyncssh.KeyExchangeFailed as error:
+        raise LoginRefused(f"no common ground with {hop.host}: {error}", "compare with: " + hop.command()) from error
     except ValueError as error:
         raise LoginRefused(f"the SSH configuration can't be used: {error}", "compare with: " + hop.command()) from error
     if tunnel is not None:
@@ -194,8 +205,8 @@ async def _connect(
     return connection
 
 
-def _credentials(hop: ssh_target.Hop) -> dict[str, object]:
-    found: dict[str, object] = {
+def _credentials(hop: ssh_target.Hop) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "config": list(hop.config_files),
         "known_hosts": hop.known_hosts,
         "client_keys": list(hop.identities),
@@ -211,8 +222,8 @@ def _credentials(hop: ssh_target.Hop) -> dict[str, object]:
 
 
 def _denied(hop: ssh_target.Hop, client: _Client, error: asyncssh.PermissionDenied) -> Exception:
-    if client.wanted:
-        return LoginNeedsPerson(f"{hop.host} asks for {' or '.join(client.wanted)}")
+    if client.wanted():
+        return LoginNeedsPerson(f"{hop.host} asks for {' or '.join(client.wanted())}")
     return LoginRefused(f"{hop.host}: {error}", f"no key of yours was accepted; see if this works: {hop.command()}")
 
 

@@ -64,64 +64,57 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join([*words, f"{self.user}@{self.host}" if self.user else self.host])
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """One stop as it was written: in the target, or in `ProxyJump`."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+
+
 def read_hops(target: SshTarget) -> tuple[Hop, ...]:
     """The servers from here to the target, the target last. Reads files, and runs what `Match exec` says: blocks.
 
     Raises OSError and ValueError where the configuration or a key can't be read, or jump hosts go in a circle.
     """
     files = tuple(str(path) for path in map(_expand, target.config_files) if path.is_file())
-    return _hops(target, files, target.host, target.user, target.port, target.identity, _MOST_HOPS)
+    place = _Place(target.host, target.user, target.port, target.identity)
+    return _hops(place, files, target.known_hosts, _MOST_HOPS)
 
 
-def _hops(
-    target: SshTarget,
-    files: tuple[str, ...],
-    host: str,
-    user: str | None,
-    port: int | None,
-    identity: str | None,
-    most: int,
-) -> tuple[Hop, ...]:
+def _hops(place: _Place, files: tuple[str, ...], known_hosts: str | None, most: int) -> tuple[Hop, ...]:
     if most == 0:
         raise ValueError(f"more than {_MOST_HOPS} jump hosts: does ProxyJump lead back to itself?")
-    config = _read_config(files, host, user, port)
+    config = _read_config(place, files)
     before: tuple[Hop, ...] = ()
     for index, jump in enumerate(_jumps(config)):
-        jump_user, jump_host, jump_port = _parse_jump(jump)
-        hops = _hops(target, files, jump_host, jump_user, jump_port, None, most - 1)
+        hops = _hops(_parse_jump(jump), files, known_hosts, most - 1)
         # As with OpenSSH, only the first of several jump hosts may have jump hosts of its own.
         before += hops if index == 0 else hops[-1:]
-    return (*before, _hop(target, files, config, host, user, port, identity))
+    return (*before, _hop(place, files, known_hosts, config))
 
 
-def _hop(
-    target: SshTarget,
-    files: tuple[str, ...],
-    config: SSHClientConfig,
-    host: str,
-    user: str | None,
-    port: int | None,
-    identity: str | None,
-) -> Hop:
-    paths = _identity_files(config, identity)
+def _hop(place: _Place, files: tuple[str, ...], known_hosts: str | None, config: SSHClientConfig) -> Hop:
+    paths = _identity_files(config, place.identity)
     locked = tuple(path for path in paths if _is_locked(path))
+    only = place.identity is not None or bool(config.get("IdentitiesOnly"))
     return Hop(
-        host=host,
-        user=user,
-        port=port,
+        host=place.host,
+        user=place.user,
+        port=place.port,
         config_files=files,
-        known_hosts_file=target.known_hosts,
-        known_hosts=_read_known_hosts(_known_hosts_files(config, target.known_hosts)),
+        known_hosts_file=known_hosts,
+        known_hosts=_read_known_hosts(_known_hosts_files(config, known_hosts)),
         identities=tuple(path for path in paths if path not in locked),
         locked_identities=locked,
-        agent_identities=_agent_identities(paths, only=identity is not None or bool(config.get("IdentitiesOnly"))),
+        agent_identities=_public_halves(paths) if only else None,
     )
 
 
-def _read_config(files: Sequence[str], host: str, user: str | None, port: int | None) -> SSHClientConfig:
-    me = getpass.getuser()
-    config = SSHClientConfig.load(None, list(files), False, False, False, me, user or (), host, port or ())
-    return cast(SSHClientConfig, config)
+def _read_config(place: _Place, files: Sequence[str]) -> SSHClientConfig:
+    given = (getpass.getuser(), place.user or (), place.host, place.port or ())
+    return cast(SSHClientConfig, SSHClientConfig.load(None, list(files), False, False, False, *given))
 
 
 def _jumps(config: SSHClientConfig) -> list[str]:
@@ -129,13 +122,13 @@ def _jumps(config: SSHClientConfig) -> list[str]:
     return [jump.strip() for jump in jumps.split(",")] if jumps else []
 
 
-def _parse_jump(jump: str) -> tuple[str | None, str, int | None]:
+def _parse_jump(jump: str) -> _Place:
     """`[user@]host[:port]`, host perhaps in brackets: ssh_config(5), ProxyJump."""
     user, _, place = jump.removeprefix("ssh://").rpartition("@")
     host, colon, port = place.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = place, ""
-    return user or None, host.strip("[]"), int(port) if port else None
+    return _Place(host.strip("[]"), user or None, int(port) if port else None)
 
 
 def _identity_files(config: SSHClientConfig, identity: str | None) -> tuple[str, ...]:
@@ -157,9 +150,7 @@ def _is_locked(path: str) -> bool:
     return False
 
 
-def _agent_identities(paths: Sequence[str], *, only: bool) -> tuple[str, ...] | None:
-    if not only:
-        return None
+def _public_halves(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{path}.pub" for path in paths if Path(f"{path}.pub").is_file())
 
 

@@ -1,0 +1,216 @@
+"""The one lasting connection to a cluster: opened on demand, kept alive, opened again with ever longer pauses.
+
+Never more than one login at a time, never two within the floor (sites ban those who log in too fast), and none at all
+while a person is needed. Knows nothing of commands and files.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import asyncssh
+import msgspec
+
+from runexpd.hosts import login
+from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.ssh_target import SshTarget
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How hard a head node may be leant on."""
+
+    #: From one login to the next, at least.
+    floor_seconds: float = 10.0
+    #: The longest pause between two attempts; also the pause after a refusal.
+    ceiling_seconds: float = 300.0
+    #: A connection that lived shorter counts as a failed attempt.
+    steady_seconds: float = 60.0
+    #: How long a login may take, and one that a person types.
+    login_seconds: float = 30.0
+    person_seconds: float = 300.0
+    keepalive: login.Keepalive = login.Keepalive()
+    #: Sessions at a time, besides the one for SFTP. OpenSSH's servers allow 10 by default (MaxSessions).
+    sessions: int = 4
+
+
+class Idle(msgspec.Struct, frozen=True, tag=True):
+    """Nobody has asked for it yet."""
+
+
+class Connecting(msgspec.Struct, frozen=True, tag=True):
+    since: float
+
+
+class Connected(msgspec.Struct, frozen=True, tag=True):
+    since: float
+
+
+class Down(msgspec.Struct, frozen=True, tag=True):
+    """Lost, or not to be had; tried again by itself as soon as somebody asks for it."""
+
+    since: float
+    why: str
+    next_try_at: float
+
+
+class LoginNeeded(msgspec.Struct, frozen=True, tag=True):
+    """Parked: no attempt is made until a person logs in."""
+
+    since: float
+    why: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """A host key that isn't accepted, no permission, a broken configuration: somebody has to change something."""
+
+    since: float
+    why: str
+    hint: str
+    next_try_at: float
+
+
+#: Times are seconds since 1970.
+Status = Idle | Connecting | Connected | Down | LoginNeeded | Refused
+
+
+class SshLink:
+    """Hands out the connection. `keep` must be running for it to come up.
+
+    Arguments: `now` tells the time in seconds since 1970, `jitter` a number from 0 to 1 by chance, `sleep` waits.
+    """
+
+    def __init__(
+        self,
+        target: SshTarget,
+        pace: Pace,
+        now: Callable[[], float],
+        jitter: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self.target = target
+        self._pace = pace
+        self._now = now
+        self._jitter = jitter
+        self._sleep = sleep
+        self._status: Status = Idle()
+        self._changed = anyio.Event()
+        self._wanted = anyio.Event()
+        self._turn = anyio.Lock()
+        self._sessions = anyio.CapacityLimiter(pace.sessions)
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._failures = 0
+        self._tried_at = float("-inf")
+
+    @property
+    def status(self) -> Status:
+        return self._status
+
+    def changed(self) -> anyio.Event:
+        """The event that the next change of status sets: take it, then look."""
+        return self._changed
+
+    def trouble(self) -> str:
+        """What hinders the link, in one line; empty when nothing does."""
+        return describe(self.target.name, self._status, self._now())
+
+    async def keep(self) -> None:
+        """Open the connection when it is asked for, until cancelled; then close it."""
+        try:
+            while True:
+                await self._wanted.wait()
+                await self._step()
+        finally:
+            await self._close()
+
+    async def connection(self) -> asyncssh.SSHClientConnection:
+        """The live connection. Waits while a login is under way or due; does not wait for a later one.
+
+        Raises HostUnreachable at once where the link is down, parked or refused, saying why and since when.
+        """
+        while True:
+            if self._connection is not None and not self._connection.is_closed():
+                return self._connection
+            self._wanted.set()
+            changed = self._changed
+            if self._is_parked():
+                raise HostUnreachable(self.trouble())
+            await changed.wait()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
+        """The connection, with the right to one session on it. Raises HostUnreachable."""
+        # Asked before as well as after: behind a full house, a dead link should be known at once.
+        await self.connection()
+        async with self._sessions:
+            yield await self.connection()
+
+    async def login(self, answer: login.Answer) -> None:
+        """Log in now, with a person's answers where the server asks; the connection is then held.
+
+        Waits out the floor. Raises HostUnreachable where it did not work; what `answer` raises passes through.
+        """
+        await self._attempt(answer)
+        if self._connection is None:
+            raise HostUnreachable(self.trouble())
+
+    async def _step(self) -> None:
+        changed = self._changed
+        match self._status:
+            case Connected():
+                self._wanted = anyio.Event()
+            case LoginNeeded():
+                await changed.wait()
+            case Down(next_try_at=at) | Refused(next_try_at=at) if at > self._now():
+                await self._sleep(at - self._now())
+            case _:
+                await self._attempt(None)
+
+    async def _attempt(self, answer: login.Answer | None) -> None:
+        async with self._turn:
+            if self._connection is not None or (answer is None and self._is_parked()):
+                return
+            await self._sleep(max(0.0, self._tried_at + self._pace.floor_seconds - self._now()))
+            self._tried_at = self._now()
+            if answer is None:
+                self._show(Connecting(self._tried_at))
+            await self._log_in(answer)
+
+    async def _log_in(self, answer: login.Answer | None) -> None:
+        try:
+            connection = await login.dial(
+                self.target,
+                on_lost=self._lost,
+                seconds=self._pace.login_seconds if answer is None else self._pace.person_seconds,
+                keepalive=self._pace.keepalive,
+                answer=answer,
+            )
+        except login.LoginNeedsPerson as error:
+            self._show(LoginNeeded(self._now(), str(error)))
+        except login.LoginRefused as error:
+            self._show(Refused(self._now(), error.why, error.hint, self._now() + self._long_pause()))
+        except (OSError, asyncssh.Error) as error:
+            self._failures += 1
+            self._show(Down(self._now(), login.describe(error), self._next_try_at()))
+        else:
+            self._connected(connection)
+
+    def _connected(self, connection: asyncssh.SSHClientConnection) -> None:
+        self._connection = connection
+        self._show(Connected(self._now()))
+        if connection.is_closed():
+            self._lost(connection, "closed right after the login")
+
+    def _lost(self, connection: asyncssh.SSHClientConnection, why: str) -> None:
+        if connection is not self._connection:
+            return
+        self._connection = None
+        lived_seconds = self._now() - self._tried_at
+        self._failures = 0 if lived_seconds >= self._pace.steady_seconds else self._failures + 1
+        self._show(Down(self._now(), why, self._next_try_at()))
+
+    def _show(self, status: Status) -> None:
+        if isinstance(status, Down | LoginNeeded | Refused) and type(status) is self._kept_type():
+            status = msgspec.structs.replace(status, since=self._kept_since())
+        self._status = status
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
