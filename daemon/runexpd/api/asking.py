@@ -13,6 +13,7 @@ from runexpd.core.observations import CancelWanted, RetryWanted, ScaffoldSeen
 from runexpd.core.observe import observe
 from runexpd.core.state import Experiment
 from runexpd.core.steps import plan
+from runexpd.hosts.base import FileMissing
 from runexpd.runtime import clock
 from runexpd.runtime.inspector import look_at_all
 from runexpd.runtime.reader import check_writable, read_experiment
@@ -20,15 +21,18 @@ from runexpd.runtime.reader import check_writable, read_experiment
 
 async def run(context: Context, asked: requests.Run) -> requests.RunReply:
     cluster = _cluster(context, asked.cluster)
-    _refuse_running(context, asked.cluster, await cluster.host.resolve(asked.dir))
+    known = await _known(context, cluster, asked.dir)
+    if known is not None and known.outcome is None:
+        raise _running(known)
     seen = await _look(context, cluster, asked.dir, asked.policy)
     for log in seen.logs.values():
         await check_writable(cluster.host, log.rpartition("/")[0])
     recorded = await context.loop.tell(seen)
     started = [r for r in recorded if isinstance(r.event, events.RunAsked)]
-    if not started:
-        _refuse_running(context, asked.cluster, seen.dir)
-        raise Refusal(Code.INTERNAL, f"{seen.dir} was not entered in the ledger", hint="try again")
+    if not started:  # somebody else was faster
+        other = plan.by_directory(context.loop.state, cluster.name, seen.dir)
+        assert other is not None
+        raise _running(other)
     experiment = context.loop.state.experiments[seen.experiment]
     return requests.RunReply(
         experiment=experiment.id,
@@ -41,7 +45,7 @@ async def run(context: Context, asked: requests.Run) -> requests.RunReply:
 async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
     """Tried on a copy of the state: what `run` would do is what the plan says."""
     cluster = _cluster(context, asked.cluster)
-    known = plan.by_directory(context.loop.state, asked.cluster, await cluster.host.resolve(asked.dir))
+    known = await _known(context, cluster, asked.dir)
     if known is not None and known.outcome is None:
         return _plan(known)
     seen = await _look(context, cluster, asked.dir, asked.policy)
@@ -94,11 +98,17 @@ def _cluster(context: Context, name: str) -> Cluster:
     return context.clusters[name]
 
 
-def _refuse_running(context: Context, cluster: str, dir: str) -> None:
-    known = plan.by_directory(context.loop.state, cluster, dir)
-    if known is not None and known.outcome is None:
-        what = f"{known.name} is running already"
-        raise Refusal(Code.RUNNING, what, dir, hint=f"attach to it: runexp attach {known.name}")
+async def _known(context: Context, cluster: Cluster, dir: str) -> Experiment | None:
+    """The ledger's experiment in a directory; None also where there is no such directory, which reading it will say."""
+    try:
+        return plan.by_directory(context.loop.state, cluster.name, await cluster.host.resolve(dir))
+    except FileMissing:
+        return None
+
+
+def _running(known: Experiment) -> Refusal:
+    hint = f"attach to it: runexp attach {known.name}"
+    return Refusal(Code.RUNNING, f"{known.name} is running already", known.dir, hint)
 
 
 async def _look(context: Context, cluster: Cluster, dir: str, policy: Policy) -> ScaffoldSeen:

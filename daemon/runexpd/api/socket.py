@@ -5,6 +5,7 @@ import socket
 import stat
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ async def _converse(client: SocketStream, context: Context) -> None:
         return await _send(client, Refused(code=Code.BAD_REQUEST, what=f"not a request: {error}"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_gone, lines, tasks.cancel_scope)
-        await _answer(client, context, request)
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it hung up
+            await _answer(client, context, request)
         tasks.cancel_scope.cancel()
 
 

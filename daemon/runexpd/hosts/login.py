@@ -170,7 +170,9 @@ async def _read_hops(target: ssh_target.SshTarget) -> tuple[ssh_target.Hop, ...]
     try:
         return await anyio.to_thread.run_sync(ssh_target.read_hops, target)
     except (OSError, ValueError) as error:
-        raise LoginRefused(f"the SSH configuration can't be used: {error}", "mend it, then: " + _by_hand(target)) from error
+        raise LoginRefused(
+            f"the SSH configuration can't be used: {error}", "mend it, then: " + _by_hand(target)
+        ) from error
 
 
 async def _connect(
@@ -197,9 +199,13 @@ async def _connect(
     except asyncssh.PermissionDenied as error:
         raise _denied(hop, client, error) from error
     except asyncssh.KeyExchangeFailed as error:
-        raise LoginRefused(f"no common ground with {hop.host}: {error}", "compare with: " + hop.command()) from error
+        raise LoginRefused(
+            f"no common ground with {hop.host}: {error}", "compare with: " + hop.command()
+        ) from error
     except ValueError as error:
-        raise LoginRefused(f"the SSH configuration can't be used: {error}", "compare with: " + hop.command()) from error
+        raise LoginRefused(
+            f"the SSH configuration can't be used: {error}", "compare with: " + hop.command()
+        ) from error
     if tunnel is not None:
         connection.set_tunnel(tunnel)
     return connection
@@ -224,7 +230,9 @@ def _credentials(hop: ssh_target.Hop) -> dict[str, Any]:
 def _denied(hop: ssh_target.Hop, client: _Client, error: asyncssh.PermissionDenied) -> Exception:
     if client.wanted():
         return LoginNeedsPerson(f"{hop.host} asks for {' or '.join(client.wanted())}")
-    return LoginRefused(f"{hop.host}: {error}", f"no key of yours was accepted; see if this works: {hop.command()}")
+    return LoginRefused(
+        f"{hop.host}: {error}", f"no key of yours was accepted; see if this works: {hop.command()}"
+    )
 
 
 def refuse_host_key(

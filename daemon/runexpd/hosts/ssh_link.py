@@ -16,6 +16,9 @@ from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.ssh_target import SshTarget
 
 
+_CLOSE_SECONDS = 2.0
+
+
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How hard a head node may be leant on."""
 
@@ -100,6 +103,7 @@ class SshLink:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._failures = 0
         self._tried_at = float("-inf")
+        self._trouble_since: float | None = None
 
     @property
     def status(self) -> Status:
@@ -185,17 +189,19 @@ class SshLink:
                 answer=answer,
             )
         except login.LoginNeedsPerson as error:
-            self._show(LoginNeeded(self._now(), str(error)))
+            self._show(LoginNeeded(self._begun(), str(error)))
         except login.LoginRefused as error:
-            self._show(Refused(self._now(), error.why, error.hint, self._now() + self._long_pause()))
+            until = self._now() + self._pace.ceiling_seconds
+            self._show(Refused(self._begun(), error.why, error.hint, until))
         except (OSError, asyncssh.Error) as error:
             self._failures += 1
-            self._show(Down(self._now(), login.describe(error), self._next_try_at()))
+            self._show(Down(self._begun(), login.describe(error), self._next_try_at()))
         else:
-            self._connected(connection)
+            self._take(connection)
 
-    def _connected(self, connection: asyncssh.SSHClientConnection) -> None:
+    def _take(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
+        self._trouble_since = None
         self._show(Connected(self._now()))
         if connection.is_closed():
             self._lost(connection, "closed right after the login")
@@ -204,13 +210,70 @@ class SshLink:
         if connection is not self._connection:
             return
         self._connection = None
-        lived_seconds = self._now() - self._tried_at
-        self._failures = 0 if lived_seconds >= self._pace.steady_seconds else self._failures + 1
-        self._show(Down(self._now(), why, self._next_try_at()))
+        steady = self._now() - self._tried_at >= self._pace.steady_seconds
+        self._failures = 0 if steady else self._failures + 1
+        self._show(Down(self._begun(), why, self._next_try_at()))
+
+    def _begun(self) -> float:
+        """Since when there has been trouble: from the first of a row of failures."""
+        if self._trouble_since is None:
+            self._trouble_since = self._now()
+        return self._trouble_since
+
+    def _next_try_at(self) -> float:
+        return self._tried_at + pause_seconds(self._pace, self._failures, self._jitter())
+
+    def _is_parked(self) -> bool:
+        match self._status:
+            case LoginNeeded():
+                return True
+            case Down(next_try_at=at) | Refused(next_try_at=at):
+                return at > self._now()
+            case Idle() | Connecting() | Connected():
+                return False
 
     def _show(self, status: Status) -> None:
-        if isinstance(status, Down | LoginNeeded | Refused) and type(status) is self._kept_type():
-            status = msgspec.structs.replace(status, since=self._kept_since())
         self._status = status
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.close()
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True) as scope:
+            await connection.wait_closed()
+        if scope.cancelled_caught:
+            connection.abort()
+
+
+def pause_seconds(pace: Pace, failures: int, jitter: float) -> float:
+    """From one login to the next after so many failures in a row: doubled each time, spread out by `jitter` (0 to 1)."""
+    if failures == 0:
+        return pace.floor_seconds
+    doubled: float = pace.floor_seconds * 2.0 ** min(failures - 1, 30)
+    return min(pace.ceiling_seconds, doubled) * (1 + jitter / 2)
+
+
+def describe(name: str, status: Status, now: float) -> str:
+    """What hinders the link to cluster `name`, in one line; empty where nothing does."""
+    match status:
+        case Idle() | Connecting() | Connected():
+            return ""
+        case Down(since, why, next_try_at):
+            next_try = f"; next try in {next_try_at - now:.0f} s" if next_try_at > now else ""
+            return f"{name}: no connection for {now - since:.0f} s: {why}{next_try}"
+        case LoginNeeded(_, why):
+            return f"{name}: login needed: {why}; log in with: runexp login {name}"
+        case Refused(_, why, hint, _):
+            return f"{name}: refused: {why}; {hint}"
+
+
+@contextmanager
+def unclear(what: str) -> Iterator[None]:
+    """Whatever goes wrong with the link inside leaves open what was done: raises HostUnreachable for it."""
+    try:
+        yield
+    except (asyncssh.Error, OSError) as error:
+        raise HostUnreachable(f"{what}: {login.describe(error)}") from error
