@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes.builders import BAD, GOOD, ID, SCORED, World, scaffold
+from fakes.builders import BAD, GOOD, ID, OUT_OF_MEMORY, SCORED, World, scaffold
 from runexp.wire import events
 from runexp.wire.jobs import Policy
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
@@ -12,6 +12,7 @@ from runexpd.core.observations import (
     CancelWanted,
     Deferred,
     Listed,
+    MendDone,
     Refused,
     Report,
     RetryWanted,
@@ -313,6 +314,58 @@ def test_a_job_that_slurm_requeues_has_not_ended() -> None:
     world.show("rank4", "RUNNING")
     assert world.job("rank4").stage is Stage.QUEUED
     assert len(world.job("rank4").attempts) == 1
+
+
+def out_of_memory(world: World) -> list[events.Event]:
+    return world.finish("rank4", OUT_OF_MEMORY, "FAILED")
+
+
+def test_out_of_gpu_memory_is_mended_and_submitted_again() -> None:
+    world = begun()
+    world.finish("rank8", GOOD)
+    out_of_memory(world)
+    assert world.job("rank4").stage is Stage.MENDING
+    assert world.experiment.optimization is PhaseState.RUNNING, "the barrier waits for the retry"
+    assert [type(c) for c in due(world.state, world.now)] == [commands.Mend]
+    happened = world.see(MendDone(experiment=ID, job="rank4", number=1))
+    assert [type(e) for e in happened] == [events.Mended, events.AttemptIntended]
+    world.finish("rank4", GOOD)
+    assert world.in_stage(Stage.SUBMITTING) == CELLS
+
+
+def test_out_of_gpu_memory_is_given_up_after_so_many_retries() -> None:
+    world = begun()
+    for number in (1, 2, 3):
+        out_of_memory(world)
+        world.see(MendDone(experiment=ID, job="rank4", number=number))
+    out_of_memory(world)
+    assert (world.job("rank4").stage, world.job("rank4").state) == (Stage.FAILED, "FAILED")
+    assert len(world.job("rank4").attempts) == 4
+
+
+def test_a_config_that_can_not_be_mended_leaves_the_job_failed() -> None:
+    world = begun()
+    out_of_memory(world)
+    world.see(MendDone(experiment=ID, job="rank4", number=1, refused="batch_size is there twice"))
+    assert world.job("rank4").stage is Stage.FAILED
+    assert "batch_size is there twice" in world.job("rank4").detail
+
+
+def test_retries_by_rule_can_be_switched_off() -> None:
+    world = World()
+    world.see(scaffold(policy=Policy(oom_retries=0, node_retries=0)))
+    out_of_memory(world)
+    world.finish("rank8", BAD, "NODE_FAIL")
+    assert world.experiment.outcome is Outcome.FAILED
+
+
+def test_a_failed_node_is_the_jobs_fault_twice_at_most() -> None:
+    world = begun()
+    for _ in range(2):
+        world.finish("rank4", BAD, "NODE_FAIL")
+        assert world.job("rank4").stage is Stage.SUBMITTING
+    world.finish("rank4", BAD, "NODE_FAIL")
+    assert (world.job("rank4").stage, world.job("rank4").state) == (Stage.FAILED, "NODE_FAIL")
 
 
 def test_the_plan_says_what_a_run_would_do() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.builders import BAD, GOOD, ID, World, scaffold
+from fakes.builders import BAD, GOOD, ID, OUT_OF_MEMORY, World, scaffold
 from runexp.wire import events, states
 from runexp.wire.events import Event
 from runexp.wire.jobs import Policy
@@ -20,6 +20,7 @@ from runexpd.core.observations import (
     Deferred,
     Judged,
     Listed,
+    MendDone,
     Observation,
     Refused,
     Report,
@@ -32,7 +33,7 @@ JOBS = ["rank4", "rank8", "base/words", "rank4/words/epoch0", "rank8/words/epoch
 jobs = st.sampled_from(JOBS)
 #: Right ones, old ones, and ones that never were.
 tokens = st.builds("{}-{}-{}".format, st.just(ID), st.integers(0, 4), st.integers(1, 3))
-verdicts = st.sampled_from([GOOD, BAD])
+verdicts = st.sampled_from([GOOD, BAD, OUT_OF_MEMORY])
 words = st.sampled_from([*sorted(states.END_STATES), "PENDING", "RUNNING", "REQUEUED", "LEVITATING"])
 answer = {"experiment": st.just(ID), "job": jobs, "token": tokens}
 reports = st.builds(
@@ -61,6 +62,13 @@ observations: st.SearchStrategy[Observation] = st.one_of(
         RetryWanted, experiment=st.just(ID), jobs=st.lists(jobs, max_size=2).map(tuple), specs=st.just(())
     ),
     st.builds(CancelWanted, experiment=st.just(ID), jobs=st.lists(jobs, max_size=2).map(tuple)),
+    st.builds(
+        MendDone,
+        experiment=st.just(ID),
+        job=jobs,
+        number=st.integers(1, 3),
+        refused=st.sampled_from(["", "no such file"]),
+    ),
     st.just(Tick()),
 )
 #: An observation, and how many seconds later.
@@ -80,6 +88,8 @@ def helpful(world: World) -> list[Observation]:
             told.append(Listed(reports=(Report(**about, state="COMPLETED", final=True),)))
         elif job.stage is Stage.ENDED:
             told.append(Judged(**about, verdict=GOOD))
+        elif job.stage is Stage.MENDING:
+            told.append(MendDone(experiment=ID, job=job.spec.id, number=job.mends))
     return told
 
 

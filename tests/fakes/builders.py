@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from runexp.wire.events import Event, Recorded
-from runexp.wire.jobs import Failure, JobSpec, Policy, RunSpec, Score, Verdict
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core.apply import apply
 from runexpd.core.observations import (
@@ -20,6 +20,12 @@ from runexpd.core.state import Experiment, Job, Limits, State
 ID = "e1"
 GOOD = Verdict(good=True, detail="2 epochs", artifacts=("/exp/rank4/artifacts/epoch_0",))
 SCORED = Verdict(good=True, detail="100 of 100 samples", scores=(Score("match", "accuracy", 0.8),))
+OUT_OF_MEMORY = Verdict(
+    good=False,
+    detail="CUDA out of memory",
+    failure=Failure("cuda_out_of_memory", "CUDA out of memory"),
+    remedy=Remedy(file="/exp/rank4/finetune.yaml", values={"batch_size": 8}, summary="batch_size 16 -> 8"),
+)
 BAD = Verdict(good=False, detail="epoch_1 is missing", failure=Failure("missing", "epoch_1 is missing"))
 
 

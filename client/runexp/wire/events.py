@@ -5,7 +5,7 @@ These are the ledger's payload and the wire's. Times are seconds since 1970, UTC
 
 import msgspec
 
-from runexp.wire.jobs import Failure, JobSpec, Policy, RunSpec, Score
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score
 from runexp.wire.states import Outcome, Phase
 
 
@@ -136,7 +136,40 @@ class ResultRejected(_Event, frozen=True, kw_only=True):
     job: str
     token: str | None
     failure: Failure
+    remedy: Remedy | None = None
     warnings: tuple[str, ...] = ()
+
+
+class MendIntended(_Event, frozen=True, kw_only=True):
+    """The job's config is about to be changed as the remedy says; then it is owed again, with no one asking."""
+
+    job: str
+    remedy: Remedy
+    #: Counted from 1, of so many.
+    number: int
+    limit: int
+
+
+class Mended(_Event, frozen=True, kw_only=True):
+    """The config now says what the remedy wants."""
+
+    job: str
+
+
+class MendRefused(_Event, frozen=True, kw_only=True):
+    """The config could not be changed: the job stays failed."""
+
+    job: str
+    reason: str
+
+
+class JobRequeued(_Event, frozen=True, kw_only=True):
+    """The job failed for no fault of its own and is owed again, with no one asking."""
+
+    job: str
+    reason: str
+    number: int
+    limit: int
 
 
 class JobSkipped(_Event, frozen=True, kw_only=True):
@@ -182,6 +215,10 @@ Event = (
     | JobEnded
     | ResultVerified
     | ResultRejected
+    | MendIntended
+    | Mended
+    | MendRefused
+    | JobRequeued
     | JobSkipped
     | BarrierCleared
     | PhaseClosed

@@ -46,6 +46,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     #: `all`: evaluations wait for every optimization job. `run`: each run's own is enough.
     barrier: str = "all"
     optimize_only: bool = False
+    #: How often a training job that ran out of GPU memory is submitted again with a smaller batch; 0: never.
+    oom_retries: int = 3
+    #: How often a job whose node failed is submitted again; 0: never.
+    node_retries: int = 2
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -62,6 +66,15 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
+class Remedy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool proposes to change before a failed job is submitted again: top-level values of a YAML config."""
+
+    file: str
+    values: dict[str, int]
+    #: For the reader: `batch_size 16 -> 8, gradient_accumulation_steps 1 -> 2`.
+    summary: str
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool found of a job's results."""
 
@@ -71,6 +84,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     #: Set where good is False.
     failure: Failure | None = None
+    #: What could help, where the tool knows: for a job that ran out of GPU memory.
+    remedy: Remedy | None = None
     #: Checkpoint directories, or evaluation logs.
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()

@@ -34,6 +34,8 @@ class Stage(StrEnum):
     ENDED = "ended"
     VERIFIED = "verified"
     FAILED = "failed"
+    #: It failed, and its config is being changed before it is owed again.
+    MENDING = "mending"
     SKIPPED = "skipped"
 
 

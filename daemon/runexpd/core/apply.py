@@ -70,6 +70,10 @@ JobEvent = (
     | events.JobEnded
     | events.ResultVerified
     | events.ResultRejected
+    | events.MendIntended
+    | events.Mended
+    | events.MendRefused
+    | events.JobRequeued
     | events.JobSkipped
 )
 
@@ -142,8 +146,17 @@ def _to_job(job: Job, event: JobEvent, at: float) -> Job:  # noqa: C901 - one ar
                 state=states.UNVERIFIED if ended_well else job.state,
                 detail=event.failure.message,
                 failure=event.failure,
+                remedy=event.remedy,
                 warnings=event.warnings,
             )
+        case events.MendIntended():
+            return _restage(job, event, mends=event.number, detail=event.remedy.summary)
+        case events.Mended():
+            return _restage(job, event, state=states.PLANNED)
+        case events.MendRefused():
+            return _restage(job, event, remedy=None, detail=f"{job.detail}: {event.reason}")
+        case events.JobRequeued():
+            return _restage(job, event, state=states.PLANNED, requeues=event.number, detail=event.reason)
         case events.JobSkipped():
             return _restage(job, event, state=states.SKIPPED, detail=event.reason)
         case _:
@@ -172,9 +185,8 @@ def _retry_asked(experiment: Experiment, event: events.RetryAsked, at: float) ->
 
     def owed(job: Job) -> Job:
         spec = specs.get(job.spec.id, job.spec)
-        return _restage(
-            _blank(job), event, spec=spec, state=states.PLANNED, cancel_asked=False, not_before=0.0
-        )
+        fresh = replace(_blank(job), cancel_asked=False, not_before=0.0, mends=0, requeues=0)
+        return _restage(fresh, event, spec=spec, state=states.PLANNED)
 
     return _each(_reopened(experiment, event, at), event.jobs, owed)
 
@@ -212,7 +224,9 @@ def _each(experiment: Experiment, ids: Iterable[str], change: Callable[[Job], Jo
 
 def _blank(job: Job) -> Job:
     """Without what was found at an earlier look."""
-    return replace(job, detail="", proof=None, failure=None, artifacts=(), scores=(), warnings=())
+    return replace(
+        job, detail="", proof=None, failure=None, remedy=None, artifacts=(), scores=(), warnings=()
+    )
 
 
 def _restage(job: Job, event: events.Event, **changes: Any) -> Job:

@@ -5,7 +5,7 @@ Each has a key; whoever carries commands out drops one whose key is still being 
 
 import msgspec
 
-from runexp.wire.jobs import JobSpec
+from runexp.wire.jobs import JobSpec, Remedy
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -70,6 +70,20 @@ class Judge(msgspec.Struct, frozen=True):
         return f"judge {self.token}"
 
 
+class Mend(msgspec.Struct, frozen=True):
+    """Change a failed job's config as its remedy says. Safe to repeat: the values are absolute."""
+
+    cluster: str
+    experiment: str
+    job: str
+    number: int
+    remedy: Remedy
+
+    @property
+    def key(self) -> str:
+        return f"mend {self.experiment} {self.job}"
+
+
 class Cancel(msgspec.Struct, frozen=True):
     """End a queued job on its cluster."""
 
@@ -88,4 +102,4 @@ class Wake(msgspec.Struct, frozen=True):
     at: float
 
 
-Command = Submit | Resolve | Watch | Judge | Cancel | Wake
+Command = Submit | Resolve | Watch | Judge | Mend | Cancel | Wake

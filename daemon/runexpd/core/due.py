@@ -52,5 +52,8 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.started_at,
                 attempt.ended_at,
             )
+        case Stage.MENDING:
+            if job.remedy is not None:
+                yield commands.Mend(cluster, id, spec.id, job.mends, job.remedy)
         case Stage.PLANNED | Stage.VERIFIED | Stage.FAILED | Stage.SKIPPED:
             pass

@@ -29,6 +29,11 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     # Looked at again, and mended by hand.
     (Stage.FAILED, events.ResultVerified): Stage.VERIFIED,
     (Stage.FAILED, events.RetryAsked): Stage.PLANNED,
+    # Submitted again by rule, with a change to its config or without.
+    (Stage.FAILED, events.MendIntended): Stage.MENDING,
+    (Stage.MENDING, events.Mended): Stage.PLANNED,
+    (Stage.MENDING, events.MendRefused): Stage.FAILED,
+    (Stage.FAILED, events.JobRequeued): Stage.PLANNED,
     (Stage.SKIPPED, events.RetryAsked): Stage.PLANNED,
     (Stage.PLANNED, events.RunAsked): Stage.PLANNED,
     (Stage.SKIPPED, events.RunAsked): Stage.PLANNED,
@@ -39,6 +44,7 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.SUBMITTING, events.CancelAsked): Stage.SUBMITTING,
     (Stage.UNCLEAR, events.CancelAsked): Stage.UNCLEAR,
     (Stage.QUEUED, events.CancelAsked): Stage.QUEUED,
+    (Stage.MENDING, events.CancelAsked): Stage.MENDING,
 }
 
 PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {

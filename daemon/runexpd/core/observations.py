@@ -94,9 +94,20 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class MendDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's config was changed, or why it couldn't be."""
+
+    experiment: str
+    job: str
+    #: Which of the job's mends this was.
+    number: int
+    #: Empty: it was.
+    refused: str = ""
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed."""
 
 
 Answer = Accepted | Refused | Deferred | Unclear
-Observation = ScaffoldSeen | RetryWanted | CancelWanted | Answer | Listed | Judged | Tick
+Observation = ScaffoldSeen | RetryWanted | CancelWanted | Answer | Listed | Judged | MendDone | Tick

@@ -15,6 +15,7 @@ from runexpd.core.observations import (
     Deferred,
     Judged,
     Listed,
+    MendDone,
     Observation,
     Refused,
     RetryWanted,
@@ -23,7 +24,7 @@ from runexpd.core.observations import (
     Unclear,
 )
 from runexpd.core.state import State
-from runexpd.core.steps import barrier, plan, submit, verify, watch
+from runexpd.core.steps import barrier, plan, retry, submit, verify, watch
 
 #: An event with the id of its experiment, not in the ledger yet.
 Fact = tuple[str, Event]
@@ -56,6 +57,8 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
                 yield from _of(report.experiment, watch.on_report(state, report, now))
         case Judged():
             yield from _of(observation.experiment, verify.on_judged(state, observation))
+        case MendDone():
+            yield from _of(observation.experiment, retry.on_mended(state, observation))
         case Tick():
             pass
         case _:
@@ -65,9 +68,10 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
 def _owed(state: State, now: float) -> Iterator[Fact]:
     """The first kind of thing that is owed; `observe` asks again with it applied."""
     for experiment in state.running():
-        if events := [*plan.cancelled(experiment)] or [*barrier.owed(experiment)]:
-            yield from _of(experiment.id, iter(events))
-            return
+        for step in (plan.cancelled, retry.owed, barrier.owed):
+            if events := list(step(experiment)):
+                yield from _of(experiment.id, iter(events))
+                return
     yield from submit.intended(state, now)
 
 

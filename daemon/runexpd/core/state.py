@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from runexp.wire import states
-from runexp.wire.jobs import Failure, JobSpec, Policy, RunSpec, Score
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
 
@@ -43,6 +43,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     #: The token of the attempt whose results were verified; None where they were there before.
     proof: str | None = None
     failure: Failure | None = None
+    remedy: Remedy | None = None
+    #: How often it was submitted again by rule since somebody last asked.
+    mends: int = 0
+    requeues: int = 0
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()

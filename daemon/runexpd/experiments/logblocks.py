@@ -65,6 +65,7 @@ def blocks(before: Experiment, event: events.Event, after: Experiment) -> Iterat
         case _:
             yield from _of_job(before.jobs[event.job], event, after.jobs[event.job])
             yield from _all_submitted(before, event, after)
+            yield from _exhausted(event, after)
 
 
 def _run_asked(e: Experiment, event: events.RunAsked) -> Iterator[Block]:
@@ -125,44 +126,79 @@ def _ended(e: Experiment, event: events.ExperimentEnded) -> Block:
 
 
 def _of_job(before: Job, event: events.Event, after: Job) -> Iterator[Block]:
-    phase, id = after.spec.phase, after.spec.id
-    trains = phase is Phase.OPTIMIZATION
     match event:
-        case events.SubmitAccepted():
-            action = "SUBMIT_JOB" if trains else "SUBMIT_EVAL"
-            yield Block(phase, action, id, f"sbatch {after.spec.script}", "submitted", event.slurm_job_id)
-        case events.SubmitRefused():
-            yield Block(phase, "SUBMIT_FAILED", id, f"sbatch {after.spec.script}", _line(event.error))
-            yield _error(after)
-        case events.SubmitDeferred():
-            yield Block(phase, "SUBMIT_DEFERRED", id, _line(event.reason), "tried again later")
-        case events.SubmitUnclear():
-            yield Block(
-                phase, "SUBMIT_UNCLEAR", id, _line(event.reason), "being found out; not submitted again"
-            )
+        case (
+            events.SubmitAccepted()
+            | events.SubmitRefused()
+            | events.SubmitDeferred()
+            | events.SubmitUnclear()
+        ):
+            yield from _answered(event, after)
         case events.StateChanged() | events.JobEnded():
             if before.state != event.state:
                 yield _state_change(before, event, after)
         case events.ResultVerified():
-            action = "VERIFY_CHECKPOINTS" if trains else "VERIFY_EVAL"
-            paths = ", ".join(event.artifacts) or "no files"
-            known = "" if event.token else "done before: "
-            yield Block(
-                phase, action, id, _line(paths), f"{known}{_line(event.detail)}{_with(event.warnings)}"
-            )
+            yield _verified(event, after)
         case events.ResultRejected():
-            yield Block(
-                phase,
-                _rejected(after),
-                id,
-                f"{event.failure.kind}, {after.state}",
-                _line(event.failure.message),
-            )
-            yield _error(after)
+            yield from _rejected(event, after)
+        case events.MendIntended() | events.MendRefused() | events.JobRequeued():
+            yield _retried(event, after)
         case events.JobSkipped():
-            yield Block(
-                phase, "SKIP_JOB" if trains else "SKIP_EVAL", id, "not submitted", _line(event.reason)
+            action = "SKIP_JOB" if _trains(after) else "SKIP_EVAL"
+            yield Block(after.spec.phase, action, after.spec.id, "not submitted", _line(event.reason))
+
+
+def _answered(
+    event: events.SubmitAccepted | events.SubmitRefused | events.SubmitDeferred | events.SubmitUnclear,
+    job: Job,
+) -> Iterator[Block]:
+    phase, id, command = job.spec.phase, job.spec.id, f"sbatch {job.spec.script}"
+    match event:
+        case events.SubmitAccepted():
+            action = "SUBMIT_JOB" if _trains(job) else "SUBMIT_EVAL"
+            yield Block(phase, action, id, command, "submitted", event.slurm_job_id)
+        case events.SubmitRefused():
+            yield Block(phase, "SUBMIT_FAILED", id, command, _line(event.error))
+            yield _error(job)
+        case events.SubmitDeferred():
+            yield Block(phase, "SUBMIT_DEFERRED", id, event.reason, "tried again later")
+        case events.SubmitUnclear():
+            yield Block(phase, "SUBMIT_UNCLEAR", id, event.reason, "being found out; not submitted again")
+
+
+def _verified(event: events.ResultVerified, job: Job) -> Block:
+    action = "VERIFY_CHECKPOINTS" if _trains(job) else "VERIFY_EVAL"
+    known = "" if event.token else "done before: "
+    warnings = "".join(f"; warning: {warning}" for warning in event.warnings)
+    paths = ", ".join(event.artifacts) or "no files"
+    return Block(job.spec.phase, action, job.spec.id, paths, _line(f"{known}{event.detail}{warnings}"))
+
+
+def _rejected(event: events.ResultRejected, job: Job) -> Iterator[Block]:
+    phase, id = job.spec.phase, job.spec.id
+    action = "VERIFY_EVAL"
+    if _trains(job):
+        action = "CHECKPOINT_MISSING" if job.state == states.UNVERIFIED else "VERIFY_FINETUNING"
+    yield Block(phase, action, id, f"{event.failure.kind}, {job.state}", _line(event.failure.message))
+    yield _error(job)
+
+
+def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeued, job: Job) -> Block:
+    phase, id = job.spec.phase, job.spec.id
+    match event:
+        case events.MendIntended():
+            tries = f"retry {event.number} of {event.limit}, {event.remedy.file}"
+            return Block(phase, "OOM_RETRY", id, tries, _line(event.remedy.summary))
+        case events.MendRefused():
+            return Block(phase, "OOM_EXHAUSTED", id, "its config was left as it is", _line(event.reason))
+        case events.JobRequeued():
+            return Block(
+                phase, "NODE_RETRY", id, f"retry {event.number} of {event.limit}", _line(event.reason)
             )
+
+
+def _trains(job: Job) -> bool:
+    return job.spec.phase is Phase.OPTIMIZATION
 
 
 def _state_change(before: Job, event: events.StateChanged | events.JobEnded, after: Job) -> Block:
@@ -172,12 +208,6 @@ def _state_change(before: Job, event: events.StateChanged | events.JobEnded, aft
     return Block(
         after.spec.phase, "STATE_CHANGE", after.spec.id, _line(details), f"job {job_id} is {event.state}"
     )
-
-
-def _rejected(job: Job) -> str:
-    if job.spec.phase is Phase.EVALUATION:
-        return "VERIFY_EVAL"
-    return "CHECKPOINT_MISSING" if job.state == states.UNVERIFIED else "VERIFY_FINETUNING"
 
 
 def _error(job: Job) -> Block:
@@ -196,13 +226,22 @@ def _all_submitted(before: Experiment, event: events.Event, after: Experiment) -
         )
 
 
+def _exhausted(event: events.Event, after: Experiment) -> Iterator[Block]:
+    if isinstance(event, events.ResultRejected) and event.remedy is not None:
+        job, limit = after.jobs[event.job], after.policy.oom_retries
+        if job.mends >= limit > 0:
+            yield Block(
+                Phase.OPTIMIZATION,
+                "OOM_EXHAUSTED",
+                event.job,
+                f"submitted again {limit} times",
+                "out of memory still",
+            )
+
+
 def _unsent(e: Experiment) -> bool:
     waiting = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR)
     return any(job.stage in waiting for job in e.of(Phase.EVALUATION))
-
-
-def _with(warnings: tuple[str, ...]) -> str:
-    return "".join(f"; warning: {_line(warning)}" for warning in warnings)
 
 
 def _line(text: str) -> str:

@@ -96,7 +96,7 @@ class _Client(asyncssh.SSHClient):
         return "" if self._may_ask("keyboard-interactive") else None
 
     async def kbdint_challenge_received(
-        self, name: str, instructions: str, lang: str, prompts: asyncssh.KbdIntPrompts
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> Sequence[str] | None:
         asked = tuple(Prompt(text, echo) for text, echo in prompts)
         return await self._ask(Prompts(name or self._hop.host, instructions, asked))

@@ -80,7 +80,7 @@ async def open_ssh(
     now: Callable[[], float],
     jitter: Callable[[], float],
     prepend: Sequence[str] = (),
-    pace: ssh_link.Pace = ssh_link.Pace(),
+    pace: ssh_link.Pace = ssh_link.DEFAULT_PACE,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> AsyncIterator[SshHost]:
     """A host whose connection is kept while the context lasts. Connects when first asked for something.

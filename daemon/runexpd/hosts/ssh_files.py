@@ -9,6 +9,7 @@ import posixpath
 import stat as modes
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import cast
 
 import anyio
 import asyncssh
@@ -86,13 +87,13 @@ class SftpFiles:
 
     async def make_dirs(self, path: str) -> None:
         """Make a directory and its parents; there already is fine."""
-        async with self._asking(path) as sftp:
+        async with self._writing(path) as sftp:
             if not await _is_dir(sftp, path):
                 await _make_dir(sftp, path)
 
     async def append(self, path: str, data: bytes) -> None:
         """Write at the end of a file, making it if it isn't there; on disk when this returns."""
-        async with self._asking(path) as sftp, _open(sftp, path, "ab") as file:
+        async with self._writing(path) as sftp, _open(sftp, path, "ab") as file:
             await _write_all(file, data)
 
     async def replace(self, path: str, data: bytes) -> None:
@@ -100,7 +101,7 @@ class SftpFiles:
         temporary = posixpath.join(
             posixpath.dirname(path), f".runexp-{os.getpid()}-{next(self._temporary)}.tmp"
         )
-        async with self._asking(path) as sftp:
+        async with self._writing(path) as sftp:
             try:
                 async with _open(sftp, temporary, "wb") as file:
                     await _write_all(file, data)
@@ -126,6 +127,15 @@ class SftpFiles:
                 self._client = None
             raise
 
+    @asynccontextmanager
+    async def _writing(self, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
+        """As `_asking`, where a missing directory means no."""
+        try:
+            async with self._asking(path) as sftp:
+                yield sftp
+        except FileMissing as error:
+            raise FileRefused(f"{path}: its directory does not exist") from error
+
     async def _sftp(self) -> asyncssh.SFTPClient:
         async with self._opening:
             connection = await self.link.connection()
@@ -146,27 +156,25 @@ def _answers(path: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _open(
-    sftp: asyncssh.SFTPClient, path: str, mode: str
-) -> AsyncIterator[asyncssh.SFTPClientFile[bytes]]:
+async def _open(sftp: asyncssh.SFTPClient, path: str, mode: str) -> AsyncIterator[asyncssh.SFTPClientFile]:
     # Without a block size there is one request a call: asyncssh's parallel ones could reorder an append.
     file = await sftp.open(path, mode, block_size=0)
     async with file:
         yield file
 
 
-async def _read_all(file: asyncssh.SFTPClientFile[bytes], start: int, size: int | None) -> bytes:
+async def _read_all(file: asyncssh.SFTPClientFile, start: int, size: int | None) -> bytes:
     found = bytearray()
     while size is None or len(found) < size:
         wanted = _READ_BYTES if size is None else min(_READ_BYTES, size - len(found))
-        chunk = await file.read(wanted, start + len(found))
+        chunk = cast(bytes, await file.read(wanted, start + len(found)))
         if not chunk:
             break
         found += chunk
     return bytes(found)
 
 
-async def _write_all(file: asyncssh.SFTPClientFile[bytes], data: bytes) -> None:
+async def _write_all(file: asyncssh.SFTPClientFile, data: bytes) -> None:
     for start in range(0, len(data), _WRITE_BYTES):
         await file.write(data[start : start + _WRITE_BYTES])
     # Some servers have no fsync; the server's own close is the most there is then.

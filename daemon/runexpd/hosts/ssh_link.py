@@ -13,8 +13,8 @@ import msgspec
 
 from runexpd.hosts import login
 from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.login import Answer
 from runexpd.hosts.ssh_target import SshTarget
-
 
 _CLOSE_SECONDS = 2.0
 
@@ -34,6 +34,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     keepalive: login.Keepalive = login.Keepalive()
     #: Sessions at a time, besides the one for SFTP. OpenSSH's servers allow 10 by default (MaxSessions).
     sessions: int = 4
+
+
+DEFAULT_PACE = Pace()
 
 
 class Idle(msgspec.Struct, frozen=True, tag=True):
@@ -148,7 +151,7 @@ class SshLink:
         async with self._sessions:
             yield await self.connection()
 
-    async def login(self, answer: login.Answer) -> None:
+    async def login(self, answer: Answer) -> None:
         """Log in now, with a person's answers where the server asks; the connection is then held.
 
         Waits out the floor. Raises HostUnreachable where it did not work; what `answer` raises passes through.
@@ -169,7 +172,7 @@ class SshLink:
             case _:
                 await self._attempt(None)
 
-    async def _attempt(self, answer: login.Answer | None) -> None:
+    async def _attempt(self, answer: Answer | None) -> None:
         async with self._turn:
             if self._connection is not None or (answer is None and self._is_parked()):
                 return
@@ -179,7 +182,7 @@ class SshLink:
                 self._show(Connecting(self._tried_at))
             await self._log_in(answer)
 
-    async def _log_in(self, answer: login.Answer | None) -> None:
+    async def _log_in(self, answer: Answer | None) -> None:
         try:
             connection = await login.dial(
                 self.target,

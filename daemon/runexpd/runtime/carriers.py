@@ -13,9 +13,10 @@ from anyio.abc import TaskGroup
 from loguru import logger
 
 from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
-from runexpd.core.commands import Cancel, Command, Judge, Resolve, Submit, Wake, Watch
-from runexpd.core.observations import Judged, Unclear
-from runexpd.hosts.base import HostUnreachable
+from runexpd.core.commands import Cancel, Command, Judge, Mend, Resolve, Submit, Wake, Watch
+from runexpd.core.observations import Judged, MendDone, Unclear
+from runexpd.experiments.amend import CantAmend, set_values
+from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
 from runexpd.runtime import clock, submitter
 from runexpd.runtime.inspector import judge
 from runexpd.runtime.loop import Loop
@@ -27,7 +28,7 @@ RETRY_SECONDS = 5.0
 #: A cancelled job takes a while to end; it is asked to again after this long.
 CANCEL_SECONDS = 15.0
 
-Keyed = Submit | Resolve | Judge | Cancel
+Keyed = Submit | Resolve | Judge | Mend | Cancel
 C = TypeVar("C", bound=Command)
 
 
@@ -63,6 +64,8 @@ class Carriers:
         for command in fresh:
             if isinstance(command, Judge):
                 self._start([command], self._judge, command)
+            elif isinstance(command, Mend):
+                self._start([command], self._mend, command)
             elif isinstance(command, Cancel):
                 self._start([command], self._cancel, command)
 
@@ -106,6 +109,20 @@ class Carriers:
                     experiment=command.experiment, job=command.job.id, token=command.token, verdict=verdict
                 )
             )
+
+    async def _mend(self, command: Mend) -> None:
+        host, remedy, refused = self._clusters[command.cluster].host, command.remedy, ""
+        try:
+            text = (await host.read(remedy.file)).decode()
+            await host.replace(remedy.file, set_values(text, remedy.values).encode())
+        except HostUnreachable as error:
+            logger.warning("{} not changed yet: {}", remedy.file, error.what)
+            return await anyio.sleep(RETRY_SECONDS)
+        except (FileMissing, FileRefused, CantAmend, UnicodeDecodeError) as error:
+            refused = f"{remedy.file} can't be changed: {error}"
+        await self._loop.tell(
+            MendDone(experiment=command.experiment, job=command.job, number=command.number, refused=refused)
+        )
 
     async def _cancel(self, command: Cancel) -> None:
         try:

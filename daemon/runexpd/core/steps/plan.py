@@ -88,7 +88,7 @@ def _is_named(job: Job, named: tuple[str, ...]) -> bool:
 
 def cancellable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The jobs that `cancel` can end."""
-    open_stages = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED)
+    open_stages = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED, Stage.MENDING)
     return tuple(
         j.spec.id
         for j in experiment.jobs.values()
@@ -134,7 +134,7 @@ def _decision(experiment: Experiment, job: Job) -> tuple[str, str]:
             return "blocked", job.detail
         case Stage.FAILED:
             return "blocked", f"failed before: {job.detail}; `runexp retry` submits it again"
-        case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR:
+        case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR | Stage.MENDING:
             return "skip", f"under way: {job.state}"
         case Stage.PLANNED | Stage.SUBMITTING:
             return "submit", _waits_for(experiment, job)

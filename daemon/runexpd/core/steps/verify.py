@@ -28,5 +28,9 @@ def on_judged(state: State, judged: Judged) -> Iterator[events.Event]:
     else:
         failure = verdict.failure or Failure("unknown", verdict.detail)
         yield events.ResultRejected(
-            job=judged.job, token=judged.token, failure=failure, warnings=verdict.warnings
+            job=judged.job,
+            token=judged.token,
+            failure=failure,
+            remedy=verdict.remedy,
+            warnings=verdict.warnings,
         )

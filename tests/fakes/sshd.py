@@ -1,0 +1,308 @@
+"""A real SSH server in the test's own process, on loopback, with a private home directory and everything that can go wrong.
+
+Commands run for real, with /bin/sh, or are answered by a handler. Logins are by one key, by questions, or both.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import msgspec
+
+from runexpd.hosts import base, ssh_target
+
+USER = "alice"
+
+
+class Fate(Enum):
+    """What becomes of the answer to a command. The command runs in any case."""
+
+    ANSWER = "answer"
+    #: The server ends the connection in good order, without an answer.
+    DROP = "drop"
+    #: The TCP connection is cut.
+    CUT = "cut"
+    #: The command starts and no answer comes.
+    HANG = "hang"
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One round of keyboard-interactive: prompts, whether each echoes, and the right answers."""
+
+    title: str
+    instructions: str
+    prompts: tuple[tuple[str, bool], ...]
+    answers: tuple[str, ...]
+
+
+#: Answers a script instead of /bin/sh: (script, stdin) to what ran.
+Handler = Callable[[str, bytes], Awaitable[base.Ran]]
+
+
+class FakeSshd:
+    """The server, its knobs (set them any time) and what it has seen."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = 0
+        self.identity = home / ".client_key"
+        self.known_hosts = home / ".known_hosts"
+        self.accepts_key = True
+        self.password: str | None = None
+        self.questions: tuple[Question, ...] = ()
+        self.most_sessions = 10
+        self.chrooted = False
+        self.has_sftp = True
+        self.fate: Callable[[str], Fate] = lambda script: Fate.ANSWER
+        self.handler: Handler | None = None
+        #: Environment of the commands, besides HOME and PATH.
+        self.environment: dict[str, str] = {}
+        self.scripts: list[str] = []
+        #: When each connection began to log in, by time.monotonic.
+        self.logins: list[float] = []
+        self.sessions = 0
+        self.peak_sessions = 0
+        self.connections: set[asyncssh.SSHServerConnection] = set()
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self._listener: asyncssh.SSHAcceptor | None = None
+        self._children: set[asyncio.subprocess.Process] = set()
+        self._client_key = asyncssh.generate_private_key("ssh-ed25519")
+        self._client_key.write_private_key(self.identity)
+
+    async def listen(self) -> None:
+        self._listener = await asyncssh.listen(
+            "127.0.0.1",
+            self.port,
+            server_factory=lambda: _Server(self),
+            server_host_keys=[self._host_key],
+            encoding=None,
+            reuse_address=True,
+        )
+        self.port = self._listener.get_port()
+
+    async def stop_listening(self) -> None:
+        """New connections are refused; those there are live on."""
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            listener.close()
+            await listener.wait_closed()
+
+    async def close(self) -> None:
+        """Everything ends: listener, connections, commands."""
+        await self.stop_listening()
+        self.drop_all()
+        for child in list(self._children):
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
+        for connection in list(self.connections):
+            await connection.wait_closed()
+
+    def drop_all(self) -> None:
+        """End every connection in good order."""
+        for connection in list(self.connections):
+            connection.close()
+
+    def cut_all(self) -> None:
+        """Cut every connection's TCP."""
+        for connection in list(self.connections):
+            connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def freeze_all(self) -> None:
+        """Stop reading from every connection, as a machine that hangs does: nothing is closed, nothing answered."""
+        for connection in list(self.connections):
+            assert connection._transport is not None
+            connection._transport.pause_reading()
+
+    async def change_host_key(self) -> None:
+        await self.stop_listening()
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        await self.listen()
+
+    def accept_host_key(self) -> None:
+        """Write the server's key to `known_hosts`, as a person who logs in by hand would."""
+        key = self._host_key.export_public_key("openssh").decode()
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {key}")
+
+    def fingerprint(self) -> str:
+        return self._host_key.get_fingerprint()
+
+    def accepts(self, key: asyncssh.SSHKey) -> bool:
+        return self.accepts_key and key.public_data == self._client_key.public_data
+
+    def lock_identity(self, passphrase: str) -> None:
+        """Put a passphrase on the client's key file."""
+        self._client_key.write_private_key(self.identity, passphrase=passphrase)
+
+    def target(self, **changes: Any) -> ssh_target.SshTarget:
+        """How a client is to reach it: nothing of the machine's own SSH configuration is used."""
+        found = ssh_target.SshTarget(
+            name="della",
+            host="127.0.0.1",
+            user=USER,
+            port=self.port,
+            identity=str(self.identity),
+            config_files=(),
+            known_hosts=str(self.known_hosts),
+        )
+        return msgspec.structs.replace(found, **changes)
+
+    async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Carry a command out, and then do with its answer what `fate` says."""
+        command, stdin = process.command or "", await process.stdin.read()
+        script, rest = unwrap(command, stdin)
+        self.scripts.append(script)
+        fate = self.fate(script)
+        ran = await (self.handler(script, rest) if self.handler else self._run_child(command, stdin))
+        if fate is Fate.HANG:
+            await process.channel.wait_closed()
+        with suppress(OSError, asyncssh.Error):
+            _answer(process, ran, fate)
+
+    async def _run_child(self, command: str, stdin: bytes) -> base.Ran:
+        pipe = asyncio.subprocess.PIPE
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment}
+        child = await asyncio.create_subprocess_shell(
+            command,
+            cwd=self.home,
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
+        )
+        self._children.add(child)
+        try:
+            stdout, stderr = await child.communicate(stdin)
+        finally:
+            self._children.discard(child)
+        decode = ("utf-8", "surrogateescape")
+        return base.Ran(child.returncode or 0, stdout.decode(*decode), stderr.decode(*decode))
+
+
+@asynccontextmanager
+async def run_sshd(home: Path) -> AsyncIterator[FakeSshd]:
+    """A server that listens and whose host key is known to its client."""
+    server = FakeSshd(home)
+    await server.listen()
+    server.accept_host_key()
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def unwrap(command: str, stdin: bytes) -> tuple[str, bytes]:
+    """The script that runexpd.hosts.ssh.wrap packed into a command, and what is left of the standard input."""
+    words = shlex.split(command)
+    if len(words) == 6:
+        return re.sub(r"\\0([0-7]{3})", lambda found: chr(int(found[1], 8)), words[5]), stdin
+    size = int(re.findall(r"head -c (\d+)", command)[0])
+    return stdin[:size].decode(), stdin[size:]
+
+
+def _answer(process: asyncssh.SSHServerProcess[bytes], ran: base.Ran, fate: Fate) -> None:
+    if fate is Fate.DROP:
+        process.channel.get_connection().close()
+    elif fate is Fate.CUT:
+        process.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    elif fate is Fate.ANSWER:
+        process.stdout.write(ran.stdout.encode("utf-8", "surrogateescape"))
+        process.stderr.write(ran.stderr.encode("utf-8", "surrogateescape"))
+        if ran.exit_code < 0:
+            process.exit_with_signal(signal.Signals(-ran.exit_code).name.removeprefix("SIG"))
+        else:
+            process.exit(ran.exit_code)
+
+
+class _Server(asyncssh.SSHServer):
+    """One connection."""
+
+    def __init__(self, sshd: FakeSshd) -> None:
+        self._sshd = sshd
+        self._asked = 0
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._sshd.connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._sshd.connections.discard(self._connection)
+
+    def begin_auth(self, username: str) -> bool:
+        self._sshd.logins.append(time.monotonic())
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and self._sshd.accepts(key)
+
+    def password_auth_supported(self) -> bool:
+        return self._sshd.password is not None
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return username == USER and password == self._sshd.password
+
+    def kbdint_auth_supported(self) -> bool:
+        return bool(self._sshd.questions)
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+        self._asked = 0
+        return self._challenge()
+
+    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> Any:
+        if tuple(responses) != self._sshd.questions[self._asked].answers:
+            return False
+        self._asked += 1
+        return True if self._asked == len(self._sshd.questions) else self._challenge()
+
+    def session_requested(self) -> Any:
+        if self._sshd.sessions >= self._sshd.most_sessions:
+            return False
+        return _Process(self._sshd)
+
+    def _challenge(self) -> tuple[str, str, str, tuple[tuple[str, bool], ...]]:
+        question = self._sshd.questions[self._asked]
+        return question.title, question.instructions, "", question.prompts
+
+
+class _Process(asyncssh.SSHServerProcess[bytes]):
+    """One session, counted: OpenSSH's MaxSessions counts SFTP too."""
+
+    def __init__(self, sshd: FakeSshd) -> None:
+        super().__init__(sshd.run, self._sftp if sshd.has_sftp else None, 3, False)
+        self._sshd = sshd
+        sshd.sessions += 1
+        sshd.peak_sessions = max(sshd.peak_sessions, sshd.sessions)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._sshd.sessions -= 1
+        super().connection_lost(exc)
+
+    def _sftp(self, channel: Any) -> asyncssh.SFTPServer:
+        return _Sftp(channel, self._sshd.home, chrooted=self._sshd.chrooted)
+
+
+class _Sftp(asyncssh.SFTPServer):
+    """Starts in the home directory, as OpenSSH's does."""
+
+    def __init__(self, channel: Any, home: Path, *, chrooted: bool) -> None:
+        super().__init__(channel, chroot=os.fsencode(home) if chrooted else None)
+        self._start = b"/" if chrooted else os.fsencode(home)
+
+    def map_path(self, path: bytes) -> bytes:
+        return super().map_path(os.path.join(self._start, path))
