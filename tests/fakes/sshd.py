@@ -28,11 +28,11 @@ class Fate(Enum):
     """What becomes of the answer to a command. The command runs in any case."""
 
     ANSWER = "answer"
-    #: The server ends the connection in good order, without an answer.
+    #: None: the server ends the connection in good order.
     DROP = "drop"
-    #: The TCP connection is cut.
+    #: None: the TCP connection is cut.
     CUT = "cut"
-    #: The command starts and no answer comes.
+    #: None, for ever.
     HANG = "hang"
 
 
@@ -65,7 +65,7 @@ class FakeSshd:
         self.has_sftp = True
         self.fate: Callable[[str], Fate] = lambda script: Fate.ANSWER
         self.handler: Handler | None = None
-        #: Environment of the commands, besides HOME and PATH.
+        #: For commands, besides HOME and PATH.
         self.environment: dict[str, str] = {}
         self.scripts: list[str] = []
         #: When each connection began to log in, by time.monotonic.
@@ -93,9 +93,8 @@ class FakeSshd:
     async def stop_listening(self) -> None:
         """New connections are refused; those there are live on."""
         if self._listener is not None:
-            listener, self._listener = self._listener, None
-            listener.close()
-            await listener.wait_closed()
+            self._listener.close()
+            await self._listener.wait_closed()
 
     async def close(self) -> None:
         """Everything ends: listener, connections, commands."""
@@ -140,29 +139,21 @@ class FakeSshd:
     def accepts(self, key: asyncssh.SSHKey) -> bool:
         return self.accepts_key and key.public_data == self._client_key.public_data
 
-    def lock_identity(self, passphrase: str) -> None:
-        """Put a passphrase on the client's key file."""
-        self._client_key.write_private_key(self.identity, passphrase=passphrase)
-
     def target(self, **changes: Any) -> ssh_target.SshTarget:
         """How a client is to reach it: nothing of the machine's own SSH configuration is used."""
-        found = ssh_target.SshTarget(
-            name="della",
-            host="127.0.0.1",
-            user=USER,
-            port=self.port,
-            identity=str(self.identity),
-            config_files=(),
-            known_hosts=str(self.known_hosts),
+        place = ssh_target.SshTarget(
+            name="della", host="127.0.0.1", port=self.port, user=USER, config_files=()
         )
+        files = {"identity": str(self.identity), "known_hosts": str(self.known_hosts)}
+        found = msgspec.structs.replace(place, **files)
         return msgspec.structs.replace(found, **changes)
 
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Carry a command out, and then do with its answer what `fate` says."""
         command, stdin = process.command or "", await process.stdin.read()
         script, rest = unwrap(command, stdin)
-        self.scripts.append(script)
         fate = self.fate(script)
+        self.scripts.append(script)
         ran = await (self.handler(script, rest) if self.handler else self._run_child(command, stdin))
         if fate is Fate.HANG:
             await process.channel.wait_closed()
@@ -186,8 +177,7 @@ class FakeSshd:
             stdout, stderr = await child.communicate(stdin)
         finally:
             self._children.discard(child)
-        decode = ("utf-8", "surrogateescape")
-        return base.Ran(child.returncode or 0, stdout.decode(*decode), stderr.decode(*decode))
+        return base.Ran(child.returncode or 0, os.fsdecode(stdout), os.fsdecode(stderr))
 
 
 @asynccontextmanager
@@ -217,8 +207,8 @@ def _answer(process: asyncssh.SSHServerProcess[bytes], ran: base.Ran, fate: Fate
     elif fate is Fate.CUT:
         process.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
     elif fate is Fate.ANSWER:
-        process.stdout.write(ran.stdout.encode("utf-8", "surrogateescape"))
-        process.stderr.write(ran.stderr.encode("utf-8", "surrogateescape"))
+        process.stdout.write(os.fsencode(ran.stdout))
+        process.stderr.write(os.fsencode(ran.stderr))
         if ran.exit_code < 0:
             process.exit_with_signal(signal.Signals(-ran.exit_code).name.removeprefix("SIG"))
         else:
@@ -261,14 +251,17 @@ class _Server(asyncssh.SSHServer):
         return bool(self._sshd.questions)
 
     def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
-        self._asked = 0
         return self._challenge()
 
     def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> Any:
         if tuple(responses) != self._sshd.questions[self._asked].answers:
+            self._asked = 0
             return False
         self._asked += 1
         return True if self._asked == len(self._sshd.questions) else self._challenge()
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return True
 
     def session_requested(self) -> Any:
         if self._sshd.sessions >= self._sshd.most_sessions:
@@ -294,15 +287,16 @@ class _Process(asyncssh.SSHServerProcess[bytes]):
         super().connection_lost(exc)
 
     def _sftp(self, channel: Any) -> asyncssh.SFTPServer:
-        return _Sftp(channel, self._sshd.home, chrooted=self._sshd.chrooted)
+        return _Sftp(channel, self._sshd)
 
 
 class _Sftp(asyncssh.SFTPServer):
     """Starts in the home directory, as OpenSSH's does."""
 
-    def __init__(self, channel: Any, home: Path, *, chrooted: bool) -> None:
-        super().__init__(channel, chroot=os.fsencode(home) if chrooted else None)
-        self._start = b"/" if chrooted else os.fsencode(home)
+    def __init__(self, channel: Any, sshd: FakeSshd) -> None:
+        home = os.fsencode(sshd.home)
+        super().__init__(channel, chroot=home if sshd.chrooted else None)
+        self._start = b"/" if sshd.chrooted else home
 
     def map_path(self, path: bytes) -> bytes:
         return super().map_path(os.path.join(self._start, path))

@@ -1,7 +1,5 @@
 """What every Host must do, whichever machine it is: run against each kind there is."""
 
-import importlib
-import importlib.util
 import os
 import random
 import time
@@ -13,10 +11,10 @@ import anyio
 import pytest
 
 from fakes.sshd import run_sshd
-from runexpd.hosts import ssh
+from runexpd.hosts import local, ssh
 from runexpd.hosts.base import FileFact, FileMissing, FileRefused, Host, HostUnreachable
 
-KINDS = ("ssh", "local") if importlib.util.find_spec("runexpd.hosts.local") else ("ssh",)
+KINDS = ("ssh", "local")
 WEIRD_NAMES = (
     "two words",
     "it's",
@@ -56,7 +54,7 @@ async def host(
 @asynccontextmanager
 async def open_host(kind: str, home: Path) -> AsyncIterator[Host]:
     if kind == "local":
-        yield importlib.import_module("runexpd.hosts.local").LocalHost()
+        yield local.LocalHost()
         return
     async with (
         run_sshd(home) as server,

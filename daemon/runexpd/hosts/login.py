@@ -32,7 +32,7 @@ class Prompts(msgspec.Struct, frozen=True):
     prompts: tuple[Prompt, ...]
 
 
-#: Asks a person; returns an answer a prompt, or None to give up.
+#: Asks a person; returns an answer a prompt, or None to give up, as does raising anything.
 Answer = Callable[[Prompts], Awaitable[Sequence[str] | None]]
 
 
@@ -71,7 +71,9 @@ class _Client(asyncssh.SSHClient):
         self._locked = list(hop.locked_identities)
         self._tries: dict[str, int] = {}
         self._gave_up = False
+        self._user = ""
         self.host_key_refusal: LoginRefused | None = None
+        self.broken_off: Exception | None = None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
@@ -79,6 +81,9 @@ class _Client(asyncssh.SSHClient):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._on_lost is not None and self._connection is not None:
             self._on_lost(self._connection, describe(exc) if exc else "closed by the server")
+
+    def begin_auth(self, username: str) -> None:
+        self._user = username
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         known = self._hop.known_hosts.match(host, addr, port if port != asyncssh.DEFAULT_PORT else None)
@@ -104,8 +109,9 @@ class _Client(asyncssh.SSHClient):
     async def password_auth_requested(self) -> str | None:
         if not self._may_ask("password"):
             return None
-        user = self._connection.get_extra_info("username") if self._connection else ""
-        answers = await self._ask(Prompts("", "", (Prompt(f"{user}@{self._hop.host}'s password: ", False),)))
+        answers = await self._ask(
+            Prompts("", "", (Prompt(f"{self._user}@{self._hop.host}'s password: ", False),))
+        )
         return answers[0] if answers else None
 
     async def _unlock(self, path: str) -> asyncssh.SSHKey | None:
@@ -117,7 +123,7 @@ class _Client(asyncssh.SSHClient):
                 return None
             try:
                 return await anyio.to_thread.run_sync(asyncssh.read_private_key, path, answers[0])
-            except asyncssh.KeyImportError:
+            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
                 continue
         return None
 
@@ -130,7 +136,11 @@ class _Client(asyncssh.SSHClient):
 
     async def _ask(self, prompts: Prompts) -> Sequence[str] | None:
         assert self._answer is not None
-        answers = await self._answer(prompts)
+        try:
+            answers = await self._answer(prompts)
+        except Exception as error:
+            # asyncssh would log it and end the connection; whoever called `dial` is to hear of it.
+            self.broken_off, answers = error, None
         self._gave_up = answers is None
         return answers
 
@@ -197,7 +207,7 @@ async def _connect(
     except asyncssh.HostKeyNotVerifiable as error:
         raise client.host_key_refusal or LoginRefused(str(error), "compare with: " + hop.command()) from error
     except asyncssh.PermissionDenied as error:
-        raise _denied(hop, client, error) from error
+        raise _denied(hop, client, error) from client.broken_off or error
     except asyncssh.KeyExchangeFailed as error:
         raise LoginRefused(
             f"no common ground with {hop.host}: {error}", "compare with: " + hop.command()
@@ -228,6 +238,8 @@ def _credentials(hop: ssh_target.Hop) -> dict[str, Any]:
 
 
 def _denied(hop: ssh_target.Hop, client: _Client, error: asyncssh.PermissionDenied) -> Exception:
+    if client.broken_off is not None:
+        return LoginNeedsPerson(f"the login was broken off: {describe(client.broken_off)}")
     if client.wanted():
         return LoginNeedsPerson(f"{hop.host} asks for {' or '.join(client.wanted())}")
     return LoginRefused(
@@ -258,6 +270,8 @@ def describe(error: BaseException) -> str:
     """An exception in words, also if it has none of its own."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return f"no session to be had: {error}"
     return str(error) or type(error).__name__
 
 

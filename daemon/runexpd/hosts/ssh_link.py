@@ -154,7 +154,7 @@ class SshLink:
     async def login(self, answer: Answer) -> None:
         """Log in now, with a person's answers where the server asks; the connection is then held.
 
-        Waits out the floor. Raises HostUnreachable where it did not work; what `answer` raises passes through.
+        Waits out the floor. Raises HostUnreachable where it did not work.
         """
         await self._attempt(answer)
         if self._connection is None:
@@ -197,10 +197,17 @@ class SshLink:
             until = self._now() + self._pace.ceiling_seconds
             self._show(Refused(self._begun(), error.why, error.hint, until))
         except (OSError, asyncssh.Error) as error:
-            self._failures += 1
-            self._show(Down(self._begun(), login.describe(error), self._next_try_at()))
+            self._fail(login.describe(error))
         else:
             self._take(connection)
+
+    def _fail(self, why: str) -> None:
+        self._failures += 1
+        if isinstance(self._status, LoginNeeded):
+            # A person's attempt that never got as far as a question leaves the link parked.
+            self._show(LoginNeeded(self._begun(), why))
+        else:
+            self._show(Down(self._begun(), why, self._next_try_at()))
 
     def _take(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
@@ -270,7 +277,7 @@ def describe(name: str, status: Status, now: float) -> str:
         case LoginNeeded(_, why):
             return f"{name}: login needed: {why}; log in with: runexp login {name}"
         case Refused(_, why, hint, _):
-            return f"{name}: refused: {why}; {hint}"
+            return f"{name}: refused: {why}; {hint}; then: runexp login {name}"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ don't exist are passed over, and so are lines of known_hosts that can't be read.
 """
 
 import getpass
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -61,7 +62,7 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
             words += ["-o", f"UserKnownHostsFile={self.known_hosts_file}"]
         if self.port is not None:
             words += ["-p", str(self.port)]
-        return " ".join([*words, f"{self.user}@{self.host}" if self.user else self.host])
+        return shlex.join([*words, f"{self.user}@{self.host}" if self.user else self.host])
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -143,9 +144,10 @@ def _identity_files(config: SSHClientConfig, identity: str | None) -> tuple[str,
 def _is_locked(path: str) -> bool:
     try:
         asyncssh.read_private_key(path)
-    except asyncssh.KeyEncryptionError:
-        return True
     except asyncssh.KeyImportError as error:
+        # asyncssh tells them apart by nothing else, and does the same itself.
+        if str(error).startswith("Passphrase"):
+            return True
         raise ValueError(f"{path}: {error}") from error
     return False
 

@@ -1,0 +1,84 @@
+"""Every process of a job, wherever it has hidden, and how to end them all. Standard library only.
+
+A keeper is the reaper of its job's orphans (PR_SET_CHILD_SUBREAPER, prctl(2)), so each descendant stays below it in the
+tree however often it forked. One whose keeper was killed is known by the token in its environment.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_libc = ctypes.CDLL(None, use_errno=True)
+#: The variable that marks a job's processes.
+MARK = "RUNEXP_TOKEN"
+
+
+def adopt_orphans() -> None:
+    """Descendants whose parent ends become this process's children."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """This process is killed when its parent dies."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def of_job(token: str) -> set[int]:
+    """Processes below this one, and those marked with the token; not this one, and no dead ones."""
+    parents, marked = {}, set()
+    mark = f"{MARK}={token}".encode()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, ValueError):
+                parents[int(name)] = _parent(name)
+                if mark in _environment(name):
+                    marked.add(int(name))
+    below = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {pid for pid in (below | marked) - {os.getpid()} if pid in parents}
+
+
+def _parent(pid: str) -> int:
+    """Raises ValueError for a zombie: it is gone but for its exit code."""
+    with open(f"/proc/{pid}/stat") as file:
+        state, parent = file.read().rpartition(") ")[2].split()[:2]
+    if state == "Z":
+        raise ValueError(pid)
+    return int(parent)
+
+
+def _environment(pid: str) -> list[bytes]:
+    with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read().split(b"\0")
+    return []
+
+
+def end_all(token: str, wait_seconds: float, reap: Callable[[], object]) -> None:
+    """SIGTERM to each, SIGKILL to those that are left after `wait_seconds`; returns once there are none."""
+    _signal_all(of_job(token), signal.SIGTERM, signal.SIGCONT)
+    deadline = time.monotonic() + wait_seconds
+    while (left := of_job(token)) and time.monotonic() < deadline:
+        reap()
+        time.sleep(0.02)
+    while left:
+        _signal_all(left, signal.SIGKILL)
+        reap()
+        time.sleep(0.02)
+        left = of_job(token)
+
+
+def _signal_all(pids: set[int], *signals: signal.Signals) -> None:
+    for pid in pids:
+        for each in signals:
+            with suppress(ProcessLookupError):
+                os.kill(pid, each)
+
+
+def gpu_numbers() -> list[str]:
+    """This machine's NVIDIA devices."""
+    return [name[6:] for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()]

@@ -1,0 +1,293 @@
+"""The lasting connection: one login, few sessions, and what callers are told while it is gone."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes.sshd import FakeSshd, Fate, run_sshd
+from runexpd.hosts import login, ssh, ssh_link
+from runexpd.hosts.base import HostUnreachable
+
+FAST = ssh_link.Pace(floor_seconds=0.05, ceiling_seconds=0.2, steady_seconds=0.0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[FakeSshd]:
+    async with run_sshd(tmp_path) as server:
+        yield server
+
+
+@asynccontextmanager
+async def opened(server: FakeSshd, pace: ssh_link.Pace = FAST) -> AsyncIterator[ssh.SshHost]:
+    async with ssh.open_ssh(server.target(), now=time.time, jitter=random.random, pace=pace) as host:
+        yield host
+
+
+async def until(host: ssh.SshHost, kind: type[ssh_link.Status]) -> ssh_link.Status:
+    """Wait for the link to have a status of a kind."""
+    with anyio.fail_after(5):
+        while True:
+            changed = host.link.changed()
+            if isinstance(host.link.status, kind):
+                return host.link.status
+            await changed.wait()
+
+
+async def all_at_once(count: int, call: Callable[[], Awaitable[object]]) -> None:
+    async def once() -> None:
+        await call()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(count):
+            tasks.start_soon(once)
+
+
+async def wait_for(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(5):
+        while True:
+            if condition():
+                return
+            await anyio.sleep(0.001)
+
+
+async def test_connects_when_asked_and_not_before(server: FakeSshd) -> None:
+    async with opened(server) as host:
+        await anyio.wait_all_tasks_blocked()
+        assert (host.link.status, server.logins) == (ssh_link.Idle(), [])
+        await host.run(["true"])
+        assert isinstance(host.link.status, ssh_link.Connected)
+        assert host.link.trouble() == ""
+
+
+async def test_one_login_for_all_callers(server: FakeSshd) -> None:
+    async with opened(server) as host:
+        await all_at_once(20, lambda: host.run(["true"]))
+        await all_at_once(20, lambda: host.stat("/"))
+        assert len(server.logins) == 1
+
+
+async def test_few_sessions_at_a_time(server: FakeSshd) -> None:
+    async with opened(server) as host:
+        await host.stat("/")
+        await all_at_once(30, lambda: host.run(["true"]))
+        assert len(server.scripts) == 30
+        assert server.peak_sessions == FAST.sessions + 1
+
+
+async def test_a_session_that_the_server_refuses_is_unclear_and_the_link_lives_on(server: FakeSshd) -> None:
+    server.most_sessions = 0
+    async with opened(server) as host:
+        with pytest.raises(HostUnreachable):
+            await host.run(["true"])
+        with pytest.raises(HostUnreachable):
+            await host.stat("/")
+        server.most_sessions = 10
+        assert (await host.run(["true"])).exit_code == 0
+        assert await host.stat("/") is not None
+        assert len(server.logins) == 1
+
+
+@pytest.mark.parametrize("fate", [Fate.DROP, Fate.CUT])
+async def test_a_link_lost_during_a_command_is_unclear_although_it_ran(
+    server: FakeSshd, tmp_path: Path, fate: Fate
+) -> None:
+    server.fate = lambda script: fate if "touch" in script else Fate.ANSWER
+    async with opened(server) as host:
+        with pytest.raises(HostUnreachable):
+            await host.run(["touch", f"{tmp_path}/done"])
+        assert (tmp_path / "done").exists()
+        assert isinstance(host.link.status, ssh_link.Down)
+
+
+async def test_a_command_without_an_answer_is_unclear_and_the_link_lives_on(server: FakeSshd) -> None:
+    server.fate = lambda script: Fate.HANG if "hang" in script else Fate.ANSWER
+    async with opened(server) as host:
+        for _ in range(FAST.sessions + 1):
+            with pytest.raises(HostUnreachable, match="no answer in time"):
+                await host.run(["echo", "hang"], timeout_seconds=0.05)
+        assert (await host.run(["echo", "on"])).stdout == "on\n"
+        assert len(server.logins) == 1
+
+
+async def test_a_machine_that_froze_is_noticed(server: FakeSshd) -> None:
+    keepalive = login.Keepalive(seconds=0.05, count=2)
+    pace = ssh_link.Pace(floor_seconds=30, keepalive=keepalive)
+    async with opened(server, pace) as host:
+        await host.run(["true"])
+        server.freeze_all()
+        with pytest.raises(HostUnreachable), anyio.fail_after(5):
+            await host.run(["true"])
+        assert isinstance(host.link.status, ssh_link.Down)
+        assert "keepalive" in host.link.status.why
+
+
+async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
+    async with (
+        run_sshd(tmp_path) as server,
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as silent,
+    ):
+        port = silent.extra(anyio.abc.SocketAttribute.local_port)
+        pace = ssh_link.Pace(login_seconds=0.1)
+        target = server.target(port=port)
+        async with ssh.open_ssh(target, now=time.time, jitter=random.random, pace=pace) as host:
+            with pytest.raises(HostUnreachable, match="no answer in time"), anyio.fail_after(5):
+                await host.run(["true"])
+
+
+async def test_callers_are_told_at_once_while_the_link_is_down(server: FakeSshd) -> None:
+    async with opened(server, ssh_link.Pace(floor_seconds=30)) as host:
+        await host.run(["true"])
+        await server.stop_listening()
+        server.drop_all()
+        await until(host, ssh_link.Down)
+        with anyio.fail_after(1):
+            for _ in range(50):
+                with pytest.raises(
+                    HostUnreachable, match=r"della: no connection for 0 s: .*; next try in \d+ s"
+                ):
+                    await host.run(["true"])
+                with pytest.raises(HostUnreachable):
+                    await host.read("/etc/passwd")
+        assert len(server.logins) == 1
+
+
+async def test_comes_back_by_itself_once_it_was_asked_for(server: FakeSshd) -> None:
+    async with opened(server) as host:
+        await host.run(["true"])
+        await host.stat("/")
+        await server.stop_listening()
+        server.cut_all()
+        down = await until(host, ssh_link.Down)
+        with pytest.raises(HostUnreachable):
+            await host.run(["true"])
+        await until(host, ssh_link.Connecting)
+        again = await until(host, ssh_link.Down)
+        assert isinstance(again, ssh_link.Down)
+        assert isinstance(down, ssh_link.Down)
+        assert again.since == down.since
+        await server.listen()
+        await until(host, ssh_link.Connected)
+        assert (await host.run(["echo", "back"])).stdout == "back\n"
+        assert await host.stat("/") is not None
+
+
+async def test_stays_away_when_nobody_asks(server: FakeSshd) -> None:
+    async with opened(server) as host:
+        await host.run(["true"])
+        server.cut_all()
+        await until(host, ssh_link.Down)
+        await anyio.wait_all_tasks_blocked()
+        assert len(server.logins) == 1
+
+
+async def test_logins_keep_their_distance(server: FakeSshd) -> None:
+    pace = ssh_link.Pace(floor_seconds=0.2, steady_seconds=0.0)
+    async with opened(server, pace) as host:
+        for _ in range(2):
+            await until_it_runs(host)
+            server.cut_all()
+            await until(host, ssh_link.Down)
+        await until_it_runs(host)
+    assert len(server.logins) == 3
+    assert min(later - sooner for sooner, later in pairwise(server.logins)) >= 0.19
+
+
+async def until_it_runs(host: ssh.SshHost) -> None:
+    with anyio.fail_after(5):
+        while True:
+            changed = host.link.changed()
+            try:
+                await host.run(["true"])
+            except HostUnreachable:
+                await changed.wait()
+            else:
+                return
+
+
+async def test_pauses_grow_while_the_server_is_away(server: FakeSshd) -> None:
+    await server.stop_listening()
+    clock = [1000.0]
+    tries: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        await anyio.lowlevel.checkpoint()
+
+    async with ssh.open_ssh(server.target(), now=lambda: clock[0], jitter=lambda: 0.5, sleep=sleep) as host:
+        with pytest.raises(HostUnreachable):
+            await host.run(["true"])
+        while len(tries) < 9:
+            status = await until(host, ssh_link.Connecting)
+            assert isinstance(status, ssh_link.Connecting)
+            tries.append(status.since)
+            await until(host, ssh_link.Down)
+    pauses = [later - sooner for sooner, later in pairwise(tries)]
+    assert pauses == pytest.approx([25.0, 50.0, 100.0, 200.0, 375.0, 375.0, 375.0, 375.0])
+
+
+async def test_a_link_that_is_lost_again_and_again_is_not_hurried(server: FakeSshd) -> None:
+    pace = ssh_link.Pace(floor_seconds=0.05, steady_seconds=60)
+    async with opened(server, pace) as host:
+        waits = []
+        for _ in range(3):
+            await until_it_runs(host)
+            server.cut_all()
+            down = await until(host, ssh_link.Down)
+            assert isinstance(down, ssh_link.Down)
+            waits.append(down.next_try_at - server.logins[-1] - (time.time() - time.monotonic()))
+    assert waits[0] < waits[1] < waits[2]
+
+
+async def test_an_append_cut_short_is_unclear(server: FakeSshd, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with opened(server) as host, anyio.create_task_group() as tasks:
+
+        async def append() -> None:
+            with pytest.raises(HostUnreachable):
+                await host.append(str(log), b"x" * 50_000_000)
+
+        tasks.start_soon(append)
+        await wait_for(lambda: log.exists() and log.stat().st_size > 0)
+        server.cut_all()
+
+
+async def test_a_server_without_sftp_still_runs_commands(server: FakeSshd) -> None:
+    server.has_sftp = False
+    async with opened(server) as host:
+        with pytest.raises(HostUnreachable):
+            await host.stat("/")
+        assert (await host.run(["true"])).exit_code == 0
+
+
+async def test_a_host_that_is_closed_leaves_no_connection(server: FakeSshd) -> None:
+    async with opened(server) as host:
+        await host.run(["true"])
+    await wait_for(lambda: not server.connections)
+
+
+@given(failures=st.integers(0, 10_000), jitter=st.floats(0, 1))
+def test_a_pause_is_never_shorter_than_the_floor_nor_endless(failures: int, jitter: float) -> None:
+    pace = ssh_link.Pace(floor_seconds=10, ceiling_seconds=300)
+    assert 10 <= ssh_link.pause_seconds(pace, failures, jitter) <= 450
+
+
+def test_trouble_is_told_in_one_line() -> None:
+    down = ssh_link.Down(since=100.0, why="connection refused", next_try_at=150.0)
+    assert ssh_link.describe("della", down, 130.0) == (
+        "della: no connection for 30 s: connection refused; next try in 20 s"
+    )
+    assert ssh_link.describe("della", down, 160.0) == "della: no connection for 60 s: connection refused"
+    assert ssh_link.describe("della", ssh_link.Connected(since=1.0), 160.0) == ""
