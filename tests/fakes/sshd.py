@@ -1,7 +1,6 @@
 """A real SSH server in the test's own process, on loopback, with a private home directory and everything that can go wrong.
 
-Commands run for real, with /bin/sh, or are answered by a handler. Logins are by one key, by questions, or both.
-"""
+Commands run for real, with /bin/sh, or are answered by a handler. Logins are by one key, by questions, or by a password."""
 
 import asyncio
 import os
@@ -86,7 +85,6 @@ class FakeSshd:
             server_factory=lambda: _Server(self),
             server_host_keys=[self._host_key],
             encoding=None,
-            reuse_address=True,
         )
         self.port = self._listener.get_port()
 
@@ -264,9 +262,7 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def session_requested(self) -> Any:
-        if self._sshd.sessions >= self._sshd.most_sessions:
-            return False
-        return _Process(self._sshd)
+        return _Process(self._sshd) if self._sshd.sessions < self._sshd.most_sessions else False
 
     def _challenge(self) -> tuple[str, str, str, tuple[tuple[str, bool], ...]]:
         question = self._sshd.questions[self._asked]
