@@ -80,7 +80,7 @@ async def _stop_asked() -> None:
 
 def _clusters(settings: Settings) -> Mapping[str, Cluster]:
     local = LocalCluster(
-        spool=paths.state() / "local",
+        root=paths.state() / "local",
         host=LocalHost(),
         max_running=settings.local.max_running,
         kill_wait_seconds=settings.local.kill_wait_seconds,

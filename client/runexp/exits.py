@@ -1,0 +1,32 @@
+"""Exit codes, for scripts."""
+
+from runexp.wire.states import Outcome
+
+OK = 0
+REFUSED = 1
+USAGE = 2
+PARTIAL = 3
+FAILED = 4
+CANCELLED = 5
+NOT_FINISHED = 6
+NO_DAEMON = 7
+
+HELP = (
+    "Exit codes: 0 all succeeded, 1 refused, 2 wrong usage, 3 some succeeded, 4 failed, 5 cancelled, "
+    "6 not finished yet, 7 no daemon."
+)
+
+
+def of(outcome: Outcome | None) -> int:
+    """The exit code that says how an experiment ended; None: it hasn't."""
+    match outcome:
+        case None:
+            return NOT_FINISHED
+        case Outcome.SUCCEEDED:
+            return OK
+        case Outcome.PARTIAL:
+            return PARTIAL
+        case Outcome.FAILED:
+            return FAILED
+        case Outcome.CANCELLED:
+            return CANCELLED

@@ -1,0 +1,154 @@
+"""experiment_summary.yaml: the design of an experiment. Unknown keys are kept and ignored; a wrong one is an error."""
+
+import re
+from collections.abc import Callable
+from posixpath import join, normpath
+
+import msgspec
+
+from runexp.wire.jobs import RunSpec
+from runexpd.experiments import documents
+from runexpd.experiments.problems import BadExperiment
+from runexpd.experiments.scaffold import Cells
+
+FILE = "experiment_summary.yaml"
+RUN_TYPES = ("fine-tuned", "control", "eval-only")
+#: Names that are one directory, whatever reads them: no slash, no leading dot or dash, nothing a shell would see.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@,-]{0,199}")
+_NAME_RULE = "letters, digits and . _ - + = @ , are allowed, and no . or - at the start"
+
+
+class _Experiment(msgspec.Struct):
+    name: str
+    dir: str | None = None
+    directory: str | None = None
+
+
+class _Tools(msgspec.Struct):
+    preparation: str | None = None
+    evaluation: str | None = None
+
+
+class _Output(msgspec.Struct):
+    base_directory: str | None = None
+
+
+class _Run(msgspec.Struct):
+    name: str
+    type: str
+    model: str | None = None
+
+
+class _Entry(msgspec.Struct):
+    run: str
+    tasks: list[str]
+    epochs: list[int] | None = None
+
+
+class _Evaluation(msgspec.Struct):
+    matrix: list[_Entry] = []
+
+
+class _Document(msgspec.Struct):
+    experiment: _Experiment
+    runs: list[_Run]
+    tools: _Tools | None = None
+    output: _Output | None = None
+    evaluation: _Evaluation | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    runs: tuple[RunSpec, ...]
+    matrix: tuple[Cells, ...]
+    #: Tool names; None where the summary names none.
+    preparation: str | None
+    evaluation: str | None
+    #: `output.base_directory`, absolute.
+    output_base: str | None
+    warnings: tuple[str, ...]
+
+
+def read(text: str, where: str, dir: str) -> Summary:
+    """The summary of the experiment in `dir`, an absolute path. Raises BadExperiment."""
+    document = documents.load(text, where, _Document)
+    _check(document, text, where)
+    tools = document.tools or _Tools()
+    base = document.output.base_directory if document.output else None
+    return Summary(
+        name=document.experiment.name,
+        runs=tuple(RunSpec(run.name, run.type, run.model) for run in document.runs),
+        matrix=tuple(_cells(entry) for entry in _matrix(document)),
+        preparation=tools.preparation,
+        evaluation=tools.evaluation,
+        output_base=normpath(join(dir, base)) if base else None,
+        warnings=tuple(_warnings(document, dir)),
+    )
+
+
+def _matrix(document: _Document) -> list[_Entry]:
+    return document.evaluation.matrix if document.evaluation else []
+
+
+def _cells(entry: _Entry) -> Cells:
+    epochs = tuple(entry.epochs) if entry.epochs is not None else None
+    return Cells(run=entry.run, tasks=tuple(entry.tasks), epochs=epochs)
+
+
+def _check(document: _Document, text: str, where: str) -> None:
+    def bad(what: str, path: str, hint: str = "") -> BadExperiment:
+        return BadExperiment(what, f"{where}:{documents.line_of(text, path)}: {path}", hint)
+
+    name = document.experiment.name
+    if not name.strip() or not name.isprintable() or len(name) > 200:
+        raise bad(f"{name!r} is no name for an experiment", "experiment.name", "one line of plain text")
+    if not document.runs:
+        raise bad("there are no runs", "runs")
+    seen: set[str] = set()
+    for number, run in enumerate(document.runs):
+        path = f"runs[{number}]"
+        _check_name(run.name, "run", f"{path}.name", bad)
+        if run.name in seen:
+            raise bad(f"two runs are called {run.name}", f"{path}.name", "give each a name of its own")
+        if run.type not in RUN_TYPES:
+            raise bad(f"unknown type {run.type!r}", f"{path}.type", f"one of: {', '.join(RUN_TYPES)}")
+        seen.add(run.name)
+    _check_matrix(document, bad)
+
+
+def _check_matrix(document: _Document, bad: Callable[..., BadExperiment]) -> None:
+    types = {run.name: run.type for run in document.runs}
+    cells: set[tuple[str, str, int | None]] = set()
+    for number, entry in enumerate(_matrix(document)):
+        path = f"evaluation.matrix[{number}]"
+        if entry.run not in types:
+            raise bad(f"no run is called {entry.run!r}", f"{path}.run", f"runs: {', '.join(types)}")
+        if entry.epochs is None and types[entry.run] == "fine-tuned":
+            hint = "list the epochs whose checkpoints are to be evaluated, counted from 0"
+            raise bad(f"{entry.run} is fine-tuned, and no epochs are named", path, hint)
+        if any(epoch < 0 for epoch in entry.epochs or ()):
+            raise bad("epochs are counted from 0", f"{path}.epochs")
+        for place, task in enumerate(entry.tasks):
+            _check_name(task, "task", f"{path}.tasks[{place}]", bad)
+            for epoch in entry.epochs if entry.epochs is not None else [None]:
+                if (entry.run, task, epoch) in cells:
+                    raise bad(f"{entry.run} is to be evaluated twice on {task}", path, "take one of them out")
+                cells.add((entry.run, task, epoch))
+
+
+def _check_name(name: str, kind: str, path: str, bad: Callable[..., BadExperiment]) -> None:
+    if not _NAME.fullmatch(name):
+        raise bad(f"{name!r} is no name for a {kind}", path, _NAME_RULE)
+
+
+def _warnings(document: _Document, dir: str) -> list[str]:
+    found = []
+    if document.tools is None:
+        found.append("no tools section: torchtune and inspect-ai are assumed")
+    experiment = document.experiment
+    said = experiment.dir or experiment.directory
+    if said and normpath(join(dir, said)) != dir:
+        found.append(f"the summary says the experiment is in {said}; it was found in {dir}")
+    if not _matrix(document):
+        found.append("evaluation.matrix is empty: nothing will be evaluated")
+    return found

@@ -1,0 +1,74 @@
+"""The daemon's configuration: one YAML file, strict, with defaults for all of it."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from runexpd.experiments import documents
+from runexpd.experiments.problems import BadExperiment
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
+_CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """This machine as a cluster."""
+
+    #: Jobs at a time; the rest wait.
+    max_running: Count = 2
+    max_submit: Count = 25
+    stagger_seconds: Seconds = 5.0
+    poll_seconds: PositiveSeconds = 0.5
+    #: From SIGTERM to SIGKILL, for a job that is cancelled or at its limit.
+    kill_wait_seconds: Seconds = 5.0
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Slurm cluster. Without a host: Slurm on this machine."""
+
+    host: str | None = None
+    user: str | None = None
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    #: A private key's path.
+    identity: str | None = None
+    #: Lines of shell before every command, such as `module load slurm`.
+    prepend: tuple[str, ...] = ()
+    max_submit: Count = 25
+    stagger_seconds: Seconds = 5.0
+    #: Slurm queries on average.
+    queries_per_minute: Annotated[float, msgspec.Meta(gt=0)] = 4.0
+    partition: str | None = None
+    account: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    local: Local = Local()
+    clusters: dict[str, Cluster] = {}
+
+
+def read(path: Path) -> Settings:
+    """The settings in a file; the defaults where there is none. Raises BadExperiment."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadExperiment(f"the configuration can't be read: {error}", str(path)) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Settings:
+    """Raises BadExperiment."""
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
+        return Settings()
+    settings = documents.load(text, where, Settings)
+    for name in settings.clusters:
+        if name == "local" or not _CLUSTER_NAME.fullmatch(name):
+            line = documents.line_of(text, f"clusters.{name}")
+            hint = "letters, digits, . _ and -; `local` is this machine"
+            raise BadExperiment(f"{name!r} is no name for a cluster", f"{where}:{line}: clusters", hint)
+    return settings
