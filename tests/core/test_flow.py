@@ -135,6 +135,13 @@ def test_what_lies_on_disk_is_not_submitted() -> None:
     assert world.in_stage(Stage.VERIFIED) == ["rank4", "base/words"]
 
 
+def test_scores_of_a_model_that_is_to_be_trained_again_do_not_count() -> None:
+    world = World()
+    world.see(scaffold(verdicts={"rank4": BAD, "rank4/words/epoch0": SCORED, "base/words": SCORED}))
+    assert world.in_stage(Stage.VERIFIED) == ["base/words"]
+    assert world.job("rank4/words/epoch0").stage is Stage.PLANNED
+
+
 def test_a_second_run_of_a_finished_experiment_submits_nothing() -> None:
     world = begun()
     for id in TRAININGS + CELLS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runexp.wire import events
-from runexp.wire.jobs import Failure
+from runexp.wire.jobs import Failure, JobSpec
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexp.wire.views import PlanLine
 from runexpd.core.observations import CancelWanted, RetryWanted, ScaffoldSeen
@@ -29,8 +29,9 @@ def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
         warnings=seen.warnings,
     )
     for spec in seen.jobs:
-        yield from _found(seen, spec.id, known.jobs.get(spec.id) if known else None)
-        if seen.policy.optimize_only and spec.phase is Phase.EVALUATION and not _is_good(seen, spec.id):
+        yield from _found(seen, spec, known.jobs.get(spec.id) if known else None)
+        done = _is_good(seen, spec.id) and _is_current(seen, spec)
+        if seen.policy.optimize_only and spec.phase is Phase.EVALUATION and not done:
             yield from _left_out(spec.id, known.jobs.get(spec.id) if known else None)
 
 
@@ -39,14 +40,14 @@ def by_directory(state: State, cluster: str, dir: str) -> Experiment | None:
     return next((e for e in state.experiments.values() if (e.cluster, e.dir) == (cluster, dir)), None)
 
 
-def _found(seen: ScaffoldSeen, id: str, job: Job | None) -> Iterator[events.Event]:
+def _found(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> Iterator[events.Event]:
     """What a look at the results on disk changes for one job."""
-    verdict = seen.verdicts.get(id)
+    id, verdict = spec.id, seen.verdicts.get(spec.id)
     if verdict is None:
         return
     stage = job.stage if job else Stage.PLANNED
     token = job.attempt.token if job and job.attempt and stage is Stage.VERIFIED else None
-    if verdict.good and stage is not Stage.VERIFIED:
+    if verdict.good and stage is not Stage.VERIFIED and _is_current(seen, spec):
         yield events.ResultVerified(
             job=id,
             token=None,
@@ -59,6 +60,12 @@ def _found(seen: ScaffoldSeen, id: str, job: Job | None) -> Iterator[events.Even
         cause = verdict.failure.message if verdict.failure else verdict.detail
         failure = Failure("results_gone", f"verified before, and no longer: {cause}")
         yield events.ResultRejected(job=id, token=token, failure=failure, warnings=verdict.warnings)
+
+
+def _is_current(seen: ScaffoldSeen, spec: JobSpec) -> bool:
+    """Whether results are of the model as it is: an evaluation is older than a training that is still owed."""
+    trainings = [job for job in seen.jobs if job.phase is Phase.OPTIMIZATION and job.run == spec.run]
+    return spec.phase is Phase.OPTIMIZATION or all(_is_good(seen, job.id) for job in trainings)
 
 
 def _is_good(seen: ScaffoldSeen, id: str) -> bool:
