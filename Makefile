@@ -1,0 +1,47 @@
+# The everyday commands. Everything is installed into .venv; the system is left alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-clean test check format
+
+help: ## list these
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo ## run a real experiment, start to end, in .demo
+	$(BIN)/python tests/example/demo.py
+
+demo-clean: ## remove .demo
+	rm -rf .demo
+
+test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format: $(VENV)/.dev ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@echo "==> installing runexp, torchtune and inspect-ai into $(VENV): about 1.7 GB, some minutes the first time"
+	$(BIN)/pip install -e '.[jobs]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "==> installing runexp and what its tests need into $(VENV): about 1.7 GB, some minutes the first time"
+	$(BIN)/pip install -e '.[jobs,dev]'
+	@touch $@ $(VENV)/.demo
+
+# Debian keeps the venv module in a package of its own.
+$(VENV)/bin/python:
+	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } \
+	  || { echo "error: $(PYTHON) has no venv module; hint: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

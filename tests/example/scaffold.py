@@ -1,0 +1,92 @@
+"""Scaffold a real experiment that needs no download: a tiny Llama learns to write words with a capital.
+
+    python tests/example/scaffold.py DIR --environment VENV
+
+DIR gets a base model made on the spot, data, a control run and two LoRA runs (ranks 4 and 8, two epochs), each with its
+evaluations. VENV is the virtual environment, with runexp's extra `jobs`, that every script activates.
+"""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TEMPLATE = HERE / "template"
+RANKS = (4, 8)
+EPOCHS = (0, 1)
+TASK = "capitalization"
+
+
+def scaffold(directory: Path, environment: Path) -> None:
+    """Make the experiment; what is there already is kept as it is."""
+    directory.mkdir(parents=True, exist_ok=True)
+    python = environment / "bin" / "python"
+    if not (directory / "models" / "tiny-llama" / "model.safetensors").exists():
+        _step("making the base model (ten seconds, most of it imports)")
+        _run(python, "make_tiny_model.py", directory / "models" / "tiny-llama")
+    if not (directory / "words.json").exists():
+        _step("making the data: 1000 words to train on, 100 to test")
+        _run(python, "make_data.py", directory / "words.json")
+    _step("writing scripts and configs")
+    activated = shlex.quote(str(environment))
+    _write(directory / "experiment_summary.yaml", (TEMPLATE / "experiment_summary.yaml").read_text())
+    for rank in RANKS:
+        _run_directory(directory, rank, activated)
+    _cell(directory / "base", TASK, "../../../models/tiny-llama", "tiny-llama", activated)
+
+
+def _run_directory(directory: Path, rank: int, environment: str) -> None:
+    run = f"rank{rank}"
+    config = (TEMPLATE / "finetune.yaml").read_text()
+    config = config.replace("lora_rank: 8", f"lora_rank: {rank}").replace(
+        "lora_alpha: 16", f"lora_alpha: {2 * rank}"
+    )
+    script = (TEMPLATE / "finetune.slurm").read_text().format(run=run, environment=environment)
+    _write(directory / run / "finetune.yaml", config)
+    _write(directory / run / "finetune.slurm", script)
+    for epoch in EPOCHS:
+        cell = f"{TASK}_epoch{epoch}"
+        _cell(directory / run, cell, f"../../artifacts/epoch_{epoch}", f"{run}_epoch{epoch}", environment)
+
+
+def _cell(run: Path, cell: str, model_path: str, model: str, environment: str) -> None:
+    script = (TEMPLATE / "cell.slurm").read_text()
+    name = f"{run.name}-{cell}"
+    filled = script.format(name=name, environment=environment, model=model, model_path=model_path)
+    _write(run / "eval" / cell / "cell.slurm", filled)
+    _write(run / "eval" / cell / "task.py", (TEMPLATE / "task.py").read_text())
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def _run(python: Path, script: str, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    subprocess.run([python, HERE / script, partial], check=True)
+    partial.rename(out)
+
+
+def _step(what: str) -> None:
+    print(f"==> {what}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("directory", type=Path)
+    parser.add_argument(
+        "--environment", type=Path, default=Path(sys.prefix), help="default: this Python's own"
+    )
+    args = parser.parse_args()
+    scaffold(args.directory.absolute(), args.environment.absolute())
+
+
+if __name__ == "__main__":
+    main()
