@@ -1,0 +1,31 @@
+"""The command `runexp`: the tree of commands; no logic."""
+
+import click
+
+from runexp import __version__, exits
+from runexp.commands.attach import attach
+from runexp.commands.changes import cancel, retry
+from runexp.commands.completion import completion
+from runexp.commands.daemon import daemon
+from runexp.commands.logs import logs
+from runexp.commands.plan import plan
+from runexp.commands.report import report
+from runexp.commands.run import run
+from runexp.commands.status import ls, status
+
+
+class _InOrder(click.Group):
+    """Lists its commands as they were added: in the order of a day's work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.HELP)
+@click.version_option(__version__, prog_name="runexp")
+def main() -> None:
+    """Run fine-tuning experiments through runexpd: train, evaluate, report. Come and go as you like; the jobs go on."""
+
+
+for command in (plan, run, attach, status, ls, logs, report, cancel, retry, daemon, completion):
+    main.add_command(command)

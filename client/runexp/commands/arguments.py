@@ -1,0 +1,88 @@
+"""The arguments and options that commands share, and what they mean when they are left out."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from runexp import connection, exits, output
+from runexp.wire import requests
+
+F = TypeVar("F", bound=Callable[..., Any])
+SUMMARY = "experiment_summary.yaml"
+_ON_CLUSTER = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):(.+)", re.DOTALL)
+
+
+def as_json(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def _complete_experiment(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    try:
+        known = connection.ask(requests.Ls(), requests.LsReply).experiments
+    except Exception:  # completion never complains
+        return []
+    return [CompletionItem(e.name, help=e.dir) for e in known if e.name.startswith(incomplete)]
+
+
+def _complete_job(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    try:
+        asked = requests.Status(experiment=context.params.get("experiment") or os.getcwd())
+        jobs = connection.ask(asked, requests.StatusReply).experiment.jobs
+    except Exception:  # completion never complains
+        return []
+    return [CompletionItem(job.id, help=job.state) for job in jobs if job.id.startswith(incomplete)]
+
+
+def experiment(command: F) -> F:
+    """EXP; the current directory's experiment where it is left out."""
+    return click.argument("experiment", metavar="[EXP]", required=False, shell_complete=_complete_experiment)(
+        command
+    )
+
+
+def jobs(command: F) -> F:
+    return click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=_complete_job)(command)
+
+
+def job(command: F) -> F:
+    return click.argument("job", metavar="[JOB]", required=False, shell_complete=_complete_job)(command)
+
+
+def directory(command: F) -> F:
+    return click.argument("directory", metavar="[DIR]", default=".", type=click.Path())(command)
+
+
+def chosen(experiment: str | None) -> str:
+    """The experiment that is meant: a name, or a directory made absolute. Exits with 2 where nothing is."""
+    if experiment is None:
+        if is_experiment_here():
+            return os.path.realpath(".")
+        output.fail("which experiment?", "", "name one; `runexp ls` shows them", exits.USAGE)
+    looks_like_path = (
+        experiment.startswith((".", "/", "~")) or "/" in experiment or Path(experiment, SUMMARY).exists()
+    )
+    if looks_like_path and not _ON_CLUSTER.fullmatch(experiment):
+        return os.path.realpath(os.path.expanduser(experiment))
+    return experiment
+
+
+def place(directory: str) -> tuple[str, str]:
+    """CLUSTER:/path, or a directory of this machine, as (cluster, absolute path)."""
+    match = _ON_CLUSTER.fullmatch(directory)
+    if match and not Path(directory).exists():
+        return match[1], match[2]
+    return "local", os.path.abspath(os.path.expanduser(directory))
+
+
+def is_experiment_here() -> bool:
+    """Whether the current directory is an experiment."""
+    return Path(SUMMARY).exists()

@@ -1,0 +1,65 @@
+"""runexp attach: see what happens; leave, and nothing stops."""
+
+import sys
+from typing import NoReturn
+
+import click
+
+from runexp import connection, exits, output, report
+from runexp.commands import arguments
+from runexp.wire import requests, views
+
+
+@click.command()
+@arguments.experiment
+@click.option("--plain", is_flag=True, help="A line an event, even on a terminal.")
+@arguments.as_json
+def attach(experiment: str | None, plain: bool, as_json: bool) -> None:
+    """Watch an experiment until it ends, then print its report.
+
+    On a terminal a live view: d, q or Ctrl-C detaches, and the jobs go on. Without a terminal a line an event. If it has
+    ended already, its report is printed at once. The exit code says how it ended.
+
+    \b
+    Example:  runexp attach exp7
+    """
+    with output.errors(as_json):
+        name = arguments.chosen(experiment)
+        view = connection.ask(requests.Status(experiment=name), requests.StatusReply).experiment
+        if view.outcome is not None:
+            finish(view.id, as_json)
+        attend(view.id, after=0, plain=plain, as_json=as_json)
+
+
+def attend(experiment: str, after: int, plain: bool, as_json: bool) -> NoReturn:
+    """Follow to the end, or until the person leaves; exits."""
+    try:
+        if as_json:
+            from runexp.ui.lines import follow_json
+
+            follow_json(experiment, after)
+        elif plain or not (sys.stdout.isatty() and sys.stdin.isatty()):
+            from runexp.ui.lines import follow_lines
+
+            follow_lines(experiment, after)
+        else:
+            # The terminal library takes a third of a second to import: only where it is used.
+            from runexp.ui.live import follow_live
+
+            if not follow_live(experiment):
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        name = connection.ask(requests.Status(experiment=experiment), requests.StatusReply).experiment.name
+        output.note(f"\nDetached; jobs go on. Come back: runexp attach {name}")
+        sys.exit(exits.NOT_FINISHED)
+    finish(experiment, as_json)
+
+
+def finish(experiment: str, as_json: bool) -> NoReturn:
+    """Print the report, and exit by how it ended."""
+    summary = connection.ask(requests.ReportAsk(experiment=experiment), views.Report)
+    if as_json:
+        output.json(summary)
+    else:
+        output.say(report.text(summary))
+    sys.exit(exits.of(summary.outcome))

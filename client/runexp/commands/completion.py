@@ -1,0 +1,21 @@
+"""runexp completion: what a shell needs to complete commands, experiments and jobs."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from runexp import output
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the completion script of SHELL.
+
+    \b
+    Example:  runexp completion bash >~/.local/share/bash-completion/completions/runexp
+    """
+    root = context.find_root().command
+    kind = get_completion_class(shell)
+    assert kind is not None
+    output.say(kind(root, {}, "runexp", "_RUNEXP_COMPLETE").source())

@@ -1,0 +1,47 @@
+"""runexp logs: a job's output, or the experiment's own log."""
+
+import sys
+
+import click
+
+from runexp import connection, output
+from runexp.commands import arguments
+from runexp.wire import requests
+
+
+@click.command()
+@arguments.experiment
+@arguments.job
+@click.option("--follow", "-f", is_flag=True, help="Go on as it grows, until the job has ended.")
+@click.option(
+    "--tail", "tail_bytes", type=click.IntRange(0), metavar="BYTES", help="Only the last so many bytes."
+)
+@arguments.as_json
+def logs(
+    experiment: str | None, job: str | None, follow: bool, tail_bytes: int | None, as_json: bool
+) -> None:
+    """Print the output of JOB, or, without one, the experiment's run-experiment.log.
+
+    \b
+    Example:  runexp logs -f exp7 rank8
+              runexp logs exp7 rank8/capitalization/epoch1 --tail 2000
+    """
+    asked = requests.Logs(
+        experiment=arguments.chosen(experiment), job=job, follow=follow, tail_bytes=tail_bytes
+    )
+    with output.errors(as_json):
+        try:
+            for reply in connection.stream(asked):
+                if as_json:
+                    output.json(reply)
+                elif isinstance(reply, requests.Chunk):
+                    _show(reply.text)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _show(text: str) -> None:
+    """As it is into a file or a pipe; on a terminal without what that would obey, colours and progress bars left aside."""
+    if sys.stdout.isatty():
+        text = output.clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+    click.echo(text, nl=False)

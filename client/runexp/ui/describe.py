@@ -1,0 +1,71 @@
+"""An event as a line for the reader. Pure."""
+
+import time
+
+import msgspec
+
+from runexp.wire import events
+from runexp.wire.events import Envelope
+
+
+def line(envelope: Envelope) -> str:
+    """`17:04:05  rank8  RUNNING`; of an event that this client doesn't know, its name."""
+    clock = time.strftime("%H:%M:%S", time.localtime(envelope.at))
+    try:
+        subject, said = words(msgspec.json.decode(envelope.event, type=events.Event))
+    except msgspec.ValidationError:
+        subject, said = "", msgspec.json.decode(envelope.event)["type"]
+    return f"{clock}  {subject + '  ' if subject else ''}{said}"
+
+
+def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an event
+    """What it is about, and what is said of it."""
+    match event:
+        case events.ExperimentAdded():
+            return event.name, f"entered, {event.dir} on {event.cluster}"
+        case events.RunAsked():
+            return "", f"run asked: {len(event.jobs)} jobs" + "".join(
+                f"\n          warning: {w}" for w in event.warnings
+            )
+        case events.RetryAsked():
+            return "", f"retry asked: {', '.join(event.jobs)}"
+        case events.CancelAsked():
+            return "", f"cancel asked: {', '.join(event.jobs)}"
+        case events.PhaseOpened():
+            return event.phase, "begins"
+        case events.AttemptIntended():
+            return event.job, f"submitting, attempt {event.number}"
+        case events.SubmitAccepted():
+            return event.job, f"submitted, job {event.slurm_job_id}"
+        case events.SubmitRefused():
+            return event.job, f"SUBMIT_FAILED: {event.error}"
+        case events.SubmitDeferred():
+            return event.job, f"the cluster takes no more for now: {event.reason}"
+        case events.SubmitUnclear():
+            return event.job, f"no word whether it was submitted, being found out: {event.reason}"
+        case events.StateChanged():
+            return event.job, event.state + (f" ({event.reason})" if event.reason else "")
+        case events.JobEnded():
+            return event.job, f"{event.state}, exit code {event.exit_code}"
+        case events.ResultVerified():
+            scores = "".join(f", {s.metric} {s.value:.3f}" for s in event.scores if s.metric != "stderr")
+            warnings = "".join(f"; warning: {warning}" for warning in event.warnings)
+            return event.job, f"VERIFIED: {event.detail}{scores}{warnings}"
+        case events.ResultRejected():
+            return event.job, f"failed, {event.failure.kind}: {event.failure.message}"
+        case events.MendIntended():
+            return event.job, f"OOM_RETRY {event.number} of {event.limit}: {event.remedy.summary}"
+        case events.Mended():
+            return event.job, "config changed"
+        case events.MendRefused():
+            return event.job, f"OOM_EXHAUSTED: {event.reason}"
+        case events.JobRequeued():
+            return event.job, f"submitted again, {event.number} of {event.limit}: {event.reason}"
+        case events.JobSkipped():
+            return event.job, f"skipped: {event.reason}"
+        case events.BarrierCleared():
+            return "barrier", ("evaluate: " if event.evaluate else "no evaluation: ") + event.reason
+        case events.PhaseClosed():
+            return event.phase, f"complete, {event.succeeded}/{event.total} succeeded"
+        case events.ExperimentEnded():
+            return "experiment", event.outcome

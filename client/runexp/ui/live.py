@@ -1,0 +1,97 @@
+"""The live view: what a terminal shows while attached. Keys are read here, and the terminal is always put back."""
+
+import os
+import queue
+import select
+import sys
+import termios
+import threading
+import tty
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+
+from runexp import connection
+from runexp.ui import describe, screen
+from runexp.ui.lines import is_end
+from runexp.wire import requests
+from runexp.wire.views import ExperimentView
+
+LEAVE_KEYS = {"d", "q"}
+_LOOK_SECONDS = 0.1
+_RECENT_EVENTS = 6
+
+
+class _Followed:
+    """What the follower's thread has seen."""
+
+    def __init__(self) -> None:
+        self.replies: queue.Queue[requests.Reply | Exception] = queue.Queue()
+        self.trouble = ""
+        self.view: ExperimentView | None = None
+        self.recent: deque[str] = deque(maxlen=_RECENT_EVENTS)
+        self.ended = False
+
+    def follow(self, experiment: str) -> None:
+        try:
+            for reply in connection.follow(experiment, 0, self._lost):
+                self.replies.put(reply)
+        except Exception as error:  # raised again where the terminal has been put back
+            self.replies.put(error)
+
+    def _lost(self) -> None:
+        self.trouble = "the daemon went away; jobs go on, waiting for its return"
+
+    def take(self) -> bool:
+        """Take in what has come; whether there was anything. Raises what ended the following."""
+        news = False
+        while not self.replies.empty():
+            reply = self.replies.get()
+            if isinstance(reply, Exception):
+                raise reply
+            news, self.trouble = True, ""
+            if isinstance(reply, requests.Seen):
+                self.recent.append(describe.line(reply.envelope))
+            elif isinstance(reply, requests.Shown):
+                self.view = reply.experiment
+            self.ended = self.ended or is_end(reply)
+        return news
+
+
+def follow_live(experiment: str) -> bool:
+    """Show it until it ends (True) or the person leaves (False). Raises KeyboardInterrupt for Ctrl-C, with all put back."""
+    followed = _Followed()
+    threading.Thread(target=followed.follow, args=(experiment,), daemon=True).start()
+    console = Console()
+    with _keys() as pressed, Live(console=console, auto_refresh=False, transient=True) as live:
+        while not followed.ended:
+            followed.take()
+            if followed.view is not None:
+                live.update(
+                    screen.draw(followed.view, list(followed.recent), followed.trouble, console.height),
+                    refresh=True,
+                )
+            if LEAVE_KEYS & set(next(pressed)):
+                return False
+    return True
+
+
+@contextmanager
+def _keys() -> Iterator[Iterator[str]]:
+    """Keys as they are pressed: each `next` waits a moment and gives what came, often nothing."""
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    tty.setcbreak(handle)
+    try:
+        yield _read(handle)
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
+
+
+def _read(handle: int) -> Iterator[str]:
+    while True:
+        ready, _, _ = select.select([handle], [], [], _LOOK_SECONDS)
+        yield os.read(handle, 64).decode(errors="replace") if ready else ""

@@ -1,0 +1,86 @@
+"""Views as aligned lines of text. Pure."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from runexp import report
+from runexp.wire.jobs import Progress
+from runexp.wire.states import Phase, Stage
+from runexp.wire.views import ExperimentLine, ExperimentView, JobView
+
+
+def experiments(lines: Sequence[ExperimentLine]) -> Iterator[str]:
+    header = ("id", "experiment", "outcome", "jobs", "asked", "where")
+    yield from columns([header, *(_line(line) for line in lines)])
+
+
+def _line(line: ExperimentLine) -> tuple[str, ...]:
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(line.counts.items()))
+    asked = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.asked_at))
+    return line.id, line.name, line.outcome or "running", counts, asked, f"{line.cluster}:{line.dir}"
+
+
+def experiment(view: ExperimentView) -> Iterator[str]:
+    yield headline(view)
+    if view.trouble:
+        yield f"! {view.cluster}: {view.trouble}"
+    for warning in view.warnings:
+        yield f"warning: {warning}"
+    for phase in Phase:
+        jobs = [job for job in view.jobs if job.phase is phase]
+        if jobs:
+            yield ""
+            yield f"{phase} ({getattr(view, phase)})"
+            yield from columns([job_row(job) for job in jobs], indent="  ")
+
+
+def headline(view: ExperimentView) -> str:
+    return f"{view.name} [{view.id}] on {view.cluster}: {view.outcome or 'running'}  {view.dir}"
+
+
+def job_row(job: JobView) -> tuple[str, ...]:
+    """Name, state, job id, time, and the rest."""
+    number = job.slurm_job_id or ""
+    return job.id, job.state, number, report.duration(running_seconds(job)), remark(job)
+
+
+def running_seconds(job: JobView) -> float | None:
+    """How long it ran, or has been running."""
+    if job.started_at is None:
+        return None
+    return max(0.0, (job.ended_at or time.time()) - job.started_at)
+
+
+def remark(job: JobView) -> str:
+    """How far it is, what it scored, or what is the matter."""
+    if job.progress is not None:
+        return progress(job.progress)
+    scores = ", ".join(f"{s.metric} {s.value:.3f}" for s in job.scores if s.metric != "stderr")
+    retried = f"attempt {len(job.attempts)}" if len(job.attempts) > 1 else ""
+    found = (
+        job.detail
+        if job.stage is not Stage.FAILED
+        else f"{job.failure.kind if job.failure else ''}: {job.detail}"
+    )
+    return "; ".join(filter(None, (scores, found, retried, *(f"warning: {w}" for w in job.warnings))))
+
+
+def progress(made: Progress) -> str:
+    """`epoch 0 of 2, step 31/124, loss 0.412`."""
+    parts = []
+    if made.epoch is not None:
+        parts.append(f"epoch {made.epoch}" + (f" of {made.epochs}" if made.epochs else ""))
+    if made.done is not None:
+        of = f"/{made.total}" if made.total else ""
+        parts.append(f"{made.unit.removesuffix('s')} {made.done}{of}")
+    if made.loss is not None:
+        parts.append(f"loss {made.loss:.4g}")
+    return ", ".join(parts)
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
+    """Aligned, two spaces between, nothing after the last."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield (indent + "  ".join(cells)).rstrip()
