@@ -24,6 +24,7 @@ PROGRESS_BYTES = 8 * 1024
 
 _BAR = re.compile(r"^(\d+)\|(\d+)\|Loss: ([\d.e+-]+|nan|inf):(?:.*?\|\s*(\d+)/(\d+) \[)?")
 _STEP = re.compile(r"^Step (\d+) \| loss:([\d.e+-]+|nan|inf)\b", re.MULTILINE)
+_BATCH_OVERRIDE = re.compile(r"^(batch_size|gradient_accumulation_steps)=", re.MULTILINE)
 _LOG_NAME = re.compile(r"log_(\d+)\.txt")
 
 
@@ -52,7 +53,7 @@ class Torchtune:
         text = await output.tail(files, attempt.output) if attempt else ""
         if attempt is not None and attempt.state != COMPLETED:
             failure = output.by_state(attempt, text)
-            return _bad(failure.kind, failure.message, _remedy(job, failure))
+            return _bad(failure.kind, failure.message, await _remedy(files, job, failure))
         steps, began_at = await _steps(files, job, attempt, text)
         if steps == 0:
             if attempt is None:
@@ -89,8 +90,6 @@ def _job(scaffold: Scaffold, run: str, path: str) -> JobSpec:
         "output_dir": output_dir,
         "log_dir": training.log_dir or f"{output_dir}/logs",
         "epochs": training.epochs,
-        "batch_size": training.batch_size,
-        "gradient_accumulation_steps": training.gradient_accumulation_steps,
         "environments": "\n".join(_environments(scaffold, run)),
     }
     return scripts.spec(
@@ -190,16 +189,25 @@ def _loss(text: str) -> float | None:
     return value if abs(value) < float("inf") else None
 
 
-def _remedy(job: JobSpec, failure: Failure) -> Remedy | None:
-    """Half the batch, twice the accumulation: the effective batch stays what the experiment says."""
-    batch, steps = _int(job, "batch_size"), _int(job, "gradient_accumulation_steps") or 1
-    overridden = re.search(
-        r"^(batch_size|gradient_accumulation_steps)=", _str(job, "overrides"), re.MULTILINE
-    )
-    if failure.kind != "cuda_out_of_memory" or batch is None or batch < 2 or batch % 2 or overridden:
+async def _remedy(files: Files, job: JobSpec, failure: Failure) -> Remedy | None:
+    """Half the batch, twice the accumulation: the effective batch stays what the experiment says.
+
+    None where that isn't possible: a batch of one, an odd one, or one that the command line sets.
+    """
+    if failure.kind != "cuda_out_of_memory" or _BATCH_OVERRIDE.search(_str(job, "overrides")):
+        return None
+    config = _str(job, "config")
+    try:  # as it stands now: an earlier remedy may have changed it
+        training = torchtune_config.read(
+            (await files.read(config)).decode(errors="replace"), config, job.workdir
+        )
+    except (BadExperiment, FileMissing):
+        return None
+    batch, steps = training.batch_size, training.gradient_accumulation_steps or 1
+    if batch is None or batch < 2 or batch % 2:
         return None
     return Remedy(
-        file=_str(job, "config"),
+        file=config,
         values={"batch_size": batch // 2, "gradient_accumulation_steps": steps * 2},
         summary=f"batch_size {batch} -> {batch // 2}, gradient_accumulation_steps {steps} -> {steps * 2}",
     )

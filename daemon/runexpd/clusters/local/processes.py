@@ -29,18 +29,27 @@ def die_with_parent() -> None:
 
 def of_job(token: str) -> set[int]:
     """Processes below this one, and those marked with the token; not this one, and no dead ones."""
-    parents, marked = {}, set()
-    mark = f"{MARK}={token}".encode()
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with suppress(OSError, ValueError):
-                parents[int(name)] = _parent(name)
-                if mark in _environment(name):
-                    marked.add(int(name))
+    parents = _parents()
     below = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    return {pid for pid in (below | marked) - {os.getpid()} if pid in parents}
+    return ((below & parents.keys()) | marked(token)) - {os.getpid()}
+
+
+def marked(token: str) -> set[int]:
+    """Living processes whose environment holds the token."""
+    mark = f"{MARK}={token}".encode()
+    return {pid for pid in _parents() if mark in _environment(pid)}
+
+
+def _parents() -> dict[int, int]:
+    """The parent of each living process."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, ValueError):
+                found[int(name)] = _parent(name)
+    return found
 
 
 def _parent(pid: str) -> int:
@@ -52,7 +61,7 @@ def _parent(pid: str) -> int:
     return int(parent)
 
 
-def _environment(pid: str) -> list[bytes]:
+def _environment(pid: int) -> list[bytes]:
     with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
         return file.read().split(b"\0")
     return []
