@@ -34,11 +34,6 @@ WEIRD_NAMES = (
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=KINDS)
 async def host(
     request: pytest.FixtureRequest,

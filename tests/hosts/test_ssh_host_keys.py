@@ -18,11 +18,6 @@ PACE = ssh_link.Pace(floor_seconds=0.01)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[FakeSshd]:
     async with run_sshd(tmp_path) as server:
         yield server

@@ -28,11 +28,6 @@ TWO_ROUNDS = (
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[FakeSshd]:
     async with run_sshd(tmp_path) as server:
         yield server

@@ -15,11 +15,6 @@ from runexpd.hosts.base import HostUnreachable
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[FakeSshd]:
     async with run_sshd(tmp_path) as server:
         yield server

@@ -1,0 +1,37 @@
+"""What all tests share."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes.home import Home
+
+EXAMPLE = Path(__file__).parent / "example"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A daemon for experiments with the real torchtune and inspect-ai: two jobs at a time."""
+    home = Home(tmp_path_factory.mktemp("real") / "home", "local: {max_running: 2, stagger_seconds: 0}\n")
+    home.start()
+    yield home
+    home.stop()
+
+
+@pytest.fixture(scope="session")
+def real_experiment(real_home: Home) -> Path:
+    """The demo's experiment, run through runexp to its end, once for all tests. About a minute."""
+    experiment = real_home.dir.parent / "experiment"
+    scaffold = [sys.executable, EXAMPLE / "scaffold.py", experiment]
+    subprocess.run(scaffold, check=True, capture_output=True, timeout=120)
+    done = real_home.runexp("run", str(experiment))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return experiment
