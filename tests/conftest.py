@@ -30,7 +30,7 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def real_experiment(real_home: Home) -> Path:
     """The demo's experiment, run through runexp to its end, once for all tests. About a minute."""
     experiment = real_home.dir.parent / "experiment"
-    scaffold = [sys.executable, EXAMPLE / "scaffold.py", experiment]
+    scaffold: list[str | Path] = [sys.executable, EXAMPLE / "scaffold.py", experiment]
     subprocess.run(scaffold, check=True, capture_output=True, timeout=120)
     done = real_home.runexp("run", str(experiment))
     assert done.returncode == 0, done.stdout + done.stderr

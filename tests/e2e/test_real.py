@@ -62,7 +62,7 @@ def raises():
 
 @task
 def {name}(data_path: str) -> Task:
-    return Task(dataset=[Sample(input="a", target="A")] * 2, solver=raises(), scorer=match(){options})
+    return Task(dataset=[Sample(input=w, target=w.upper()) for w in "ab"], solver=raises(), scorer=match(){options})
 """
 
 
