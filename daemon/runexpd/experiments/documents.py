@@ -118,6 +118,9 @@ def _plain(what: str) -> str:
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
         wanted = [_EXPECTED.get(kind.strip(), kind.strip()) for kind in match[1].split("|")]
         return f"expected {' or '.join(wanted)}, found {_EXPECTED.get(match[2], match[2])}"
+    if match := re.fullmatch(r"Expected `(.*)` (>=|<=|>) (.*)", what):
+        bound = {">=": "at least", "<=": "at most", ">": "more than"}[match[2]]
+        return f"expected {_EXPECTED.get(match[1], match[1])}, {bound} {match[3]}"
     if match := re.fullmatch(r"Object missing required field `(.*)`", what):
         return f"{match[1]} is missing"
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", what):

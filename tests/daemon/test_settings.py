@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from runexpd import settings
+from runexpd.experiments.problems import BadExperiment
+
+
+def test_all_of_it_may_be_left_out(tmp_path: Path) -> None:
+    assert settings.read(tmp_path / "none.yaml") == settings.Settings()
+    assert settings.parse("# only a remark\n\n", "c.yaml") == settings.Settings()
+
+
+def test_what_is_said_is_taken() -> None:
+    found = settings.parse(
+        "local: {max_running: 3, stagger_seconds: 0}\n"
+        "clusters:\n  della: {host: della.example.edu, user: me, prepend: [module load slurm]}\n",
+        "c.yaml",
+    )
+    assert (found.local.max_running, found.local.stagger_seconds, found.local.max_submit) == (3, 0, 25)
+    assert found.clusters["della"].prepend == ("module load slurm",)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where"),
+    [
+        ("local: {max_runing: 3}", "max_runing is no key here", "c.yaml:1"),
+        ("loco: {}", "loco is no key here", "c.yaml:1"),
+        ("local:\n  max_running: 0", "expected a whole number, at least 1", "c.yaml:2:16: local.max_running"),
+        ("local:\n  max_running: many", "expected a whole number, found a text", "c.yaml:2:16"),
+        ("clusters: {local: {host: x}}", "'local' is no name for a cluster", "c.yaml:1"),
+        ("clusters: {'a b': {host: x}}", "'a b' is no name for a cluster", "c.yaml:1"),
+        ("clusters: {a: {port: 99999}}", "expected a whole number, at most 65535", "clusters[...].port"),
+        ("local: {", "not YAML", "c.yaml:1"),
+        ("- local", "expected a mapping of keys to values, found a list", "c.yaml:1:1"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: str, what: str, where: str) -> None:
+    with pytest.raises(BadExperiment) as raised:
+        settings.parse(text, "c.yaml")
+    assert what in raised.value.what
+    assert where in raised.value.where

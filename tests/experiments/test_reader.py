@@ -1,0 +1,158 @@
+"""An experiment's directory, read through a host."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fakes.experiments import Run, build
+from runexpd.experiments.problems import BadExperiment
+from runexpd.hosts.base import Ran
+from runexpd.hosts.local import LocalHost
+from runexpd.runtime.reader import Reading, check_writable, read_experiment
+from runexpd.tools import registry
+
+TOOLS = registry.load()
+
+
+async def read(dir: Path, optimize_only: bool = False) -> Reading:
+    return await read_experiment(LocalHost(), str(dir), TOOLS, optimize_only)
+
+
+async def refusal(dir: Path) -> BadExperiment:
+    with pytest.raises(BadExperiment) as raised:
+        await read(dir)
+    return raised.value
+
+
+async def test_jobs_are_found_in_the_summarys_order(tmp_path: Path) -> None:
+    reading = await read(build(tmp_path))
+    assert [job.id for job in reading.jobs] == [
+        "rank4",
+        "rank8",
+        "base/words",
+        "rank4/words/epoch0",
+        "rank8/words/epoch0",
+        "rank8/words/epoch1",
+    ]
+    job = reading.jobs[1]
+    assert (job.workdir, job.name, job.time_limit_seconds) == (f"{tmp_path}/rank8", "rank8", 600)
+    assert job.output == f"{tmp_path}/rank8/artifacts/slurm-%j.out"
+    assert job.facts["output_dir"] == f"{tmp_path}/rank8/artifacts"
+    assert job.facts["epochs"] == 2
+
+
+async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
+    assert (await refusal(tmp_path / "none")).what == "no such directory"
+    bad = await refusal(tmp_path)
+    assert bad.what == "there is no experiment_summary.yaml"
+    assert "design-experiment" in bad.hint
+
+
+async def test_missing_scripts_are_listed(tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "rank4" / "finetune.slurm").unlink()
+    (tmp_path / "rank8" / "eval" / "words_epoch1" / "cell.slurm").unlink()
+    bad = await refusal(tmp_path)
+    assert bad.what == "2 scripts are missing: rank4/finetune.slurm, rank8/eval/words_epoch1/cell.slurm"
+    assert "scaffold-experiment" in bad.hint
+    assert "--optimize-only" not in bad.hint
+
+
+async def test_if_only_evaluations_are_missing_the_training_can_go_on(tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "rank8" / "eval" / "words_epoch1" / "cell.slurm").unlink()
+    bad = await refusal(tmp_path)
+    assert bad.what == "1 script is missing: rank8/eval/words_epoch1/cell.slurm"
+    assert "--optimize-only" in bad.hint
+    reading = await read(tmp_path, optimize_only=True)
+    assert len(reading.jobs) == 5
+    assert any("rank8/eval/words_epoch1" in warning for warning in reading.warnings)
+
+
+async def test_scripts_that_nobody_asks_for_are_named(tmp_path: Path) -> None:
+    build(tmp_path)
+    for stray in ("other/finetune.slurm", "rank4/eval/extra/cell.slurm", "rank4/eval/extra_epoch0.slurm"):
+        (tmp_path / stray).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / stray).write_text("#!/bin/bash\n")
+    warnings = (await read(tmp_path)).warnings
+    assert [w.removeprefix(f"{tmp_path}/").split(" ")[0] for w in warnings] == [
+        "other/finetune.slurm",
+        "rank4/eval/extra/cell.slurm",
+        "rank4/eval/extra_epoch0.slurm",
+    ]
+
+
+async def test_an_unknown_tool_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    summary = build(tmp_path) / "experiment_summary.yaml"
+    summary.write_text(summary.read_text().replace("torchtune", "torchtoon"))
+    bad = await refusal(tmp_path)
+    assert bad.what == "unknown tool 'torchtoon' for the optimization"
+    assert bad.hint == "known: torchtune"
+    summary.write_text(summary.read_text().replace("torchtoon", "inspect-ai"))
+    assert (await refusal(tmp_path)).what == "inspect-ai is no tool for the optimization"
+
+
+async def test_a_config_that_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "rank4" / "finetune.yaml").write_text("epochs: 1\nmodel: {\n")
+    bad = await refusal(tmp_path)
+    assert bad.where.startswith(f"{tmp_path}/rank4/finetune.yaml:3:")
+    (tmp_path / "rank4" / "finetune.yaml").write_text("epochs: 1\noutput_dir: ${nosuch}/x\n")
+    assert "nosuch" in (await refusal(tmp_path)).what
+
+
+async def test_a_bad_directive_is_named_with_its_line(tmp_path: Path) -> None:
+    script = build(tmp_path) / "rank4" / "finetune.slurm"
+    script.write_text("#!/bin/bash\n#SBATCH --time=soon\n")
+    bad = await refusal(tmp_path)
+    assert (bad.what, bad.where) == ("Invalid --time specification", f"{script}:2")
+
+
+async def test_overrides_on_the_command_line_win(tmp_path: Path) -> None:
+    build(tmp_path, Run("rank4"))
+    (tmp_path / "rank4" / "finetune.slurm").write_text(
+        "#!/bin/bash\ntune run lora_finetune_single_device \\\n  --config other.yaml epochs=3 run_dir=sub\n"
+    )
+    (tmp_path / "rank4" / "finetune.yaml").rename(tmp_path / "rank4" / "other.yaml")
+    (job, _) = (await read(tmp_path)).jobs
+    assert job.facts["epochs"] == 3
+    assert job.facts["output_dir"] == f"{tmp_path}/rank4/sub/artifacts"
+
+
+async def test_checkpoints_are_where_older_experiments_keep_them(tmp_path: Path) -> None:
+    summary = build(tmp_path, Run("rank4")) / "experiment_summary.yaml"
+    summary.write_text(summary.read_text() + "output: {base_directory: out}\n")
+    (tmp_path / "rank4" / "finetune.yaml").write_text("epochs: 1\n")
+    assert (await read(tmp_path)).jobs[0].facts["output_dir"] == f"{tmp_path}/rank4/artifacts"
+    (tmp_path / "out" / "ck-out-rank4").mkdir(parents=True)
+    assert (await read(tmp_path)).jobs[0].facts["output_dir"] == f"{tmp_path}/out/ck-out-rank4"
+
+
+async def test_a_run_may_lie_on_another_disk(tmp_path: Path) -> None:
+    build(tmp_path / "exp")
+    (tmp_path / "exp" / "rank4").rename(tmp_path / "large")
+    (tmp_path / "exp" / "rank4").symlink_to(tmp_path / "large")
+    assert len((await read(tmp_path / "exp")).jobs) == 6
+
+
+async def test_logs_go_into_the_folder_for_them_if_there_is_one(tmp_path: Path) -> None:
+    build(tmp_path)
+    assert (await read(tmp_path)).logs["experiment"] == f"{tmp_path}/run-experiment.log"
+    (tmp_path / "logs").mkdir()
+    assert (await read(tmp_path)).logs["evaluation"] == f"{tmp_path}/logs/run-inspect.log"
+
+
+class Unwritable(LocalHost):
+    """As a directory of somebody else's; root, who may write anywhere, can't be shown a real one."""
+
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
+        return Ran(1, "", "")
+
+
+async def test_a_directory_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
+    await check_writable(LocalHost(), str(tmp_path))
+    with pytest.raises(BadExperiment, match="can't be written to"):
+        await check_writable(Unwritable(), str(tmp_path))
+    with pytest.raises(BadExperiment, match="can't be written to"):
+        await check_writable(LocalHost(), str(tmp_path / "none"))
