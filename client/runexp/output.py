@@ -1,5 +1,6 @@
 """What commands print: text for people, one JSON document for programs, errors in two lines. Commands print through here."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def errors(as_json: bool = False) -> Iterator[None]:
         fail("the daemon went away", "", hint, exits.NO_DAEMON, as_json)
     except BrokenPipeError:
         # Whoever read us has seen enough; the interpreter must not complain about it while it exits.
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(exits.OK)
 
 

@@ -31,7 +31,7 @@ class Trained:
     def train(self, *options: str) -> Attempt:
         """Run the stand-in as a job does."""
         began = time.time()
-        command = [
+        command: list[str | Path] = [
             sys.executable,
             "-I",
             "-S",
