@@ -60,95 +60,90 @@ def _to_experiment(experiment: Experiment, event: events.Event, at: float) -> Ex
             return _each(experiment, (event.job,), lambda job: _to_job(job, event, at))
 
 
-JobEvent = (
-    events.AttemptIntended
-    | events.SubmitAccepted
-    | events.SubmitRefused
-    | events.SubmitDeferred
-    | events.SubmitUnclear
-    | events.StateChanged
-    | events.JobEnded
-    | events.ResultVerified
-    | events.ResultRejected
-    | events.MendIntended
-    | events.Mended
-    | events.MendRefused
-    | events.JobRequeued
-    | events.JobSkipped
-)
+Answer = events.SubmitAccepted | events.SubmitRefused | events.SubmitDeferred | events.SubmitUnclear
+Seen = events.StateChanged | events.JobEnded
+Found = events.ResultVerified | events.ResultRejected
+Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobRequeued
 
 
-def _to_job(job: Job, event: JobEvent, at: float) -> Job:  # noqa: C901 - one arm an event
+def _to_job(
+    job: Job, event: events.AttemptIntended | Answer | Seen | Found | Retried | events.JobSkipped, at: float
+) -> Job:
     match event:
         case events.AttemptIntended():
             attempt = Attempt(number=event.number, token=event.token, intended_at=at)
+            attempts = (*job.attempts, attempt)
             return _restage(
-                _blank(job),
-                event,
-                state=states.SUBMITTING,
-                tokens=job.tokens + 1,
-                attempts=(*job.attempts, attempt),
+                _blank(job), event, state=states.SUBMITTING, tokens=job.tokens + 1, attempts=attempts
             )
+        case (
+            events.SubmitAccepted()
+            | events.SubmitRefused()
+            | events.SubmitDeferred()
+            | events.SubmitUnclear()
+        ):
+            return _answered(job, event, at)
+        case events.StateChanged() | events.JobEnded():
+            return _seen(job, event)
+        case events.ResultVerified() | events.ResultRejected():
+            return _found(job, event)
+        case events.MendIntended() | events.Mended() | events.MendRefused() | events.JobRequeued():
+            return _retried(job, event)
+        case events.JobSkipped():
+            return _restage(job, event, state=states.SKIPPED, detail=event.reason)
+        case _:
+            assert_never(event)
+
+
+def _answered(job: Job, event: Answer, at: float) -> Job:
+    match event:
         case events.SubmitAccepted():
-            return _reattempt(
-                job,
-                event,
-                state=states.PENDING,
-                slurm_job_id=event.slurm_job_id,
-                output=event.output,
-                accepted_at=at,
-                reason=None,
-            )
+            known = {"slurm_job_id": event.slurm_job_id, "output": event.output, "accepted_at": at}
+            return _reattempt(job, event, state=states.PENDING, reason=None, **known)
         case events.SubmitRefused():
             after = _reattempt(job, event, state=states.SUBMIT_FAILED, reason=event.error, ended_at=at)
             return replace(after, failure=Failure("submit_refused", event.error), detail=event.error)
         case events.SubmitDeferred():
             _same_attempt(job, event.token)
-            return _restage(
-                job,
-                event,
-                state=states.PLANNED,
-                attempts=job.attempts[:-1],
-                not_before=event.until,
-                detail=event.reason,
-            )
+            back = {"attempts": job.attempts[:-1], "not_before": event.until}
+            return _restage(job, event, state=states.PLANNED, detail=event.reason, **back)
         case events.SubmitUnclear():
             return _reattempt(job, event, state=states.SUBMITTING, reason=event.reason)
-        case events.StateChanged():
-            started_at = event.started_at
-            return _reattempt(job, event, state=event.state, reason=event.reason, started_at=started_at)
-        case events.JobEnded():
-            return _reattempt(
-                job,
-                event,
-                state=event.state,
-                reason=None,
-                exit_code=event.exit_code,
-                started_at=event.started_at,
-                ended_at=event.ended_at,
-            )
-        case events.ResultVerified():
-            return _restage(
-                _blank(job),
-                event,
-                state=states.VERIFIED,
-                proof=event.token,
-                detail=event.detail,
-                artifacts=event.artifacts,
-                scores=event.scores,
-                warnings=event.warnings,
-            )
-        case events.ResultRejected():
-            ended_well = job.state in (states.COMPLETED, states.VERIFIED)
-            return _restage(
-                _blank(job),
-                event,
-                state=states.UNVERIFIED if ended_well else job.state,
-                detail=event.failure.message,
-                failure=event.failure,
-                remedy=event.remedy,
-                warnings=event.warnings,
-            )
+
+
+def _seen(job: Job, event: Seen) -> Job:
+    if isinstance(event, events.StateChanged):
+        return _reattempt(job, event, state=event.state, reason=event.reason, started_at=event.started_at)
+    times = {"started_at": event.started_at, "ended_at": event.ended_at}
+    return _reattempt(job, event, state=event.state, reason=None, exit_code=event.exit_code, **times)
+
+
+def _found(job: Job, event: Found) -> Job:
+    if isinstance(event, events.ResultVerified):
+        return _restage(
+            _blank(job),
+            event,
+            state=states.VERIFIED,
+            proof=event.token,
+            detail=event.detail,
+            artifacts=event.artifacts,
+            scores=event.scores,
+            warnings=event.warnings,
+        )
+    ended_well = job.state in (states.COMPLETED, states.VERIFIED)
+    return _restage(
+        _blank(job),
+        event,
+        state=states.UNVERIFIED if ended_well else job.state,
+        detail=event.failure.message,
+        failure=event.failure,
+        remedy=event.remedy,
+        warnings=event.warnings,
+    )
+
+
+def _retried(job: Job, event: Retried) -> Job:
+    match event:
         case events.MendIntended():
             return _restage(job, event, mends=event.number, detail=event.remedy.summary)
         case events.Mended():
@@ -157,10 +152,6 @@ def _to_job(job: Job, event: JobEvent, at: float) -> Job:  # noqa: C901 - one ar
             return _restage(job, event, remedy=None, detail=f"{job.detail}: {event.reason}")
         case events.JobRequeued():
             return _restage(job, event, state=states.PLANNED, requeues=event.number, detail=event.reason)
-        case events.JobSkipped():
-            return _restage(job, event, state=states.SKIPPED, detail=event.reason)
-        case _:
-            assert_never(event)
 
 
 def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Experiment:

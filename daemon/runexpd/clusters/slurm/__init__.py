@@ -1,0 +1,1 @@
+"""Slurm, as seen from its command line."""

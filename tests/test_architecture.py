@@ -1,0 +1,63 @@
+"""The house's own rules: small files and functions, thin imports, nothing that users can set or call without a word on it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from runexp import cli
+from runexpd import settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SOURCES = sorted([*(ROOT / "client").rglob("*.py"), *(ROOT / "daemon").rglob("*.py")])
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < (80 if node.name in DISPATCH else 60), node.name
+
+
+#: One arm an event: these grow with the events, and read like tables.
+DISPATCH = {"words"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("name", sorted(cli.main.commands))
+def test_every_command_is_in_the_readme_and_has_an_example(name: str) -> None:
+    command = cli.main.commands[name]
+    assert f"runexp {name}" in README
+    assert "Example:" in (command.help or "")
+    for option in command.params:
+        assert isinstance(option, click.Argument) or getattr(option, "help", None) or option.name == "form"
+
+
+@pytest.mark.parametrize("field", settings.Local.__struct_fields__)
+def test_every_setting_is_in_the_readme(field: str) -> None:
+    assert field in README
+
+
+def imported_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_daemon_imports_no_torch() -> None:
+    assert not imported_by("runexpd.daemon") & {"torch", "torchtune", "inspect_ai", "transformers"}
+
+
+def test_the_client_starts_thin() -> None:
+    heavy = {"anyio", "asyncio", "asyncssh", "rich", "yaml", "omegaconf", "loguru", "runexpd", "sqlite3"}
+    assert not imported_by("runexp.cli") & heavy
