@@ -1,6 +1,7 @@
 """The one socket client: ask for a reply, or follow a stream of them. Blocking, standard library: it starts at once."""
 
 import os
+import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def follow(experiment: str, after: int, lost: Callable[[], None]) -> Iterator[re
     lost_at: float | None = None
     while True:
         try:
-            for reply in stream(requests.Follow(experiment=experiment, after=after)):
+            for reply in _in_order(stream(requests.Follow(experiment=experiment, after=after)), after):
                 lost_at = None
                 if isinstance(reply, requests.Seen):
                     after = reply.envelope.seq
@@ -87,14 +88,29 @@ def follow(experiment: str, after: int, lost: Callable[[], None]) -> Iterator[re
         time.sleep(_PAUSE_SECONDS)
 
 
+def _in_order(replies: Iterator[requests.Reply], after: int) -> Iterator[requests.Reply]:
+    """A view may be newer than the events sent so far: one that shows the end waits for the last of them."""
+    ahead: requests.Shown | None = None
+    for reply in replies:
+        if isinstance(reply, requests.Seen):
+            after = reply.envelope.seq
+        if isinstance(reply, requests.Shown):
+            ahead = reply if _is_ahead(reply, after) else None
+        if reply is not ahead:
+            yield reply
+        if ahead is not None and not _is_ahead(ahead, after):
+            yield ahead
+            ahead = None
+
+
+def _is_ahead(shown: requests.Shown, after: int) -> bool:
+    return shown.experiment.outcome is not None and shown.experiment.seq > after
+
+
 @contextmanager
 def _opened() -> Iterator[tuple[BinaryIO, Callable[[bytes], None]]]:
     with _connected() as client, client.makefile("rb") as lines:
-        client.sendall(framing.pack(framing.Hello(framing.PROTOCOL, __version__)))
-        line = lines.readline()
-        if not line:
-            raise NoDaemon("the daemon closed the door", "see its log: journalctl --user -u runexpd")
-        hello = framing.unpack_hello(line)
+        hello = _greeted(client, lines)
         if hello.protocol != framing.PROTOCOL:
             what = f"the daemon (runexp {hello.version}) speaks protocol {hello.protocol}, not {framing.PROTOCOL}"
             newer = hello.protocol > framing.PROTOCOL
@@ -103,19 +119,44 @@ def _opened() -> Iterator[tuple[BinaryIO, Callable[[bytes], None]]]:
         yield lines, client.sendall
 
 
+def _greeted(client: socket.socket, lines: BinaryIO) -> framing.Hello:
+    try:
+        client.sendall(framing.pack(framing.Hello(framing.PROTOCOL, __version__)))
+        line = lines.readline()
+    except OSError:
+        line = b""
+    if not line:
+        raise NoDaemon("the daemon closed the door", "see its log: journalctl --user -u runexpd")
+    try:
+        return framing.unpack_hello(line)
+    except msgspec.MsgspecError:
+        what = f"what answers at {paths.socket()} is no runexpd"
+        raise Refusal(
+            Refused(code=Code.VERSION, what=what, hint="move it away, then start runexpd")
+        ) from None
+
+
 def _connected() -> socket.socket:
     path = paths.socket()
     try:
         if path.lstat().st_uid != os.getuid():
             raise NoDaemon(f"{path} belongs to another user", "remove it, then start your own runexpd")
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(os.fspath(path))
+        return _dialled(os.fspath(path))
     except OSError:
         home = os.environ.get("RUNEXP_HOME")
         how = (
-            f"RUNEXP_HOME={home} runexpd"
+            f"RUNEXP_HOME={shlex.quote(home)} runexpd"
             if home
             else "systemctl --user start runexpd (or run `runexpd` in a terminal)"
         )
         raise NoDaemon(f"runexpd isn't running: nobody answers at {path}", f"start it: {how}") from None
+
+
+def _dialled(path: str) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.connect(path)
+    except BaseException:
+        client.close()
+        raise
     return client

@@ -10,6 +10,8 @@ FAILED = 4
 CANCELLED = 5
 NOT_FINISHED = 6
 NO_DAEMON = 7
+#: As shells say it: 128 and the signal's number.
+INTERRUPTED = 130
 
 HELP = (
     "Exit codes: 0 all succeeded, 1 refused, 2 wrong usage, 3 some succeeded, 4 failed, 5 cancelled, "

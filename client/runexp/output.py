@@ -13,12 +13,25 @@ import msgspec
 from runexp import exits
 from runexp.connection import Lost, NoDaemon, Refusal
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: A control sequence, ECMA-48 5.4: colours, movements.
+_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def clean(text: str) -> str:
-    """Without characters that a terminal would obey: names and messages come from files."""
-    return _CONTROL.sub("�", text)
+    """Without what a terminal would obey, or hide: names and messages come from files."""
+    bare = _SEQUENCE.sub("", text)
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in bare)
+
+
+def one_line(text: str) -> str:
+    """The same, for a cell of a table."""
+    return clean(text.replace("\n", " "))
+
+
+def raw(text: str) -> None:
+    """As it is, at once: what a file holds goes into a file or a pipe byte for byte."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def say(text: str = "") -> None:
@@ -48,10 +61,19 @@ def errors(as_json: bool = False) -> Iterator[None]:
     except Lost:
         hint = "jobs go on; `runexp daemon` shows whether it runs"
         fail("the daemon went away", "", hint, exits.NO_DAEMON, as_json)
-    except BrokenPipeError:
-        # Whoever read us has seen enough; the interpreter must not complain about it while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(exits.INTERRUPTED)
+    except BrokenPipeError:  # whoever read us has seen enough
+        _stop_writing()
         sys.exit(exits.OK)
+    except OSError as error:
+        _stop_writing()
+        fail(error.strerror or str(error), error.filename or "", "", exits.REFUSED, as_json)
+
+
+def _stop_writing() -> None:
+    """What is still to be written would fail again at the exit, and the interpreter complain about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(what: str, where: str, hint: str, code: int, as_json: bool = False) -> NoReturn:

@@ -28,11 +28,11 @@ def attach(experiment: str | None, plain: bool, as_json: bool) -> None:
         view = connection.ask(requests.Status(experiment=name), requests.StatusReply).experiment
         if view.outcome is not None:
             finish(view.id, as_json)
-        attend(view.id, after=0, plain=plain, as_json=as_json)
+        attend(view.id, view.name, after=0, plain=plain, as_json=as_json)
 
 
-def attend(experiment: str, after: int, plain: bool, as_json: bool) -> NoReturn:
-    """Follow to the end, or until the person leaves; exits."""
+def attend(experiment: str, name: str, after: int, plain: bool, as_json: bool) -> NoReturn:
+    """Follow the experiment of that id to the end, or until the person leaves; exits. `name` is for coming back."""
     try:
         if as_json:
             from runexp.ui.lines import follow_json
@@ -49,7 +49,6 @@ def attend(experiment: str, after: int, plain: bool, as_json: bool) -> NoReturn:
             if not follow_live(experiment):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
-        name = connection.ask(requests.Status(experiment=experiment), requests.StatusReply).experiment.name
         output.note(f"\nDetached; jobs go on. Come back: runexp attach {name}")
         sys.exit(exits.NOT_FINISHED)
     finish(experiment, as_json)

@@ -63,4 +63,4 @@ def retry(experiment: str | None, jobs: tuple[str, ...], detach: bool, plain: bo
         elif not as_json:
             output.note(f"{reply.name}: {len(reply.jobs)} jobs owed again: {', '.join(reply.jobs)}")
         if not detach:
-            attend(reply.experiment, after=reply.seq - 1, plain=plain, as_json=as_json)
+            attend(reply.experiment, reply.name, after=reply.seq - 1, plain=plain, as_json=as_json)

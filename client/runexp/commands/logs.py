@@ -30,18 +30,15 @@ def logs(
         experiment=arguments.chosen(experiment), job=job, follow=follow, tail_bytes=tail_bytes
     )
     with output.errors(as_json):
-        try:
-            for reply in connection.stream(asked):
-                if as_json:
-                    output.json(reply)
-                elif isinstance(reply, requests.Chunk):
-                    _show(reply.text)
-        except KeyboardInterrupt:
-            sys.exit(130)
+        for reply in connection.stream(asked):
+            if as_json:
+                output.json(reply)
+            elif isinstance(reply, requests.Chunk):
+                _show(reply.text)
 
 
 def _show(text: str) -> None:
     """As it is into a file or a pipe; on a terminal without what that would obey, colours and progress bars left aside."""
     if sys.stdout.isatty():
         text = output.clean(text.replace("\r\n", "\n").replace("\r", "\n"))
-    click.echo(text, nl=False)
+    output.raw(text)

@@ -63,7 +63,7 @@ def run(
         if detach and not as_json:
             output.note(f"Detached; jobs go on. Come back: runexp attach {reply.name}")
         if not detach:
-            attend(reply.experiment, after=reply.seq - 1, plain=plain, as_json=as_json)
+            attend(reply.experiment, reply.name, after=reply.seq - 1, plain=plain, as_json=as_json)
     sys.exit(exits.OK)
 
 

@@ -3,13 +3,15 @@
 import os
 import queue
 import select
+import signal
 import sys
 import termios
 import threading
 import tty
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +24,7 @@ from runexp.wire.views import ExperimentView
 
 LEAVE_KEYS = {"d", "q"}
 _LOOK_SECONDS = 0.1
+_SHOW_CURSOR = b"\x1b[?25h"
 _RECENT_EVENTS = 6
 
 
@@ -84,11 +87,30 @@ def _keys() -> Iterator[Iterator[str]]:
     """Keys as they are pressed: each `next` waits a moment and gives what came, often nothing."""
     handle = sys.stdin.fileno()
     before = termios.tcgetattr(handle)
-    tty.setcbreak(handle)
+
+    def suspend(number: int, frame: FrameType | None) -> None:
+        """Ctrl-Z: the shell gets its terminal as it was, and `fg` gives it back."""
+        termios.tcsetattr(handle, termios.TCSANOW, before)
+        os.write(handle, _SHOW_CURSOR)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        tty.setcbreak(handle)
+
+    handlers = {signal.SIGTERM: _killed, signal.SIGHUP: _killed, signal.SIGTSTP: suspend}
+    old = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
+        tty.setcbreak(handle)
         yield _read(handle)
     finally:
-        termios.tcsetattr(handle, termios.TCSADRAIN, before)
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        # A terminal that has hung up has nothing to put back.
+        with suppress(termios.error):
+            termios.tcsetattr(handle, termios.TCSANOW, before)
+
+
+def _killed(number: int, frame: FrameType | None) -> None:
+    """Leave by way of all that puts the terminal back."""
+    sys.exit(128 + number)
 
 
 def _read(handle: int) -> Iterator[str]:

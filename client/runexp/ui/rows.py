@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from runexp import report
+from runexp.output import one_line
 from runexp.wire.jobs import Progress
-from runexp.wire.states import Phase, Stage
+from runexp.wire.states import Phase
 from runexp.wire.views import ExperimentLine, ExperimentView, JobView
 
 
@@ -35,7 +36,7 @@ def experiment(view: ExperimentView) -> Iterator[str]:
 
 
 def headline(view: ExperimentView) -> str:
-    return f"{view.name} [{view.id}] on {view.cluster}: {view.outcome or 'running'}  {view.dir}"
+    return one_line(f"{view.name} [{view.id}] on {view.cluster}: {view.outcome or 'running'}  {view.dir}")
 
 
 def job_row(job: JobView) -> tuple[str, ...]:
@@ -57,11 +58,7 @@ def remark(job: JobView) -> str:
         return progress(job.progress)
     scores = ", ".join(f"{s.metric} {s.value:.3f}" for s in job.scores if s.metric != "stderr")
     retried = f"attempt {len(job.attempts)}" if len(job.attempts) > 1 else ""
-    found = (
-        job.detail
-        if job.stage is not Stage.FAILED
-        else f"{job.failure.kind if job.failure else ''}: {job.detail}"
-    )
+    found = f"{job.failure.kind}: {job.detail}" if job.failure else job.detail
     return "; ".join(filter(None, (scores, found, retried, *(f"warning: {w}" for w in job.warnings))))
 
 
@@ -80,6 +77,7 @@ def progress(made: Progress) -> str:
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
     """Aligned, two spaces between, nothing after the last."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

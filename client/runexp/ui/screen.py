@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runexp import report
-from runexp.output import clean
+from runexp.output import clean, one_line
 from runexp.ui import rows
 from runexp.wire.states import SETTLED, Phase, Stage
 from runexp.wire.views import ExperimentView, JobView
@@ -31,18 +31,21 @@ _URGENCY = [
 ]  # fmt: skip
 #: Lines that aren't jobs: headings, recent events, the key line.
 _OTHER_LINES = 16
+_NAME_CELLS = 48
 
 
 def draw(view: ExperimentView, recent: Sequence[str], trouble: str, height: int) -> RenderableType:
     parts: list[RenderableType] = [_headline(view)]
     if trouble or view.trouble:
         parts.append(Text(clean(f"! {trouble or view.trouble}"), style="bold yellow"))
+    # Evaluations differ in their last letters: a name is cut only where it would take the screen.
+    names = min(_NAME_CELLS, 2 + max((len(job.id) for job in view.jobs), default=0))
     shown = _fitting(view.jobs, max(4, height - _OTHER_LINES))
     for phase in Phase:
         jobs = [job for job in view.jobs if job.phase is phase]
         if jobs:
             parts += [Text(""), _phase_line(view, phase, jobs)]
-            parts.append(_table([job for job in jobs if job.id in shown]))
+            parts.append(_table([job for job in jobs if job.id in shown], names))
     hidden = len(view.jobs) - len(shown)
     if hidden:
         parts.append(Text(f"  and {hidden} more: runexp status {clean(view.name)}", style="dim"))
@@ -75,15 +78,15 @@ def _fitting(jobs: Sequence[JobView], room: int) -> set[str]:
     return {job.id for job in by_urgency[:room]}
 
 
-def _table(jobs: Sequence[JobView]) -> Table:
+def _table(jobs: Sequence[JobView], name_cells: int) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column(no_wrap=True, overflow="ellipsis", width=name_cells)
     table.add_column(no_wrap=True, width=13)
     table.add_column(no_wrap=True, justify="right", min_width=4)
     table.add_column(no_wrap=True, justify="right", min_width=10)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=6)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for job in jobs:
-        name, state, number, took, remark = (clean(cell) for cell in rows.job_row(job))
+        name, state, number, took, remark = (one_line(cell) for cell in rows.job_row(job))
         colour = COLOURS[job.stage]
         table.add_row(
             Text(f"  {name}"), Text(state, style=colour), Text(number), Text(took), Text(remark, style="dim")

@@ -1,0 +1,224 @@
+"""What each command asks, prints and exits with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from client.conftest import Runexp
+from fakes.daemon import LIVE, FakeDaemon, experiment, job, report, seen, shown
+from runexp.wire import events, requests, views
+from runexp.wire.jobs import Failure, Policy
+from runexp.wire.refusals import Code, Refused
+from runexp.wire.states import Outcome, Phase, PhaseState, Stage
+
+DONE = job("rank4", Stage.VERIFIED, "VERIFIED", ended_at=1009.0, detail="2 epochs")
+BROKEN = job(
+    "rank8",
+    Stage.FAILED,
+    "FAILED",
+    ended_at=1002.0,
+    detail="no such model",
+    failure=Failure("missing", "no such model"),
+)
+ENDED = events.ExperimentEnded(outcome=Outcome.PARTIAL)
+LINE = views.ExperimentLine(
+    id="e1", name="words", cluster="local", dir="/exp", outcome=None, optimization=PhaseState.RUNNING,
+    evaluation=PhaseState.WAITING, asked_at=1000.0, ended_at=None, counts={"RUNNING": 2},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (Outcome.SUCCEEDED, 0),
+        (Outcome.PARTIAL, 3),
+        (Outcome.FAILED, 4),
+        (Outcome.CANCELLED, 5),
+        (None, 6),
+    ],
+)
+def test_report_exits_by_how_the_experiment_ended(
+    daemon: FakeDaemon, runexp: Runexp, outcome: Outcome | None, code: int
+) -> None:
+    daemon.answer(requests.ReportAsk, report(outcome, DONE))
+    assert runexp("report", "words").exit_code == code
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_report_says_what_was_done_and_what_failed_and_where_its_output_is(
+    daemon: FakeDaemon, runexp: Runexp, form: str
+) -> None:
+    daemon.answer(requests.ReportAsk, report(Outcome.PARTIAL, DONE, BROKEN))
+    said = runexp("report", "words", "--format", form).stdout
+    assert "1/2 runs completed successfully" in said
+    assert "rank4: 9 s" in said
+    assert "no such model" in said
+    assert "/exp/rank8/slurm-101.out" in said
+    assert "Complete workflow: 1 min 57 s" in said
+    assert "runexp retry words" in said
+
+
+def test_report_as_json_is_one_document(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
+    assert json.loads(runexp("report", "words", "--json").stdout)["optimization"]["succeeded"] == 1
+
+
+def test_a_refusal_is_two_lines_on_stderr_and_exits_1(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(
+        requests.Run,
+        Refused(code=Code.BAD_EXPERIMENT, what="no summary", where="/exp", hint="design-experiment"),
+    )
+    result = runexp("run", "/exp")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == ["error: no summary (/exp)", "hint: design-experiment"]
+
+
+def test_a_refusal_as_json_is_json(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.Status, Refused(code=Code.UNKNOWN, what="no experiment is called x"))
+    result = runexp("status", "x", "--json")
+    assert json.loads(result.stderr)["error"] == "no experiment is called x"
+    assert result.stdout == ""
+
+
+def test_run_sends_the_policy_and_an_absolute_path_and_says_how_much_is_owed(
+    home: Path, daemon: FakeDaemon, runexp: Runexp
+) -> None:
+    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=5))
+    result = runexp("run", "exp", "--detach", "--on-failure", "stop", "--barrier", "run", "--optimize-only")
+    (asked,) = daemon.asked
+    policy = Policy(on_failure="stop", barrier="run", optimize_only=True)
+    assert asked == requests.Run(dir=str(home / "exp"), cluster="local", policy=policy)
+    assert result.exit_code == 0
+    assert "5 jobs owed" in result.stderr
+    assert "runexp attach words" in result.stderr
+
+
+def test_run_takes_a_directory_on_a_cluster_as_it_is(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=5))
+    runexp("run", "della:/scratch/me/exp", "--detach")
+    (asked,) = daemon.of(requests.Run)
+    assert (asked.cluster, asked.dir) == ("della", "/scratch/me/exp")
+
+
+def test_run_follows_from_its_own_event_on_and_ends_with_the_report(
+    daemon: FakeDaemon, runexp: Runexp
+) -> None:
+    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=1))
+    daemon.follow([seen(8, ENDED), LIVE, shown(experiment(DONE, BROKEN, outcome=Outcome.PARTIAL, seq=8))])
+    daemon.answer(requests.ReportAsk, report(Outcome.PARTIAL, DONE, BROKEN))
+    result = runexp("run", "/exp")
+    assert daemon.of(requests.Follow) == [requests.Follow(experiment="e1", after=6)]
+    assert result.exit_code == 3
+    assert "1/2 runs completed successfully" in result.stdout
+
+
+def test_run_that_owes_nothing_says_why(daemon: FakeDaemon, runexp: Runexp) -> None:
+    view = experiment(DONE, outcome=Outcome.SUCCEEDED)
+    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=0))
+    daemon.answer(requests.Status, requests.StatusReply(experiment=view))
+    daemon.follow([LIVE, shown(view)])
+    daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
+    result = runexp("run", "/exp")
+    assert result.exit_code == 0
+    assert "nothing is submitted" in result.stderr
+    assert "2 epochs" in result.stdout
+
+
+def test_retry_names_the_jobs_and_attaches(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(
+        requests.Retry,
+        requests.RetryReply(experiment="e1", name="words", seq=20, jobs=("rank8", "rank8/w/epoch0")),
+    )
+    daemon.follow([LIVE, shown(experiment(DONE, outcome=Outcome.SUCCEEDED, seq=19))])
+    daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
+    result = runexp("retry", "words", "rank8")
+    assert daemon.of(requests.Retry) == [requests.Retry(experiment="words", jobs=("rank8",))]
+    assert "rank8/w/epoch0" in result.stderr
+    assert result.exit_code == 0
+
+
+def test_cancel_without_a_terminal_needs_yes(daemon: FakeDaemon, runexp: Runexp) -> None:
+    result = runexp("cancel", "words")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert daemon.asked == []
+
+
+def test_cancel_with_yes_names_what_it_cancels(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.Cancel, requests.CancelReply(jobs=("rank4", "rank8")))
+    result = runexp("cancel", "words", "--yes")
+    assert result.exit_code == 0
+    assert "rank4, rank8" in result.stdout
+
+
+def test_plan_shows_each_decision_with_its_reason(daemon: FakeDaemon, runexp: Runexp) -> None:
+    lines = tuple(
+        views.PlanLine(job=job, phase=Phase.OPTIMIZATION, decision=decision, reason=reason, script="s")
+        for job, decision, reason in [("rank4", "skip", "2 epochs"), ("rank8", "submit", "never ran")]
+    )
+    daemon.answer(requests.PlanAsk, views.Plan(name="words", dir="/exp", cluster="local", lines=lines))
+    rows = [line.split(None, 2) for line in runexp("plan", "/exp").stdout.splitlines()]
+    assert ["skip", "rank4", "2 epochs"] in rows
+    assert ["submit", "rank8", "never ran"] in rows
+
+
+def test_status_shows_jobs_with_state_id_and_detail(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.Status, requests.StatusReply(experiment=experiment(DONE, BROKEN)))
+    said = runexp("status", "words").stdout
+    row = next(line for line in said.splitlines() if "rank8" in line)
+    assert row.split()[:3] == ["rank8", "FAILED", "101"]
+    assert "no such model" in row
+
+
+def test_status_without_a_name_lists_what_runs(daemon: FakeDaemon, runexp: Runexp) -> None:
+    ended = views.ExperimentLine(**{name: getattr(LINE, name) for name in LINE.__struct_fields__} | {"name": "old", "outcome": Outcome.FAILED})  # fmt: skip
+    daemon.answer(requests.Ls, requests.LsReply(experiments=(LINE, ended)))
+    said = runexp("status").stdout
+    assert "words" in said
+    assert "old" not in said
+    assert "old" in runexp("ls").stdout
+
+
+@pytest.mark.parametrize("command", ["attach", "report", "status", "logs"])
+def test_without_a_name_the_current_directory_is_meant(
+    home: Path, daemon: FakeDaemon, runexp: Runexp, command: str
+) -> None:
+    (home / "experiment_summary.yaml").touch()
+    refused = Refused(code=Code.UNKNOWN, what="not known")
+    for request in (requests.Status, requests.ReportAsk, requests.Logs):
+        daemon.answer(request, refused)
+    runexp(command)
+    assert [asked.experiment for asked in daemon.asked] == [str(home)]  # type: ignore[union-attr]
+
+
+def test_logs_are_passed_on_byte_for_byte_where_there_is_no_terminal(
+    daemon: FakeDaemon, runexp: Runexp
+) -> None:
+    text = "step 1\r\x1b[31mstep 2\x1b[0m\n\x1b]0;title\x07end"
+    daemon.answer(requests.Logs, requests.Chunk(text=text), requests.LogsEnd(path="/exp/slurm-1.out"))
+    assert runexp("logs", "words", "rank8").stdout_bytes.decode() == text
+
+
+@pytest.mark.parametrize("command", ["run", "attach", "status", "ls", "plan", "logs", "report", "cancel", "retry", "daemon"])  # fmt: skip
+def test_every_command_has_an_example_and_json(runexp: Runexp, command: str) -> None:
+    said = runexp(command, "--help").stdout
+    assert "Example:" in said
+    assert "--json" in said
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_prints_a_script(runexp: Runexp, shell: str) -> None:
+    assert "_RUNEXP_COMPLETE" in runexp("completion", shell).stdout
+
+
+def test_names_are_completed_by_asking_the_daemon(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.Ls, requests.LsReply(experiments=(LINE,)))
+    environment = {"_RUNEXP_COMPLETE": "fish_complete", "COMP_WORDS": "runexp attach wo", "COMP_CWORD": "wo"}
+    assert "words" in runexp(env=environment, prog_name="runexp").stdout
+
+
+def test_completion_without_a_daemon_says_nothing(runexp: Runexp) -> None:
+    environment = {"_RUNEXP_COMPLETE": "fish_complete", "COMP_WORDS": "runexp attach wo", "COMP_CWORD": "wo"}
+    result = runexp(env=environment, prog_name="runexp")
+    assert (result.stdout.strip(), result.stderr) == ("", "")
