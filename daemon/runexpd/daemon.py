@@ -25,6 +25,7 @@ from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.schedule import Every
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Settings
 from runexpd.tools import registry
@@ -39,7 +40,9 @@ async def run(settings: Settings) -> None:
     clusters = _clusters(settings)
     with Ledger(paths.state() / "ledger.sqlite") as ledger:
         loop = Loop(ledger, _replayed(ledger, settings))
-        watchers = {name: Watcher(c, tools, settings.local.poll_seconds) for name, c in clusters.items()}
+        watchers = {
+            name: Watcher(c, tools, Every(settings.local.poll_seconds)) for name, c in clusters.items()
+        }
         context = Context(
             loop=loop,
             ledger=ledger,

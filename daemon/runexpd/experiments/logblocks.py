@@ -121,7 +121,7 @@ def _ended(e: Experiment, event: events.ExperimentEnded) -> Block:
         "EXPERIMENT_COMPLETE",
         e.name,
         f"{event.outcome}; optimization log {e.logs[Phase.OPTIMIZATION]}, evaluation log {e.logs[Phase.EVALUATION]}",
-        f"{event.outcome}\n\n{summary.markdown(report(e)).rstrip()}",
+        f"{event.outcome}\n\n{_plain(summary.markdown(report(e))).rstrip()}",
     )
 
 
@@ -242,6 +242,11 @@ def _exhausted(event: events.Event, after: Experiment) -> Iterator[Block]:
 def _unsent(e: Experiment) -> bool:
     waiting = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR)
     return any(job.stage in waiting for job in e.of(Phase.EVALUATION))
+
+
+def _plain(text: str) -> str:
+    """Lines stay lines; what a terminal would obey goes."""
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+", " ", text)
 
 
 def _line(text: str) -> str:

@@ -14,14 +14,18 @@ from runexpd.hosts.base import HostUnreachable
 from runexpd.runtime import clock
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
+
+#: Outputs looked into at a time; each is a round trip or two over SFTP.
+CONCURRENT_READS = 8
 
 
 class Watcher:
-    def __init__(self, cluster: Cluster, tools: Mapping[str, Tool], poll_seconds: float) -> None:
+    def __init__(self, cluster: Cluster, tools: Mapping[str, Tool], schedule: Schedule) -> None:
         self._cluster = cluster
         self._tools = tools
-        self._poll_seconds = poll_seconds
+        self._schedule = schedule
         self._watches: Sequence[Watch] = ()
         self._more = Bell()
         #: By token; of running jobs only. Shown, and forgotten with the daemon.
@@ -33,25 +37,34 @@ class Watcher:
 
     def watch(self, watches: Sequence[Watch]) -> None:
         """What to ask about from now on."""
-        if bool(watches) > bool(self._watches):
+        if {w.token for w in watches} - {w.token for w in self._watches}:
             self._more.ring()
         self._watches = watches
 
     async def run(self, loop: Loop) -> None:
-        """Ask, tell the loop, wait, as long as there is anything to watch; until cancelled."""
+        """Ask when the schedule says so, tell the loop, read progress in between; until cancelled."""
         while True:
             more = self._more.take()
             if not self._watches:
                 self.progress.clear()
                 await more.wait()
-            watches = {watch.token: watch for watch in self._watches}
-            reports = await self._ask(list(watches.values()))
-            if reports:
-                await loop.tell(
-                    Listed(reports=tuple(_report(watches[r.token], r) for r in reports if r.token in watches))
-                )
+                continue
+            if self._next_at() <= clock.now():
+                await self._round(loop)
             await self._read_progress()
-            await anyio.sleep(self._poll_seconds)
+            pause = min(self._schedule.look_seconds, self._next_at() - clock.now())
+            with anyio.move_on_after(max(0.0, pause)):
+                await more.wait()
+
+    def _next_at(self) -> float:
+        return self._schedule.next_at(self._watches, self.progress, clock.now())
+
+    async def _round(self, loop: Loop) -> None:
+        watches = {watch.token: watch for watch in self._watches}
+        reports = [r for r in await self._ask(list(watches.values())) if r.token in watches]
+        self._schedule.note(list(watches.values()), reports, clock.now())
+        if reports:
+            await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
 
     async def _ask(self, watches: Sequence[Watch]) -> Sequence[JobReport]:
         try:
@@ -65,12 +78,19 @@ class Watcher:
         return reports
 
     async def _read_progress(self) -> None:
-        found = {}
-        for watch in self._watches:
-            if watch.state == states.RUNNING:
+        running = [watch for watch in self._watches if watch.state == states.RUNNING]
+        found: dict[str, Progress] = {}
+
+        async def read(watch: Watch) -> None:
+            async with limit:
                 progress = await self._progress_of(watch)
-                if progress is not None:
-                    found[watch.token] = progress
+            if progress is not None:
+                found[watch.token] = progress
+
+        limit = anyio.CapacityLimiter(CONCURRENT_READS)
+        async with anyio.create_task_group() as tasks:
+            for watch in running:
+                tasks.start_soon(read, watch)
         if found != self.progress:
             self.progress = found
             self.bell.ring()
