@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import anyio
 import sdnotify
@@ -19,6 +21,7 @@ from runexpd.core.lifecycle import IllegalTransition
 from runexpd.core.state import Limits, State
 from runexpd.hosts.base import Host
 from runexpd.hosts.local import LocalHost
+from runexpd.hosts.ssh_link import SshLink
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
@@ -29,6 +32,7 @@ from runexpd.runtime.schedule import Every
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Settings
 from runexpd.tools import registry
+from runexpd.tools.base import Tool
 
 #: How long the run logs may take at the end; they are caught up at the next start.
 STOP_SECONDS = 5.0
@@ -37,18 +41,18 @@ STOP_SECONDS = 5.0
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Jobs go on without us. Raises LedgerError, SocketRefused."""
     tools = registry.load()
-    clusters = _clusters(settings)
-    with Ledger(paths.state() / "ledger.sqlite") as ledger:
+    async with AsyncExitStack() as stack:
+        ledger = stack.enter_context(Ledger(paths.state() / "ledger.sqlite"))
         loop = Loop(ledger, _replayed(ledger, settings))
-        watchers = {
-            name: Watcher(c, tools, Every(settings.local.poll_seconds)) for name, c in clusters.items()
-        }
+        sites = [_local(settings, tools)]
+        clusters = {site.cluster.name: site.cluster for site in sites}
         context = Context(
             loop=loop,
             ledger=ledger,
             clusters=clusters,
-            watchers=watchers,
+            watchers={site.cluster.name: site.watcher for site in sites},
             tools=tools,
+            links={site.cluster.name: site.link for site in sites if site.link is not None},
             started_at=clock.now(),
             config_path=str(paths.config()),
         )
@@ -81,14 +85,24 @@ async def _stop_asked() -> None:
             return
 
 
-def _clusters(settings: Settings) -> Mapping[str, Cluster]:
-    local = LocalCluster(
+@dataclass(frozen=True)
+class _Site:
+    """A cluster, with whoever watches it, and the connection to it where there is one."""
+
+    cluster: Cluster
+    watcher: Watcher
+    link: SshLink | None = None
+
+
+def _local(settings: Settings, tools: Mapping[str, Tool]) -> _Site:
+    local = settings.local
+    cluster = LocalCluster(
         root=paths.state() / "local",
         host=LocalHost(),
-        max_running=settings.local.max_running,
-        kill_wait_seconds=settings.local.kill_wait_seconds,
+        max_running=local.max_running,
+        kill_wait_seconds=local.kill_wait_seconds,
     )
-    return {local.name: local}
+    return _Site(cluster, Watcher(cluster, tools, Every(local.poll_seconds)))
 
 
 def _replayed(ledger: Ledger, settings: Settings) -> State:

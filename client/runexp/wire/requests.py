@@ -146,7 +146,39 @@ class InfoReply(_Message, frozen=True, kw_only=True):
     tools: tuple[str, ...]
 
 
-Request = Run | PlanAsk | Ls | Status | Follow | Logs | ReportAsk | Cancel | Retry | Info
+class Login(_Message, frozen=True, kw_only=True):
+    """Log in to a cluster with a person's help. The daemon sends `Asked`, each answered by `Answers`, then `LoggedIn`."""
+
+    cluster: str
+
+
+class Question(msgspec.Struct, frozen=True):
+    text: str
+    #: False: what is typed must not be shown.
+    echo: bool
+
+
+class Asked(_Message, frozen=True, kw_only=True):
+    """A server's questions, to be shown together; with none, only something to read."""
+
+    title: str
+    instructions: str
+    questions: tuple[Question, ...]
+
+
+class Answers(_Message, frozen=True, kw_only=True):
+    """An answer a question; None: the person gives up. Never kept, never logged."""
+
+    answers: tuple[str, ...] | None
+
+
+class LoggedIn(_Message, frozen=True, kw_only=True):
+    cluster: str
+    #: How the connection stands, in words.
+    status: str
+
+
+Request = Run | PlanAsk | Ls | Status | Follow | Logs | ReportAsk | Cancel | Retry | Info | Login | Answers
 Reply = (
     RunReply
     | Plan
@@ -161,5 +193,7 @@ Reply = (
     | CancelReply
     | RetryReply
     | InfoReply
+    | Asked
+    | LoggedIn
     | Refused
 )

@@ -7,6 +7,7 @@ from runexp.wire.views import ExperimentView
 from runexpd.clusters.base import Cluster
 from runexpd.core.state import Experiment
 from runexpd.core.steps import report
+from runexpd.hosts.ssh_link import SshLink
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
 from runexpd.runtime.loop import Loop
@@ -21,6 +22,8 @@ class Context:
     clusters: Mapping[str, Cluster]
     watchers: Mapping[str, Watcher]
     tools: Mapping[str, Tool]
+    #: Connections of the clusters that are reached over SSH.
+    links: Mapping[str, SshLink]
     started_at: float
     config_path: str
 
@@ -31,7 +34,9 @@ class Context:
             return report.view(
                 experiment, {}, f"cluster {experiment.cluster} is no longer in the configuration"
             )
-        return report.view(experiment, watcher.progress, _trouble(watcher))
+        link = self.links.get(experiment.cluster)
+        trouble = (link.trouble() if link else "") or _trouble(watcher)
+        return report.view(experiment, watcher.progress, trouble)
 
 
 def _trouble(watcher: Watcher) -> str:

@@ -18,7 +18,7 @@ from loguru import logger
 from runexp import __version__
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import asking, showing
+from runexpd.api import asking, logging_in, showing
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import ClusterUnreachable
@@ -116,17 +116,76 @@ async def _converse(client: SocketStream, context: Context) -> None:
     lines = BufferedByteReceiveStream(client)
     await client.send(framing.pack(framing.Hello(framing.PROTOCOL, __version__)))
     try:
-        hello = framing.unpack_hello(await lines.receive_until(b"\n", framing.MAX_LINE_BYTES))
+        hello = framing.unpack_hello(await _line(lines))
         if hello.protocol != framing.PROTOCOL:
             return await _send(client, _other_version(hello))
-        request = framing.unpack_request(await lines.receive_until(b"\n", framing.MAX_LINE_BYTES))
+        request = framing.unpack_request(await _line(lines))
     except msgspec.MsgspecError as error:
         return await _send(client, Refused(code=Code.BAD_REQUEST, what=f"not a request: {error}"))
+    if isinstance(request, requests.Login):
+        # The one conversation in which the client speaks more than once: hanging up shows when it is to answer.
+        return await _guard(client, _log_in(client, lines, context, request))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_gone, lines, tasks.cancel_scope)
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it hung up
-            await _answer(client, context, request)
+            await _guard(client, _answer(client, context, request))
         tasks.cancel_scope.cancel()
+
+
+async def _line(lines: BufferedByteReceiveStream) -> bytes:
+    return await lines.receive_until(b"\n", framing.MAX_LINE_BYTES)
+
+
+async def _answer(client: SocketStream, context: Context, request: requests.Request) -> None:
+    if stream := _STREAMS.get(type(request)):
+        async for reply in stream(context, request):
+            await _send(client, reply)
+    elif answer := _ANSWERS.get(type(request)):
+        await _send(client, await answer(context, request))
+    else:
+        raise Refusal(Code.BAD_REQUEST, f"{type(request).__name__} begins no conversation")
+
+
+async def _log_in(
+    client: SocketStream, lines: BufferedByteReceiveStream, context: Context, request: requests.Login
+) -> None:
+    async def say(reply: requests.Reply) -> None:
+        await _send(client, reply)
+
+    async def hear() -> requests.Request:
+        try:
+            return framing.unpack_request(await _line(lines))
+        except msgspec.MsgspecError:
+            return requests.Answers(answers=None)
+
+    await logging_in.login(context, request, say, hear)
+
+
+async def _guard(client: SocketStream, work: Awaitable[None]) -> None:
+    """Whatever goes wrong becomes a refusal, except that there is nobody left to be told."""
+    try:
+        await work
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead):
+        raise
+    except Exception as error:
+        await _send(client, _refused(error))
+
+
+def _refused(error: Exception) -> Refused:
+    match error:
+        case Refusal():
+            return error.refused
+        case BadExperiment():
+            return Refused(code=Code.BAD_EXPERIMENT, what=error.what, where=error.where, hint=error.hint)
+        case FileMissing() | FileRefused():
+            return Refused(code=Code.BAD_EXPERIMENT, what=error.what)
+        case HostUnreachable() | ClusterUnreachable():
+            hint = "nothing was changed; try again when it answers"
+            return Refused(code=Code.UNREACHABLE, what=error.what, hint=hint)
+        case _:
+            logger.opt(exception=error).error("a request failed")
+            what = f"a fault of the daemon's: {type(error).__name__}: {error}"
+            return Refused(code=Code.INTERNAL, what=what, hint="the daemon's journal has the details")
 
 
 async def _until_gone(lines: BufferedByteReceiveStream, scope: anyio.CancelScope) -> None:
@@ -136,32 +195,6 @@ async def _until_gone(lines: BufferedByteReceiveStream, scope: anyio.CancelScope
             await lines.receive()
     except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
         scope.cancel()
-
-
-async def _answer(client: SocketStream, context: Context, request: requests.Request) -> None:
-    try:
-        if stream := _STREAMS.get(type(request)):
-            async for reply in stream(context, request):
-                await _send(client, reply)
-        else:
-            await _send(client, await _ANSWERS[type(request)](context, request))
-    except Refusal as refusal:
-        await _send(client, refusal.refused)
-    except BadExperiment as bad:
-        await _send(client, Refused(code=Code.BAD_EXPERIMENT, what=bad.what, where=bad.where, hint=bad.hint))
-    except (FileMissing, FileRefused) as error:
-        await _send(client, Refused(code=Code.BAD_EXPERIMENT, what=error.what))
-    except (HostUnreachable, ClusterUnreachable) as error:
-        hint = "nothing was changed; try again when it answers"
-        await _send(client, Refused(code=Code.UNREACHABLE, what=error.what, hint=hint))
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-        raise
-    except Exception as error:
-        logger.exception("{} failed", type(request).__name__)
-        what = f"{type(request).__name__} failed: {type(error).__name__}: {error}"
-        await _send(
-            client, Refused(code=Code.INTERNAL, what=what, hint="the daemon's journal has the details")
-        )
 
 
 async def _send(client: SocketStream, reply: requests.Reply) -> None:
