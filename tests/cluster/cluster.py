@@ -1,0 +1,331 @@
+"""A real Slurm with accounting, four virtual nodes and an sshd, in one directory, on loopback, for one ordinary user.
+
+    python tests/cluster/cluster.py up DIR       brings it up (about 4 s), or says that it is up
+    python tests/cluster/cluster.py down DIR     takes it down, by pid
+    python tests/cluster/cluster.py status DIR
+
+Started as root, everything runs as the account `alice`, made if it isn't there; else as whoever you are. DIR/cluster.json
+tells where it is; `ssh -F DIR/ssh_config cluster` logs in.
+"""
+
+import argparse
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import configs
+
+ACCOUNT = "alice"
+NODES = ["sn1", "sn2", "sn3", "sn4"]
+NEEDED = ("slurmctld", "slurmdbd", "slurmd", "munged", "mariadbd", "mariadb-install-db", "sshd")
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+@dataclass
+class Cluster:
+    """Where it is, and its processes: name -> (pid, start time), so that no stranger with a reused pid is hit."""
+
+    dir: str
+    user: str
+    ports: dict[str, int]
+    pids: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.dir)
+
+    @property
+    def home(self) -> Path:
+        """Where experiments go: the user's."""
+        return self.path / "home"
+
+    def environment(self) -> dict[str, str]:
+        keep = {name: os.environ[name] for name in ("LANG", "TERM", "TZ") if name in os.environ}
+        return keep | {
+            "PATH": PATH,
+            "HOME": str(self.home),
+            "SLURM_CONF": f"{self.dir}/etc/slurm.conf",
+            "MYSQL_UNIX_PORT": f"{self.dir}/run/mysql.sock",
+        }
+
+    def run(self, *argv: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """A command as the cluster's user, who is Slurm's administrator too."""
+        return subprocess.run(
+            [*as_user(self.user), *argv],
+            env=self.environment(),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=timeout,
+        )
+
+    def start(self, name: str) -> None:
+        """Start a service, in the foreground of a session of its own."""
+        with (self.path / "log" / f"{name}.out").open("ab") as log:
+            process = subprocess.Popen(
+                [*as_user(self.user), *self.command(name)],
+                env=self.environment(),
+                cwd=self.dir,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pids[name] = (process.pid, started(process.pid) or "")
+        self.save()
+
+    def command(self, name: str) -> list[str]:
+        dir = self.dir
+        if name in NODES:
+            return ["slurmd", "-D", "-N", name]
+        if name == "munged":
+            files = [f"--{kind}-file={dir}/{place}" for kind, place in MUNGE_FILES.items()]
+            return ["munged", "--foreground", f"--socket={dir}/run/munge.socket", *files]
+        if name == "mariadbd":
+            return [
+                "mariadbd", "--no-defaults", f"--datadir={dir}/db", f"--socket={dir}/run/mysql.sock", "--skip-networking",
+                f"--pid-file={dir}/run/mysql.pid", "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900",
+            ]  # fmt: skip
+        if name == "sshd":
+            return ["/usr/sbin/sshd", "-D", "-e", "-f", f"{dir}/etc/sshd_config"]
+        return [name, "-D"]
+
+    def alive(self, name: str) -> bool:
+        pid, since = self.pids.get(name, (0, ""))
+        return bool(pid) and started(pid) == since
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        if self.alive(name):
+            os.kill(self.pids[name][0], number)
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM, seconds: float = 15) -> None:
+        """End a service and wait; by force if it won't."""
+        self.send(name, number)
+        try:
+            wait_for(lambda: not self.alive(name), f"{name} ends", seconds)
+        except TimeoutError:
+            self.send(name, signal.SIGKILL)
+            wait_for(lambda: not self.alive(name), f"{name} ends", 5)
+
+    def cut_ssh(self) -> None:
+        """Kill every session of our sshd; it goes on listening."""
+        subprocess.run(["pkill", "-KILL", "-P", str(self.pids["sshd"][0])], check=False)
+
+    def save(self) -> None:
+        (self.path / "cluster.json").write_text(json.dumps(asdict(self), indent=2))
+
+
+MUNGE_FILES = {
+    "key": "etc/munge.key",
+    "pid": "run/munged.pid",
+    "log": "log/munged.log",
+    "seed": "run/munge.seed",
+}
+
+
+def as_user(user: str) -> list[str]:
+    if os.getuid() != 0:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+def load(dir: Path) -> Cluster | None:
+    with suppress(FileNotFoundError):
+        saved = json.loads((dir / "cluster.json").read_text())
+        saved["pids"] = {name: (pid, since) for name, (pid, since) in saved["pids"].items()}
+        return Cluster(**saved)
+    return None
+
+
+def up(dir: Path) -> Cluster:
+    """Bring it up. Raises RuntimeError where a package is missing or a service doesn't come up."""
+    known = load(dir)
+    if known is not None:
+        if all(known.alive(name) for name in known.pids):
+            return known
+        down(dir)
+    missing = [name for name in NEEDED if shutil.which(name, path=PATH) is None]
+    if missing:
+        raise RuntimeError(f"not installed: {', '.join(missing)}; apt-get install {' '.join(packages())}")
+    cluster = Cluster(str(dir), account(), free_ports(["slurmctld", "slurmdbd", "sshd", *NODES]))
+    write_files(cluster)
+    try:
+        _start_all(cluster)
+    except (TimeoutError, subprocess.CalledProcessError) as error:
+        down(dir)
+        said = getattr(error, "stderr", "") or ""
+        raise RuntimeError(
+            f"the cluster did not come up: {error} {said}; its logs are in {dir}/log"
+        ) from error
+    return cluster
+
+
+def _start_all(cluster: Cluster) -> None:
+    dir = cluster.path
+    if not (dir / "db" / "mysql").exists():
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={dir}/db", "--skip-test-db"]
+        cluster.run(*install, "--auth-root-authentication-method=normal")
+    for name in ("munged", "mariadbd"):
+        cluster.start(name)
+    wait_for((dir / "run" / "munge.socket").exists, "munged answers")
+    wait_for((dir / "run" / "mysql.sock").exists, "mariadbd answers", 60)
+    cluster.start("slurmdbd")
+    wait_for(
+        lambda: cluster.run("sacctmgr", "-n", "list", "cluster", check=False).returncode == 0,
+        "slurmdbd answers",
+        60,
+    )
+    for entity in (["cluster", "test"], ["account", "main"], ["user", cluster.user, "account=main"]):
+        cluster.run("sacctmgr", "-i", "add", *entity, check=False)
+    for name in ("slurmctld", "sshd", *NODES):
+        cluster.start(name)
+    wait_for(lambda: idle_nodes(cluster) == len(NODES), "the nodes are idle", 60)
+
+
+def idle_nodes(cluster: Cluster) -> int:
+    listed = cluster.run("sinfo", "-h", "-N", "-o", "%T", check=False)
+    return listed.stdout.split().count("idle")
+
+
+def down(dir: Path) -> None:
+    """Take it down; again is fine. Files stay."""
+    cluster = load(dir)
+    if cluster is None:
+        return
+    with suppress(subprocess.TimeoutExpired):
+        cluster.run("scancel", "-u", cluster.user, check=False, timeout=5)
+    for name in reversed(list(cluster.pids)):
+        cluster.stop(name)
+    kill_leftovers(dir)
+    cluster.pids.clear()
+    cluster.save()
+
+
+def kill_leftovers(dir: Path) -> None:
+    """Step daemons and jobs that outlived their slurmd: they have our SLURM_CONF, or our directory in their command."""
+    mark = f"{dir}/etc/slurm.conf".encode()
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if (
+                entry.name.isdigit()
+                and int(entry.name) != os.getpid()
+                and mark in (entry / "environ").read_bytes()
+            ):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def write_files(cluster: Cluster) -> None:
+    dir, host = cluster.path, socket.gethostname()
+    for name in ("etc", "run", "log", "spool", "db", "home"):
+        (dir / name).mkdir(parents=True, exist_ok=True)
+    files = {
+        "etc/slurm.conf": configs.slurm_conf(dir, cluster.user, host, cluster.ports, NODES),
+        "etc/gres.conf": configs.gres_conf(NODES),
+        "etc/slurmdbd.conf": configs.slurmdbd_conf(dir, cluster.user, host, cluster.ports),
+        "etc/sshd_config": configs.sshd_config(dir, cluster.ports),
+        "ssh_config": configs.ssh_config(dir, cluster.user, cluster.ports),
+    }
+    for name, text in files.items():
+        (dir / name).write_text(text)
+    if not (dir / "etc/munge.key").exists():
+        (dir / "etc/munge.key").write_bytes(os.urandom(1024))
+        for key in ("host_key", "client_key"):
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir / "etc" / key], check=True
+            )
+    shutil.copy(dir / "etc/client_key.pub", dir / "etc/authorized_keys")
+    host_key = (dir / "etc/host_key.pub").read_text().split(" ")
+    (dir / "etc/known_hosts").write_text(f"[127.0.0.1]:{cluster.ports['sshd']} {host_key[0]} {host_key[1]}\n")
+    for name in ("etc/munge.key", "etc/slurmdbd.conf", "etc/host_key", "etc/client_key"):
+        (dir / name).chmod(0o600)
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", f"{cluster.user}:", dir], check=True)
+    dir.chmod(0o755)
+
+
+def account() -> str:
+    """The user that all runs as; `alice`, made if need be, where we are root."""
+    if os.getuid() != 0:
+        return pwd.getpwuid(os.getuid()).pw_name
+    try:
+        pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        subprocess.run(
+            ["useradd", "--create-home", "--shell", "/bin/bash", "--password", "*", ACCOUNT], check=True
+        )
+    return ACCOUNT
+
+
+def packages() -> list[str]:
+    return (Path(__file__).parent / "packages.txt").read_text().split()
+
+
+def install_packages() -> None:
+    """As root; no service is started, since PID 1 is not asked."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    print(f"==> installing {' '.join(packages())}", flush=True)
+    subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
+    subprocess.run(["apt-get", "install", "-y", "-qq", *packages()], check=True, env=environment)
+
+
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    sockets = [socket.socket() for _ in names]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def started(pid: int) -> str | None:
+    """When a process was started, in the kernel's ticks; None for none, or a zombie."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    return None
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s in vain until {what}")
+        time.sleep(0.05)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("command", choices=["up", "down", "status"])
+    parser.add_argument("dir", type=Path)
+    args = parser.parse_args()
+    dir = args.dir.absolute()
+    if args.command == "up":
+        if any(shutil.which(name, path=PATH) is None for name in NEEDED) and os.getuid() == 0:
+            install_packages()
+        cluster = up(dir)
+        print(f"up: ssh -F {dir}/ssh_config cluster    experiments go into {cluster.home}")
+    elif args.command == "down":
+        down(dir)
+        print("down")
+    else:
+        known = load(dir)
+        up_now = known is not None and bool(known.pids) and all(known.alive(name) for name in known.pids)
+        print("up" if up_now else "down")
+        sys.exit(0 if up_now else 1)
+
+
+if __name__ == "__main__":
+    main()
