@@ -28,7 +28,7 @@ class Machine:
     def submission(self, token: str, body: str, directives: str = "") -> Submission:
         script = self.dir / f"{token}.slurm"
         script.write_text(f"#!/bin/bash\n{directives}\n{body}\n")
-        return Submission(token=token, script=str(script), workdir=str(self.dir))
+        return Submission(token=token, script=str(script), workdir=str(self.dir), name=token)
 
     async def submit(self, token: str, body: str, directives: str = "") -> Answer:
         return await self.send(self.submission(token, body, directives))
@@ -261,7 +261,7 @@ from runexpd.clusters.local.cluster import LocalCluster
 from runexpd.hosts.local import LocalHost
 async def main(dir, script):
     cluster = LocalCluster(Path(dir) / "spool", LocalHost(), 4)
-    batch = [Submission(token=f"t{n}", script=script, workdir=dir) for n in range(8)]
+    batch = [Submission(token=f"t{n}", script=script, workdir=dir, name="x") for n in range(8)]
     print("ready", flush=True)
     async for answer in cluster.submit(batch):
         pass
@@ -282,7 +282,9 @@ async def test_a_submitter_killed_at_any_moment_makes_each_job_once(
         submitter.kill()
     tokens = [f"t{n}" for n in range(8)]
     for token in tokens:
-        await machine.send(Submission(token=token, script=submission.script, workdir=str(machine.dir)))
+        await machine.send(
+            Submission(token=token, script=submission.script, workdir=str(machine.dir), name=token)
+        )
     assert {(await machine.ended(token)).exit_code for token in tokens} == {"3:0"}
     assert sorted((machine.dir / "executions").read_text().split()) == tokens
 

@@ -17,6 +17,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     script: str
     workdir: str
+    #: The job's name, as the script says it or as its file is called.
+    name: str
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=True):

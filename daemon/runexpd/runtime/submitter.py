@@ -25,7 +25,9 @@ async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Ans
         else:
             ready.append(command)
     commands = {command.token: command for command in ready}
-    submissions = [Submission(token=c.token, script=c.job.script, workdir=c.job.workdir) for c in ready]
+    submissions = [
+        Submission(token=c.token, script=c.job.script, workdir=c.job.workdir, name=c.job.name) for c in ready
+    ]
     if submissions:
         async for token, answer in cluster.submit(submissions):
             yield _answer(commands[token], answer)

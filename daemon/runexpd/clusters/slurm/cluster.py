@@ -1,0 +1,129 @@
+"""A Slurm cluster: a runexpd.clusters.base.Cluster on a host that has its commands. Keeps nothing that matters."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from runexp.wire.states import END_STATES
+from runexpd.clusters.base import (
+    Accepted,
+    Answer,
+    ClusterUnreachable,
+    Deferred,
+    JobReport,
+    Known,
+    Submission,
+    Unclear,
+)
+from runexpd.clusters.slurm import commands, errors, merge, parse
+from runexpd.clusters.slurm.parse import Accounted, Receipt, Section
+from runexpd.hosts.base import Host, HostUnreachable, Ran
+
+#: Longer than Slurm's own time-outs: slurmctld's absence takes 9 to 18 s to be noticed, for each sbatch.
+SUBMIT_SECONDS = 600.0
+QUERY_SECONDS = 90.0
+#: A submission that died without a receipt, and that neither queue nor accounting has after this long, never arrived.
+GRACE_SECONDS = 60
+_NO_ACCOUNTING = "accounting storage is disabled"
+
+
+class SlurmCluster:
+    def __init__(self, name: str, host: Host) -> None:
+        self.name = name
+        self.host = host
+
+    async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
+        for start in range(0, len(batch), commands.BATCH):
+            part = batch[start : start + commands.BATCH]
+            answers = await self._submit(part)
+            for submission in part:
+                yield submission.token, answers.get(submission.token, Unclear("no word of it came back"))
+
+    async def _submit(self, batch: Sequence[Submission]) -> dict[str, Answer]:
+        try:
+            ran = await self.host.run(commands.submit(batch), timeout_seconds=SUBMIT_SECONDS)
+        except HostUnreachable as error:
+            return {submission.token: Unclear(error.what) for submission in batch}
+        return {receipt.token: _answer(receipt) for receipt in parse.receipts(ran.stdout)}
+
+    async def resolve(self, tokens: Sequence[str]) -> AsyncIterator[tuple[str, Answer]]:
+        try:
+            ran = await self.host.run(commands.resolve(tokens), timeout_seconds=QUERY_SECONDS)
+        except HostUnreachable as error:
+            for token in tokens:
+                yield token, Unclear(error.what)
+            return
+        receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
+        found = parse.sections(ran.stdout)
+        for token in tokens:
+            yield token, _resolved(token, receipts.get(token), found)
+
+    async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
+        ran = await self._ask(commands.query(jobs))
+        found = parse.sections(ran.stdout)
+        queue = _queue(found.get(commands.QUEUE), ran.stderr)
+        accounting = found.get(commands.ACCOUNTING)
+        rows: Sequence[Accounted] | None = None
+        if accounting is not None and accounting.exit_code == 0:
+            rows = parse.accounting(accounting.text)
+        elif _NO_ACCOUNTING in ran.stderr and queue is not None:
+            ended = [row.id for row in queue if row.state in END_STATES]
+            rows = (
+                list(parse.details((await self._ask(commands.details(ended))).stdout).values())
+                if ended
+                else []
+            )
+        if rows is None and queue is None:
+            raise ClusterUnreachable(
+                f"neither sacct nor squeue answers: {' '.join(ran.stderr.split())[:300]}"
+            )
+        return merge.reports(jobs, queue, rows)
+
+    async def cancel(self, jobs: Sequence[Known]) -> None:
+        await self._ask(commands.cancel(jobs))
+
+    async def _ask(self, argv: Sequence[str]) -> Ran:
+        try:
+            return await self.host.run(argv, timeout_seconds=QUERY_SECONDS)
+        except HostUnreachable as error:
+            raise ClusterUnreachable(error.what) from error
+
+
+def _answer(receipt: Receipt) -> Answer:
+    match receipt.what:
+        case "id":
+            id = parse.job_id(receipt.text)
+            return Accepted(id) if id else Unclear(f"sbatch printed no job id: {receipt.text}")
+        case "error":
+            return errors.failed(receipt.number, receipt.text)
+        case "withdrawn":
+            return Deferred("it never arrived")
+        case _:
+            return Unclear("it was begun, and has no receipt yet")
+
+
+def _resolved(token: str, receipt: Receipt | None, found: dict[str, Section]) -> Answer:
+    """The receipt first, then the queue, then accounting; certain that there is none only if both were asked."""
+    answer = _answer(receipt) if receipt else Unclear("no word of it came back")
+    if not isinstance(answer, Unclear):
+        return answer
+    queue, accounting = found.get(commands.QUEUE), found.get(commands.ACCOUNTING)
+    queued = [row.id for row in parse.queue(queue.text) if token in row.command] if queue else []
+    recorded = (
+        [row.id for row in parse.accounting(accounting.text) if token in row.submit_line]
+        if accounting
+        else []
+    )
+    for id in (*queued, *recorded):
+        return Accepted(id)
+    both = queue is not None and queue.exit_code == 0 and accounting is not None and accounting.exit_code == 0
+    if both and receipt is not None and receipt.what == "dying" and receipt.number > GRACE_SECONDS:
+        return Deferred("its submission died before it reached Slurm")
+    return answer
+
+
+def _queue(section: Section | None, stderr: str) -> list[parse.Queued] | None:
+    """squeue's rows; it fails for a single id that it has forgotten, which is an answer, too."""
+    if section is None:
+        return None
+    if section.exit_code == 0:
+        return parse.queue(section.text)
+    return [] if "Invalid job id specified" in stderr else None

@@ -1,0 +1,85 @@
+"""What queue and accounting say together. Pure.
+
+The rules: a job's end is final when accounting gives an end state *with* an end time and the queue, which must have been
+asked with success, no longer has it (or only remembers it in an end state). While the queue has it, the queue's word
+counts: accounting may call a requeued job PREEMPTED for seconds. Accounting's stub rows (no user of ours, no command) are
+no news, nor is an end state without an end time. A row whose command is another's is not of this attempt, though it has
+its id: ids are used again after a crash of slurmctld.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from runexp.wire.states import END_STATES
+from runexpd.clusters.base import JobReport, Known
+from runexpd.clusters.slurm.parse import Accounted, Queued
+
+Row = TypeVar("Row", Queued, Accounted)
+
+#: Worst first: what an array or a heterogeneous job is when its elements differ.
+_WORST = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "CANCELLED", "COMPLETED")
+
+
+def reports(
+    jobs: Sequence[Known], queue: Sequence[Queued] | None, accounting: Sequence[Accounted] | None
+) -> list[JobReport]:
+    """The news of each job. None: that source gave no answer."""
+    queued, accounted = _by_job(queue or ()), _by_job(accounting or ())
+    found = []
+    for job in jobs:
+        waiting = [row for row in queued.get(job.slurm_job_id, []) if job.token in row.command]
+        recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job.token)]
+        report = _report(job.token, waiting, recorded, queue is not None)
+        if report is not None:
+            found.append(report)
+    return found
+
+
+def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """By the job's own id: `7_3` and `7+1` are of job 7."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.id.split("_")[0].split("+")[0], []).append(row)
+    return found
+
+
+def _is_ours(row: Accounted, token: str) -> bool:
+    """A stub has no user and no command; a site whose sacct has no SubmitLine shows none either, but a user."""
+    return token in row.submit_line or (not row.submit_line and bool(row.user) and row.user != "root")
+
+
+def _report(
+    token: str, queued: Sequence[Queued], recorded: Sequence[Accounted], queue_answered: bool
+) -> JobReport | None:
+    active = [row for row in queued if row.state not in END_STATES]
+    start = min((row.start for row in recorded if row.start is not None), default=None)
+    if active:
+        row = next((row for row in active if row.state != "PENDING"), active[0])
+        pending = row.state == "PENDING"
+        return JobReport(
+            token=token,
+            state=row.state,
+            final=False,
+            reason=row.reason,
+            started_at=None if pending else row.start or start,
+            expected_start_at=row.start if pending else None,
+        )
+    ends = [row.end for row in recorded if row.end is not None]
+    over = bool(recorded) and all(row.state in END_STATES for row in recorded) and len(ends) == len(recorded)
+    if over:
+        worst = _worst(recorded)
+        return JobReport(
+            token=token,
+            state=worst.state,
+            final=queue_answered,
+            exit_code=worst.exit_code,
+            started_at=start,
+            ended_at=max(ends),
+        )
+    if recorded and not queued and not any(row.state in END_STATES for row in recorded):
+        return JobReport(token=token, state=recorded[0].state, final=False, started_at=start)
+    return None
+
+
+def _worst(rows: Sequence[Accounted]) -> Accounted:
+    return min(rows, key=lambda row: _WORST.index(row.state) if row.state in _WORST else -1)
