@@ -1,9 +1,10 @@
 """The composition root: builds the parts, starts them in order, stops them in reverse. The only file that knows them all."""
 
 import os
+import random
 import signal
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -16,20 +17,24 @@ from runexpd.api import socket
 from runexpd.api.context import Context
 from runexpd.clusters.base import Cluster
 from runexpd.clusters.local.cluster import LocalCluster
+from runexpd.clusters.slurm.cluster import SlurmCluster
 from runexpd.core.apply import fold
 from runexpd.core.lifecycle import IllegalTransition
 from runexpd.core.state import Limits, State
 from runexpd.hosts.base import Host
 from runexpd.hosts.local import LocalHost
+from runexpd.hosts.ssh import open_ssh
 from runexpd.hosts.ssh_link import SshLink
+from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
-from runexpd.runtime.schedule import Every
+from runexpd.runtime.schedule import Budget, Every
 from runexpd.runtime.watcher import Watcher
+from runexpd.settings import Cluster as ClusterSettings
 from runexpd.settings import Settings
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
@@ -45,6 +50,8 @@ async def run(settings: Settings) -> None:
         ledger = stack.enter_context(Ledger(paths.state() / "ledger.sqlite"))
         loop = Loop(ledger, _replayed(ledger, settings))
         sites = [_local(settings, tools)]
+        for name, cluster in settings.clusters.items():
+            sites.append(await stack.enter_async_context(_slurm(name, cluster, tools)))
         clusters = {site.cluster.name: site.cluster for site in sites}
         context = Context(
             loop=loop,
@@ -105,10 +112,40 @@ def _local(settings: Settings, tools: Mapping[str, Tool]) -> _Site:
     return _Site(cluster, Watcher(cluster, tools, Every(local.poll_seconds)))
 
 
+@asynccontextmanager
+async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]) -> AsyncIterator[_Site]:
+    """Connects when there is something to do on it, not before."""
+    asked = {"partition": settings.partition, "account": settings.account}
+    defaults = {option: value for option, value in asked.items() if value is not None}
+
+    def site(host: Host, link: SshLink | None) -> _Site:
+        cluster = SlurmCluster(name, host, defaults)
+        budget = Budget(settings.queries_per_minute, clock.now())
+        return _Site(cluster, Watcher(cluster, tools, budget), link)
+
+    if settings.host is None:
+        yield site(LocalHost(settings.prepend), None)
+        return
+    target = SshTarget(
+        name=name,
+        host=settings.host,
+        user=settings.user,
+        port=settings.port,
+        identity=settings.identity,
+    )
+    async with open_ssh(target, now=clock.now, jitter=random.random, prepend=settings.prepend) as host:
+        yield site(host, host.link)
+
+
 def _replayed(ledger: Ledger, settings: Settings) -> State:
-    limits = Limits(max_submit=settings.local.max_submit, stagger_seconds=settings.local.stagger_seconds)
+    limits = {
+        name: Limits(max_submit=cluster.max_submit, stagger_seconds=cluster.stagger_seconds)
+        for name, cluster in settings.clusters.items()
+    }
+    local = settings.local
+    limits["local"] = Limits(max_submit=local.max_submit, stagger_seconds=local.stagger_seconds)
     try:
-        return fold(State(limits={"local": limits}), ledger.since(0))
+        return fold(State(limits=limits), ledger.since(0))
     except IllegalTransition as error:
         raise LedgerDamaged(
             f"the ledger {ledger.path} holds what can't have happened: {error}",

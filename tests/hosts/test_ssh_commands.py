@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runexpd.hosts import ssh
+from runexpd.hosts import script, ssh
 from runexpd.hosts.base import FileFact
 
 SHELLS = [shell for shell in ("sh", "bash", "zsh", "tcsh", "fish") if shutil.which(shell)]
@@ -40,14 +40,14 @@ def test_every_shell_passes_on_what_it_was_given(shell: str) -> None:
         "\\0101",
         "",
     ]
-    done = run_as_sshd_does(shell, ssh.pack(["printf", "%s\\0", *arguments], ()))
+    done = run_as_sshd_does(shell, script.pack(["printf", "%s\\0", *arguments], ()))
     assert done.stdout.decode().split("\0")[:-1] == arguments
 
 
 @given(arguments=words)
 def test_arguments_arrive_as_they_are(arguments: list[str]) -> None:
     done = run_as_sshd_does(
-        "sh", ssh.pack(["sh", "-c", 'for word; do printf "%s\\0" "$word"; done', "sh", *arguments], ())
+        "sh", script.pack(["sh", "-c", 'for word; do printf "%s\\0" "$word"; done', "sh", *arguments], ())
     )
     assert done.stdout.decode().split("\0")[:-1] == arguments
 
@@ -62,24 +62,24 @@ def test_the_login_shell_sees_nothing_that_shells_disagree_on(script: str) -> No
 
 
 def test_a_long_script_goes_ahead_of_the_input() -> None:
-    script = ssh.pack(["sh", "-c", "cat; echo $#", "sh", *["word"] * 40_000], ())
-    command, before = ssh.wrap(script)
+    packed = script.pack(["sh", "-c", "cat; echo $#", "sh", *["word"] * 40_000], ())
+    command, before = ssh.wrap(packed)
     assert len(command) < 100
-    assert before == script.encode()
-    assert run_as_sshd_does("sh", script, b"input\n").stdout == b"input\n40000\n"
+    assert before == packed.encode()
+    assert run_as_sshd_does("sh", packed, b"input\n").stdout == b"input\n40000\n"
 
 
 def test_lines_before_a_command_neither_write_into_its_output_nor_read_its_input() -> None:
-    script = ssh.pack(
+    packed = script.pack(
         ["sh", "-c", "echo $WORD; cat"], ("echo loading; cat", "WORD=set; export WORD", "false")
     )
-    done = run_as_sshd_does("sh", script, b"input\n")
+    done = run_as_sshd_does("sh", packed, b"input\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"set\ninput\n", b"loading\n")
 
 
 def test_a_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
-        ssh.pack(["echo", "a\0b"], ())
+        script.pack(["echo", "a\0b"], ())
 
 
 def test_find_takes_paths_that_look_like_options(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: `--error`, if the script sends it elsewhere.
     error: str | None = None
     time_limit_seconds: int | None = None
+    #: Long names of the options that the script sets itself: a site's defaults are for the rest.
+    directives: tuple[str, ...] = ()
     #: What only the job's tool understands: where checkpoints or logs are, how many epochs.
     facts: dict[str, str | int | list[int] | None] = {}
 

@@ -19,6 +19,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str
     #: The job's name, as the script says it or as its file is called.
     name: str
+    #: Of its output files; made where they are missing, since Slurm would fail the job without a word.
+    output_dirs: tuple[str, ...] = ()
+    #: Long names of the options that the script sets itself.
+    directives: tuple[str, ...] = ()
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=True):

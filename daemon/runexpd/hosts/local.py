@@ -13,12 +13,16 @@ import anyio
 import anyio.to_thread
 
 from runexpd.hosts.base import FileFact, FileMissing, FileRefused, HostUnreachable, Ran
+from runexpd.hosts.script import pack
 
 T = TypeVar("T")
 
 
 class LocalHost:
-    """A runexpd.hosts.base.Host."""
+    """A runexpd.hosts.base.Host. `prepend`: trusted lines of shell put before every command (`module load slurm`)."""
+
+    def __init__(self, prepend: Sequence[str] = ()) -> None:
+        self._prepend = tuple(prepend)
 
     async def read(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
         return await _in_thread(path, lambda: _read(path, offset, size))
@@ -37,7 +41,8 @@ class LocalHost:
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
         """As in the contract. A command that is not there exits with 127, as a shell says it."""
-        return await anyio.to_thread.run_sync(_run, argv, stdin, timeout_seconds)
+        packed = ["sh", "-c", pack(argv, self._prepend)] if self._prepend else argv
+        return await anyio.to_thread.run_sync(_run, packed, stdin, timeout_seconds)
 
     async def resolve(self, path: str) -> str:
         return await _in_thread(path, lambda: os.path.realpath(os.path.expanduser(path), strict=True))

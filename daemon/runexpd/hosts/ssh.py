@@ -9,7 +9,6 @@ with the script between the last quotes, every character on which shells disagre
 too long for that (Linux takes 128 KiB an argument) is sent on standard input, before the command's own.
 """
 
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -18,6 +17,7 @@ import asyncssh
 
 from runexpd.hosts import ssh_files, ssh_link
 from runexpd.hosts.base import FileFact, HostUnreachable, Ran
+from runexpd.hosts.script import pack
 from runexpd.hosts.ssh_target import SshTarget
 
 _MOST_COMMAND_CHARACTERS = 120_000
@@ -96,17 +96,6 @@ async def open_ssh(
             yield SshHost(link, prepend)
         finally:
             tasks.cancel_scope.cancel()
-
-
-def pack(argv: Sequence[str], prepend: Sequence[str]) -> str:
-    """A command as a script for sh. Lines put before it can neither write into its output nor read its input.
-
-    Raises ValueError for a NUL in an argument, which no command can be given.
-    """
-    if any("\0" in word for word in argv):
-        raise ValueError("an argument holds a NUL")
-    lines = ["{", *prepend, "} >&2 </dev/null"] if prepend else []
-    return "\n".join([*lines, f"exec {shlex.join(argv)}"])
 
 
 def wrap(script: str) -> tuple[str, bytes]:

@@ -9,28 +9,13 @@ from runexpd.clusters.base import Cluster, Submission
 from runexpd.core.commands import Resolve, Submit
 from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
 from runexpd.experiments import sbatch
-from runexpd.hosts.base import FileMissing, FileRefused, Host, HostUnreachable
 
 
 async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Answer]:
     """Send each once, in order; their answers as they come. Sending a token again makes no second job."""
-    ready = []
-    for command in batch:
-        try:
-            await _make_output_dirs(cluster.host, command.job)
-        except HostUnreachable as error:
-            yield _answer(command, base.Unclear(error.what))
-        except (FileMissing, FileRefused) as error:
-            yield _answer(command, base.Refused(f"no directory for its output: {error.what}"))
-        else:
-            ready.append(command)
-    commands = {command.token: command for command in ready}
-    submissions = [
-        Submission(token=c.token, script=c.job.script, workdir=c.job.workdir, name=c.job.name) for c in ready
-    ]
-    if submissions:
-        async for token, answer in cluster.submit(submissions):
-            yield _answer(commands[token], answer)
+    commands = {command.token: command for command in batch}
+    async for token, answer in cluster.submit([_submission(command) for command in batch]):
+        yield _answer(commands[token], answer)
 
 
 async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> AsyncIterator[Answer]:
@@ -40,12 +25,17 @@ async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> AsyncIterator[A
         yield _answer(commands[token], answer)
 
 
-async def _make_output_dirs(host: Host, job: JobSpec) -> None:
-    """Slurm opens the output before the script starts and makes no directory for it: a missing one fails the job."""
+def _submission(command: Submit) -> Submission:
+    job = command.job
     parents = {str(PurePosixPath(path).parent) for path in (job.output, job.error) if path}
-    for parent in sorted(parents - {job.workdir}):
-        if "%" not in parent:
-            await host.make_dirs(parent)
+    return Submission(
+        token=command.token,
+        script=job.script,
+        workdir=job.workdir,
+        name=job.name,
+        output_dirs=tuple(sorted(dir for dir in parents - {job.workdir} if "%" not in dir)),
+        directives=job.directives,
+    )
 
 
 def _answer(command: Submit | Resolve, answer: base.Answer) -> Answer:

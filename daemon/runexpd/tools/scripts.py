@@ -27,6 +27,7 @@ def spec(path: str, text: str, **known: object) -> JobSpec:
         output=normpath(join(runs_in, asked.output or sbatch.DEFAULT_OUTPUT)),
         error=normpath(join(runs_in, asked.error)) if asked.error else None,
         time_limit_seconds=asked.time_limit_seconds,
+        directives=tuple(sorted({name for name, _, _ in asked.options})),
         **known,  # type: ignore[arg-type]
     )
 

@@ -88,6 +88,7 @@ class LocalCluster:
 
     def _prepare(self, submission: Submission) -> tuple[Callable[[str], dict[str, Any]], bytes]:
         """What the keeper will need, given the id, and the script. Raises _Refusal, in sbatch's words where it has some."""
+        _make_dirs(submission.output_dirs)
         script = _read_script(submission.script)
         try:
             asked = sbatch.read(script.decode(errors="replace"))
@@ -130,6 +131,14 @@ class LocalCluster:
 
 class _Refusal(Exception):
     """Raised when a script isn't taken."""
+
+
+def _make_dirs(paths: Sequence[str]) -> None:
+    try:
+        for path in paths:
+            os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise _Refusal(f"no directory for its output: {error.filename}: {error.strerror}") from None
 
 
 def _read_script(path: str) -> bytes:

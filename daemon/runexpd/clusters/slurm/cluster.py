@@ -1,6 +1,6 @@
 """A Slurm cluster: a runexpd.clusters.base.Cluster on a host that has its commands. Keeps nothing that matters."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from runexp.wire.states import END_STATES
 from runexpd.clusters.base import (
@@ -26,9 +26,11 @@ _NO_ACCOUNTING = "accounting storage is disabled"
 
 
 class SlurmCluster:
-    def __init__(self, name: str, host: Host) -> None:
+    def __init__(self, name: str, host: Host, defaults: Mapping[str, str] | None = None) -> None:
+        """`defaults`: options by commands.DEFAULTED, for scripts that don't set them."""
         self.name = name
         self.host = host
+        self._defaults = dict(defaults or {})
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
         for start in range(0, len(batch), commands.BATCH):
@@ -39,7 +41,7 @@ class SlurmCluster:
 
     async def _submit(self, batch: Sequence[Submission]) -> dict[str, Answer]:
         try:
-            ran = await self.host.run(commands.submit(batch), timeout_seconds=SUBMIT_SECONDS)
+            ran = await self.host.run(commands.submit(batch, self._defaults), timeout_seconds=SUBMIT_SECONDS)
         except HostUnreachable as error:
             return {submission.token: Unclear(error.what) for submission in batch}
         return {receipt.token: _answer(receipt) for receipt in parse.receipts(ran.stdout)}

@@ -1,15 +1,17 @@
 """Slurm's command lines. Pure: what is run, never running it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 from runexpd.clusters.base import Known, Submission
 
 #: Keeps one command below what Linux takes as one argument (128 KiB), paths of 500 characters included.
 BATCH = 100
-#: Names that a shell script's own --job-name need not be asked for: a file's.
-_PLAIN = re.compile(r"[\w.+=@,-]+")
+#: Options that a site may want a default for.
+DEFAULTED = ("partition", "account")
+#: A name with a line's end or a separator in it would break the tables that name it: the script's own word then stands.
+_PRINTABLE = re.compile(r"[^\x00-\x1f|]+")
 
 #: Sections of an answer are told apart by these lines, each with the exit code of what was asked.
 QUEUE, ACCOUNTING, END = "==queue", "==accounting", "==end"
@@ -19,7 +21,7 @@ us=$(printf '\\037')
 ids=$1
 export SLURM_TIME_FORMAT=%s
 echo "==accounting"
-timeout 30 sacct -n -X -P --delimiter="$us" -j "$ids" --format=JobIDRaw,State,ExitCode,Start,End,User,SubmitLine
+timeout 30 sacct -n -X -P --delimiter="$us" -j "$ids" --format=JobID,State,ExitCode,Start,End,User,SubmitLine
 echo "==end $?"
 echo "==queue"
 timeout 30 squeue -h -t all -j "$ids" -o "%i$us%T$us%r$us%S$us%o"
@@ -39,12 +41,20 @@ def _script(name: str) -> str:
     return (resources.files("runexpd.clusters.slurm") / name).read_text()
 
 
-def submit(batch: Sequence[Submission]) -> list[str]:
-    """Submit each once, in order."""
-    words = [
-        w for s in batch for w in (s.token, s.workdir, s.script, s.name if _PLAIN.fullmatch(s.name) else "")
-    ]
+def submit(batch: Sequence[Submission], defaults: Mapping[str, str]) -> list[str]:
+    """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open."""
+    words = [word for submission in batch for word in _words(submission, defaults)]
     return ["sh", "-c", _script("submit.sh"), "runexp-submit", *words]
+
+
+def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]:
+    """As submit.sh reads them."""
+    yield from (submission.token, submission.workdir, submission.script)
+    yield submission.name if _PRINTABLE.fullmatch(submission.name) else ""
+    first, second, *_ = (*submission.output_dirs, "", "")
+    yield from (first, second)
+    for option in DEFAULTED:
+        yield defaults[option] if option in defaults and option not in submission.directives else ""
 
 
 def resolve(tokens: Sequence[str]) -> list[str]:

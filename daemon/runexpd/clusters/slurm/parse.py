@@ -86,7 +86,7 @@ def queue(text: str) -> list[Queued]:
 
 
 def accounting(text: str) -> list[Accounted]:
-    """Rows of sacct's JobIDRaw, State, ExitCode, Start, End, User, SubmitLine. `CANCELLED by 1001` is CANCELLED."""
+    """Rows of sacct's JobID, State, ExitCode, Start, End, User, SubmitLine. `CANCELLED by 1001` is CANCELLED."""
     rows = []
     for line in text.splitlines():
         parts = line.split(US, 6)

@@ -2,10 +2,10 @@
 # `withdrawn`: it had never begun, and now never will, since the lock is taken here.
 # `dying SECONDS`: it began, left no receipt, and whoever was at it is gone; so long ago.
 # Then the queue and accounting, for tokens without a receipt.
-umask 077
 us=$(printf '\037')
+host=$(uname -n)
 spool=$HOME/.runexp
-[ -d "$spool" ] || mkdir -p "$spool" || exit 1
+[ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
 
 text() {
   line=
@@ -16,9 +16,9 @@ for token; do
   if ln -s /dev/null "$spool/$token" 2>/dev/null; then
     printf 'withdrawn\n' >"$spool/$token.receipt"
   fi
-  receipt= pid= host=
+  receipt= pid= at=
   { IFS= read -r receipt <"$spool/$token.receipt"; } 2>/dev/null
-  { read -r pid host <"$spool/$token.pid"; } 2>/dev/null
+  { read -r pid at <"$spool/$token.pid"; } 2>/dev/null
   case $receipt in
     withdrawn) printf '%s%swithdrawn%s\n' "$token" "$us" "$us" ;;
     "done 0")
@@ -29,9 +29,9 @@ for token; do
       printf '%s%serror %s%s%s\n' "$token" "$us" "${receipt#done }" "$us" "$line" ;;
     *)
       age=$(($(date +%s) - $(stat -c %Y "$spool/$token" 2>/dev/null || date +%s)))
-      if [ "$host" = "$(uname -n)" ] && kill -0 "$pid" 2>/dev/null; then
+      if [ "$at" = "$host" ] && kill -0 "$pid" 2>/dev/null; then
         printf '%s%slocked%s\n' "$token" "$us" "$us"
-      elif [ "$host" != "$(uname -n)" ] && [ "$age" -lt 600 ]; then
+      elif [ "$at" != "$host" ] && [ "$age" -lt 600 ]; then
         printf '%s%slocked%s\n' "$token" "$us" "$us"
       else
         printf '%s%sdying %s%s\n' "$token" "$us" "$age" "$us"
@@ -43,5 +43,5 @@ squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
 echo "==end $?"
 echo "==accounting"
 SLURM_TIME_FORMAT=%s sacct -n -X -P --delimiter="$us" -S now-3days \
-  --format=JobIDRaw,State,ExitCode,Start,End,User,SubmitLine
+  --format=JobID,State,ExitCode,Start,End,User,SubmitLine
 echo "==end $?"

@@ -1,11 +1,13 @@
-# Submits each once: arguments TOKEN DIRECTORY SCRIPT NAME, and so on by fours. NAME may be empty.
+# Submits each once: arguments TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT, and so on by eights.
+# From NAME on each may be empty.
 # Prints, for each, TOKEN <unit separator> WHAT <unit separator> TEXT: `id`, `error CODE`, or `locked`.
 # Goes on when the connection dies: the receipt, written before anything is printed, then tells.
 trap '' HUP PIPE
-umask 077
 us=$(printf '\037')
+host=$(uname -n)
+# Private, though the umask is the user's own: sbatch hands it on to the job.
 spool=$HOME/.runexp
-[ -d "$spool" ] || mkdir -p "$spool" || exit 1
+[ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
 
 text() { # text FILE: its lines in one, in $line
   line=
@@ -26,14 +28,20 @@ answer() { # answer TOKEN: from its receipt
   esac
 }
 
-while [ $# -ge 4 ]; do
-  token=$1 directory=$2 script=$3 name=$4
-  shift 4
+outputs() { # outputs OUTPUT_DIR ERROR_DIR
+  for dir; do
+    [ -z "$dir" ] || [ -d "$dir" ] || mkdir -p "$dir" || return
+  done
+}
+
+while [ $# -ge 8 ]; do
+  token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8
+  shift 8
   if ln -s "$script" "$spool/$token" 2>/dev/null; then
-    printf '%s %s\n' "$$" "$(uname -n)" >"$spool/$token.pid"
-    if cd "$directory" 2>"$spool/$token.err"; then
-      sbatch --parsable ${name:+"--job-name=$name"} "$spool/$token" \
-        >"$spool/$token.out" 2>"$spool/$token.err" </dev/null
+    printf '%s %s\n' "$$" "$host" >"$spool/$token.pid"
+    if { outputs "$out" "$err" && cd "$directory"; } 2>"$spool/$token.err"; then
+      sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
+        ${account:+"--account=$account"} "$spool/$token" >"$spool/$token.out" 2>"$spool/$token.err" </dev/null
       code=$?
     else
       code=1
