@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test check format
+.PHONY: help demo demo-clean test cluster-up cluster-down check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,12 @@ demo-clean: ## remove .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included
 	$(BIN)/pytest
+
+cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages)
+	@$(PYTHON) tests/cluster/cluster.py up .cluster
+
+cluster-down: ## take it down
+	@$(PYTHON) tests/cluster/cluster.py down .cluster
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .

@@ -1,15 +1,40 @@
 """What all tests share."""
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import cluster
 from fakes.home import Home
 
 EXAMPLE = Path(__file__).parent / "example"
+
+
+@pytest.fixture(scope="session")
+def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
+    """A real Slurm with accounting and an sshd, up for the whole run of tests. Where there can be none: not run, and why."""
+    dir = Path(
+        tempfile.mkdtemp(prefix="runexp-slurm-")
+    )  # not pytest's own: its user must be able to go there
+    try:
+        if cluster.missing() and os.getuid() == 0:
+            cluster.install_packages()
+        up = cluster.up(dir)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(dir, ignore_errors=True)
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no Slurm can be had here: {error}")
+    yield up
+    cluster.down(dir)
+    if not request.session.testsfailed:
+        shutil.rmtree(dir, ignore_errors=True)
 
 
 @pytest.fixture

@@ -31,6 +31,10 @@ NEEDED = ("slurmctld", "slurmdbd", "slurmd", "munged", "mariadbd", "mariadb-inst
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
+#: Kept, since Python warns of a child that is let go of; they are ended by pid.
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
+
+
 @dataclass
 class Cluster:
     """Where it is, and its processes: name -> (pid, start time), so that no stranger with a reused pid is hit."""
@@ -82,6 +86,7 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+        _CHILDREN[process.pid] = process
         self.pids[name] = (process.pid, started(process.pid) or "")
         self.save()
 
@@ -155,9 +160,8 @@ def up(dir: Path) -> Cluster:
         if all(known.alive(name) for name in known.pids):
             return known
         down(dir)
-    missing = [name for name in NEEDED if shutil.which(name, path=PATH) is None]
-    if missing:
-        raise RuntimeError(f"not installed: {', '.join(missing)}; apt-get install {' '.join(packages())}")
+    if lacking := missing():
+        raise RuntimeError(f"not installed: {', '.join(lacking)}; apt-get install {' '.join(packages())}")
     cluster = Cluster(str(dir), account(), free_ports(["slurmctld", "slurmdbd", "sshd", *NODES]))
     write_files(cluster)
     try:
@@ -169,6 +173,11 @@ def up(dir: Path) -> Cluster:
             f"the cluster did not come up: {error} {said}; its logs are in {dir}/log"
         ) from error
     return cluster
+
+
+def missing() -> list[str]:
+    """Programs that it needs and that aren't installed."""
+    return [name for name in NEEDED if shutil.which(name, path=PATH) is None]
 
 
 def _start_all(cluster: Cluster) -> None:
@@ -313,7 +322,7 @@ def main() -> None:
     args = parser.parse_args()
     dir = args.dir.absolute()
     if args.command == "up":
-        if any(shutil.which(name, path=PATH) is None for name in NEEDED) and os.getuid() == 0:
+        if missing() and os.getuid() == 0:
             install_packages()
         cluster = up(dir)
         print(f"up: ssh -F {dir}/ssh_config cluster    experiments go into {cluster.home}")

@@ -87,7 +87,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-SetEnv SLURM_CONF={dir}/etc/slurm.conf
+SetEnv SLURM_CONF={dir}/etc/slurm.conf HOME={dir}/home
 Subsystem sftp internal-sftp
 """
 

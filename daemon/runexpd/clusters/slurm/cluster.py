@@ -1,6 +1,6 @@
 """A Slurm cluster: a runexpd.clusters.base.Cluster on a host that has its commands. Keeps nothing that matters."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from runexp.wire.states import END_STATES
 from runexpd.clusters.base import (
@@ -23,6 +23,8 @@ QUERY_SECONDS = 90.0
 #: A submission that died without a receipt, and that neither queue nor accounting has after this long, never arrived.
 GRACE_SECONDS = 60
 _NO_ACCOUNTING = "accounting storage is disabled"
+#: One field that it doesn't know fails the whole of sacct.
+_NO_SUBMIT_LINE = 'Invalid field requested: "SubmitLine"'
 
 
 class SlurmCluster:
@@ -31,6 +33,7 @@ class SlurmCluster:
         self.name = name
         self.host = host
         self._defaults = dict(defaults or {})
+        self._fields: Sequence[str] = commands.FIELDS
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
         for start in range(0, len(batch), commands.BATCH):
@@ -48,18 +51,18 @@ class SlurmCluster:
 
     async def resolve(self, tokens: Sequence[str]) -> AsyncIterator[tuple[str, Answer]]:
         try:
-            ran = await self.host.run(commands.resolve(tokens), timeout_seconds=QUERY_SECONDS)
-        except HostUnreachable as error:
+            ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields))
+        except ClusterUnreachable as error:
             for token in tokens:
                 yield token, Unclear(error.what)
             return
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
         found = parse.sections(ran.stdout)
         for token in tokens:
-            yield token, _resolved(token, receipts.get(token), found)
+            yield token, _resolved(token, receipts.get(token), found, "SubmitLine" in self._fields)
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
-        ran = await self._ask(commands.query(jobs))
+        ran = await self._ask_sacct(lambda fields: commands.query(jobs, fields))
         found = parse.sections(ran.stdout)
         queue = _queue(found.get(commands.QUEUE), ran.stderr)
         accounting = found.get(commands.ACCOUNTING)
@@ -82,6 +85,13 @@ class SlurmCluster:
     async def cancel(self, jobs: Sequence[Known]) -> None:
         await self._ask(commands.cancel(jobs))
 
+    async def _ask_sacct(self, command: Callable[[Sequence[str]], Sequence[str]]) -> Ran:
+        ran = await self._ask(command(self._fields))
+        if _NO_SUBMIT_LINE in ran.stderr and "SubmitLine" in self._fields:
+            self._fields = tuple(field for field in self._fields if field != "SubmitLine")
+            ran = await self._ask(command(self._fields))
+        return ran
+
     async def _ask(self, argv: Sequence[str]) -> Ran:
         try:
             return await self.host.run(argv, timeout_seconds=QUERY_SECONDS)
@@ -102,8 +112,10 @@ def _answer(receipt: Receipt) -> Answer:
             return Unclear("it was begun, and has no receipt yet")
 
 
-def _resolved(token: str, receipt: Receipt | None, found: dict[str, Section]) -> Answer:
-    """The receipt first, then the queue, then accounting; certain that there is none only if both were asked."""
+def _resolved(
+    token: str, receipt: Receipt | None, found: dict[str, Section], accounting_has_tokens: bool
+) -> Answer:
+    """The receipt first, then the queue, then accounting; certain that there is none only if both could tell."""
     answer = _answer(receipt) if receipt else Unclear("no word of it came back")
     if not isinstance(answer, Unclear):
         return answer
@@ -116,10 +128,14 @@ def _resolved(token: str, receipt: Receipt | None, found: dict[str, Section]) ->
     )
     for id in (*queued, *recorded):
         return Accepted(id)
-    both = queue is not None and queue.exit_code == 0 and accounting is not None and accounting.exit_code == 0
-    if both and receipt is not None and receipt.what == "dying" and receipt.number > GRACE_SECONDS:
+    could_tell = accounting_has_tokens and _is_answer(queue) and _is_answer(accounting)
+    if could_tell and receipt is not None and receipt.what == "dying" and receipt.number > GRACE_SECONDS:
         return Deferred("its submission died before it reached Slurm")
     return answer
+
+
+def _is_answer(section: Section | None) -> bool:
+    return section is not None and section.exit_code == 0
 
 
 def _queue(section: Section | None, stderr: str) -> list[parse.Queued] | None:

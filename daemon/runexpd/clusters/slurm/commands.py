@@ -16,12 +16,15 @@ _PRINTABLE = re.compile(r"[^\x00-\x1f|]+")
 #: Sections of an answer are told apart by these lines, each with the exit code of what was asked.
 QUEUE, ACCOUNTING, END = "==queue", "==accounting", "==end"
 
+#: What is asked of sacct. SubmitLine holds the token; it is there from Slurm 21.08 on.
+FIELDS = ("JobID", "State", "ExitCode", "Start", "End", "User", "SubmitLine")
+
 _QUERY = """
 us=$(printf '\\037')
 ids=$1
 export SLURM_TIME_FORMAT=%s
 echo "==accounting"
-timeout 30 sacct -n -X -P --delimiter="$us" -j "$ids" --format=JobID,State,ExitCode,Start,End,User,SubmitLine
+timeout 30 sacct -n -X -P --delimiter="$us" -j "$ids" --format="$2"
 echo "==end $?"
 echo "==queue"
 timeout 30 squeue -h -t all -j "$ids" -o "%i$us%T$us%r$us%S$us%o"
@@ -57,14 +60,15 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
         yield defaults[option] if option in defaults and option not in submission.directives else ""
 
 
-def resolve(tokens: Sequence[str]) -> list[str]:
+def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:
     """What became of these."""
-    return ["sh", "-c", _script("resolve.sh"), "runexp-resolve", *tokens]
+    return ["sh", "-c", _script("resolve.sh"), "runexp-resolve", ",".join(fields), *tokens]
 
 
-def query(jobs: Sequence[Known]) -> list[str]:
+def query(jobs: Sequence[Known], fields: Sequence[str]) -> list[str]:
     """sacct and squeue, once each, whatever the number of jobs."""
-    return ["sh", "-c", _QUERY, "runexp-query", ",".join(job.slurm_job_id for job in jobs)]
+    ids = ",".join(job.slurm_job_id for job in jobs)
+    return ["sh", "-c", _QUERY, "runexp-query", ids, ",".join(fields)]
 
 
 def details(ids: Sequence[str]) -> list[str]:

@@ -90,6 +90,8 @@ def accounting(text: str) -> list[Accounted]:
     rows = []
     for line in text.splitlines():
         parts = line.split(US, 6)
+        if len(parts) == 6:  # a site whose sacct has no SubmitLine
+            parts.append("")
         if len(parts) == 7 and re.fullmatch(r"\d+(?:[_+].*)?", parts[0]):
             id, state, exit_code, start, end, user, submit_line = parts
             rows.append(

@@ -1,7 +1,9 @@
-# What became of submissions, without submitting any: arguments are tokens. Prints as submit.sh does, and besides
+# What became of submissions, without submitting any: arguments are sacct's fields, and tokens. Prints as submit.sh does, and besides
 # `withdrawn`: it had never begun, and now never will, since the lock is taken here.
 # `dying SECONDS`: it began, left no receipt, and whoever was at it is gone; so long ago.
 # Then the queue and accounting, for tokens without a receipt.
+fields=$1
+shift
 us=$(printf '\037')
 host=$(uname -n)
 spool=$HOME/.runexp
@@ -42,6 +44,5 @@ echo "==queue"
 squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
 echo "==end $?"
 echo "==accounting"
-SLURM_TIME_FORMAT=%s sacct -n -X -P --delimiter="$us" -S now-3days \
-  --format=JobID,State,ExitCode,Start,End,User,SubmitLine
+SLURM_TIME_FORMAT=%s sacct -n -X -P --delimiter="$us" -S now-3days --format="$fields"
 echo "==end $?"

@@ -1,6 +1,7 @@
 # Submits each once: arguments TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT, and so on by eights.
 # From NAME on each may be empty.
-# Prints, for each, TOKEN <unit separator> WHAT <unit separator> TEXT: `id`, `error CODE`, or `locked`.
+# Prints, for each, TOKEN <unit separator> WHAT <unit separator> TEXT: `id`, `error CODE`, `locked`
+# (somebody is or was at it), or `withdrawn` (by resolve.sh).
 # Goes on when the connection dies: the receipt, written before anything is printed, then tells.
 trap '' HUP PIPE
 us=$(printf '\037')
@@ -24,6 +25,7 @@ answer() { # answer TOKEN: from its receipt
     "done "*)
       text "$spool/$1.err"
       printf '%s%serror %s%s%s\n' "$1" "$us" "${receipt#done }" "$us" "$line" ;;
+    withdrawn) printf '%s%swithdrawn%s\n' "$1" "$us" "$us" ;;
     *) printf '%s%slocked%s\n' "$1" "$us" "$us" ;;
   esac
 }

@@ -1,0 +1,195 @@
+"""Slurm as a cluster: the same promises on the fake and on the real one, over a real SSH."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fakes.slurm.sites import Site, fake_site, real_site
+from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission, Unclear
+from runexpd.clusters.slurm.cluster import SlurmCluster
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real)])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    if request.param == "fake":
+        yield fake_site(tmp_path)[0]
+    else:
+        async with real_site(request.getfixturevalue("slurm")) as real:
+            yield real
+
+
+async def test_a_job_runs_where_and_as_it_should(site: Site) -> None:
+    submission = site.submission("one", "pwd; echo $SLURM_JOB_NAME $SLURM_SUBMIT_DIR; umask")
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Accepted)
+    report = await site.ended(submission.token)
+    assert (report.state, report.exit_code, report.reason) == ("COMPLETED", "0:0", None)
+    assert report.started_at is not None
+    assert report.ended_at is not None
+    assert 0 <= report.ended_at - report.started_at < 20
+    output = (site.dir / f"slurm-{answer.slurm_job_id}.out").read_text().splitlines()
+    assert output == [str(site.dir), f"one.slurm {site.dir}", f"{0o022:04o}"]
+
+
+async def test_a_token_makes_one_job_however_often_it_is_sent(site: Site) -> None:
+    submission = site.submission("one", "echo ran >>ran.txt")
+    first = await site.send(submission)
+    assert await site.send(submission) == first
+    assert await site.send(submission, submission) == [first[0], first[0]]
+    assert await site.resolve(submission.token) == first
+    await site.ended(submission.token)
+    assert (site.dir / "ran.txt").read_text() == "ran\n"
+
+
+async def test_exit_codes(site: Site) -> None:
+    submission = site.submission("seven", "exit 7")
+    await site.send(submission)
+    report = await site.ended(submission.token)
+    assert (report.state, report.exit_code) == ("FAILED", "7:0")
+
+
+async def test_a_refused_one_stops_no_other(site: Site) -> None:
+    good, last = site.submission("good", "true"), site.submission("last", "true")
+    bad = site.submission("bad", "true")
+    Path(bad.script).write_text("echo no interpreter\n")
+    gone = Submission(
+        token=site.token("gone"), script=f"{site.dir}/none.slurm", workdir=str(site.dir), name="none"
+    )
+    lost = Submission(
+        token=site.token("lost"), script=good.script, workdir=f"{site.dir}/nowhere", name="lost"
+    )
+    answers = await site.send(good, bad, gone, lost, last)
+    assert [type(answer) for answer in answers] == [Accepted, Refused, Refused, Refused, Accepted]
+    assert isinstance(answers[1], Refused)
+    assert answers[1].error.startswith(
+        "This does not look like a batch script. The first line must start with #!"
+    )
+    assert "Unable to open file" in str(answers[2])
+    assert "nowhere" in str(answers[3])
+
+
+async def test_many_in_one_go(site: Site) -> None:
+    batch = [site.submission(f"n{number}", "true") for number in range(12)]
+    ids = [int(answer.slurm_job_id) for answer in await site.send(*batch) if isinstance(answer, Accepted)]
+    assert len(ids) == 12
+    assert ids == sorted(set(ids))
+
+
+ODD = 'it\'s a "dir" $(touch hacked) `touch hacked` *; touch hacked #\\'
+
+
+async def test_odd_names_reach_no_shell(site: Site) -> None:
+    submission = site.submission("an odd 'name'", "echo $SLURM_JOB_NAME", workdir=site.dir / ODD)
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Accepted)
+    await site.ended(submission.token)
+    output = site.dir / ODD / f"slurm-{answer.slurm_job_id}.out"
+    assert output.read_text() == "an odd 'name'.slurm\n"
+    assert not list(site.dir.rglob("hacked"))
+
+
+async def test_the_job_name_of_the_script_stands(site: Site) -> None:
+    submission = site.submission("one", "echo $SLURM_JOB_NAME", '#SBATCH --job-name="my own name"')
+    submission = Submission(
+        token=submission.token, script=submission.script, workdir=submission.workdir, name="my own name"
+    )
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Accepted)
+    await site.ended(submission.token)
+    assert (site.dir / f"slurm-{answer.slurm_job_id}.out").read_text() == "my own name\n"
+
+
+async def test_directories_for_outputs_are_made(site: Site) -> None:
+    one = site.submission("one", "echo there", "#SBATCH --output=out/deep/%j.txt")
+    one = Submission(
+        token=one.token,
+        script=one.script,
+        workdir=one.workdir,
+        name=one.name,
+        output_dirs=(f"{site.dir}/out/deep",),
+    )
+    (answer,) = await site.send(one)
+    assert isinstance(answer, Accepted)
+    assert (await site.ended(one.token)).state == "COMPLETED"
+    assert (site.dir / "out/deep" / f"{answer.slurm_job_id}.txt").read_text() == "there\n"
+
+
+async def test_a_sites_defaults_are_for_what_a_script_leaves_open(site: Site) -> None:
+    site.cluster = SlurmCluster("test", site.host, {"partition": "nope"})
+    open_one = site.submission("open", "true")
+    own = site.submission("own", "true", "#SBATCH --partition=main")
+    own = Submission(
+        token=own.token, script=own.script, workdir=own.workdir, name=own.name, directives=("partition",)
+    )
+    refused, accepted = await site.send(open_one, own)
+    assert isinstance(refused, Refused)
+    assert "invalid partition specified: nope" in refused.error
+    assert isinstance(accepted, Accepted)
+
+
+async def test_what_never_arrived_never_will(site: Site) -> None:
+    submission = site.submission("one", "echo ran >>ran.txt")
+    (resolved,) = await site.resolve(submission.token)
+    assert isinstance(resolved, Deferred)
+    (late,) = await site.send(submission)
+    assert isinstance(late, Deferred)
+    assert not (site.dir / "ran.txt").exists()
+
+
+async def test_without_its_receipt_it_is_found_in_the_queue_or_in_accounting(site: Site) -> None:
+    running, over = site.submission("running", "sleep 60"), site.submission("over", "true")
+    sent = await site.send(running, over)
+    await site.ended(over.token)
+    for submission in (running, over):
+        os.unlink(site.spool / f"{submission.token}.receipt")
+    assert await site.resolve(running.token, over.token) == sent
+    await site.cluster.cancel(list(site.known.values()))
+
+
+async def test_what_is_begun_and_has_no_receipt_is_unclear_at_first_and_later_never_was(site: Site) -> None:
+    site.spool.mkdir(exist_ok=True)
+    token = site.token("dead")
+    lock = site.spool / token
+    lock.symlink_to("/dev/null")
+    pid = site.spool / f"{token}.pid"
+    pid.write_text(f"999999 {os.uname().nodename}\n")
+    assert [type(answer) for answer in await site.resolve(token)] == [Unclear]
+    os.utime(lock, (1e9, 1e9), follow_symlinks=False)
+    assert [type(answer) for answer in await site.resolve(token)] == [Deferred]
+
+
+async def test_cancel(site: Site) -> None:
+    one, other = site.submission("one", "sleep 60"), site.submission("other", "sleep 60")
+    await site.send(one, other)
+    await site.until(one.token, ["RUNNING"])
+    id = site.known[one.token].slurm_job_id
+    await site.cluster.cancel([Known(id, "another-token")])
+    assert (await site.until(one.token, ["RUNNING"])).state == "RUNNING"
+    await site.cluster.cancel([site.known[one.token]])
+    report = await site.ended(one.token)
+    assert (report.state, report.exit_code) == ("CANCELLED", "0:0")
+    assert (await site.until(other.token, ["RUNNING"])).state == "RUNNING"
+    await site.cluster.cancel([site.known[other.token]])
+    await site.ended(other.token)
+    await site.cluster.cancel([site.known[one.token], Known("987654", "nobody's")])
+
+
+async def test_why_it_is_pending(site: Site) -> None:
+    held = site.submission("held", "true", "#SBATCH --hold")
+    await site.send(held)
+    report = await site.until(held.token, ["PENDING"])
+    assert (report.reason, report.final, report.started_at) == ("JobHeldUser", False, None)
+    await site.cluster.cancel([site.known[held.token]])
+    assert (await site.ended(held.token)).state == "CANCELLED"
+
+
+async def test_a_stranger_with_the_same_id_is_no_news(site: Site) -> None:
+    submission = site.submission("one", "sleep 1")
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Accepted)
+    stranger = Known(answer.slurm_job_id, "another-token")
+    assert await site.cluster.query([stranger, Known("987654", "unknown")]) == []
+    await site.ended(submission.token)
+    assert await site.cluster.query([stranger]) == []

@@ -1,0 +1,134 @@
+"""What Slurm answers on a bad day, shown by the fake: nothing is ever called ended, or submitted twice, because of it."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from fakes.slurm import FakeSlurm
+from fakes.slurm.sites import Site, fake_site
+from runexpd.clusters.base import Accepted, ClusterUnreachable, Deferred, Unclear
+from runexpd.hosts.base import HostUnreachable
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[Site, FakeSlurm]:
+    return fake_site(tmp_path)
+
+
+async def test_a_time_out_that_submitted_is_found_again(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    fake.fail(sbatch="lost")
+    submission = site.submission("one", "sleep 5")
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Unclear)
+    assert await site.resolve(submission.token) == [Accepted("1")]
+    fake.fail()
+    assert [type(again) for again in await site.send(submission)] == [Unclear]
+    assert len(fake.jobs()) == 1
+
+
+@pytest.mark.parametrize(("fault", "jobs"), [("killed", 1), ("early", 0)])
+async def test_whoever_dies_in_the_middle(place: tuple[Site, FakeSlurm], fault: str, jobs: int) -> None:
+    site, fake = place
+    fake.fail(sbatch=fault)
+    submission = site.submission("one", "sleep 5")
+    assert [type(answer) for answer in await site.send(submission)] == [Unclear]
+    fake.fail()
+    (resolved,) = await site.resolve(submission.token)
+    assert isinstance(resolved, Accepted if jobs else Unclear)
+    assert [type(again) for again in await site.send(submission)] == [Unclear]
+    assert len(fake.jobs()) == jobs
+
+
+@pytest.mark.parametrize("fault", ["limit", "down"])
+async def test_put_off_is_not_refused(place: tuple[Site, FakeSlurm], fault: str) -> None:
+    site, fake = place
+    fake.fail(sbatch=fault)
+    (answer,) = await site.send(site.submission("one", "true"))
+    assert isinstance(answer, Deferred)
+    assert "Batch job submission failed" not in answer.reason
+
+
+async def test_a_time_out_that_did_not_submit_stays_unclear_until_it_is_sure(
+    place: tuple[Site, FakeSlurm],
+) -> None:
+    site, fake = place
+    fake.fail(sbatch="timeout", sacct="down")
+    submission = site.submission("one", "true")
+    assert [type(answer) for answer in await site.send(submission)] == [Unclear]
+    assert [type(answer) for answer in await site.resolve(submission.token)] == [Unclear]
+
+
+@pytest.mark.parametrize("fault", ["stub", "no-end", "down"])
+async def test_accounting_that_does_not_know_yet_ends_no_job(
+    place: tuple[Site, FakeSlurm], fault: str
+) -> None:
+    site, fake = place
+    submission = site.submission("one", "sleep 1")
+    await site.send(submission)
+    await site.until(submission.token, ["RUNNING"])
+    fake.fail(sacct=fault)
+    reports = await site.reports()
+    assert reports[submission.token].state == "RUNNING"
+    await anyio.sleep(1.5)
+    assert not any(report.final for report in (await site.reports()).values())
+    fake.fail()
+    assert (await site.ended(submission.token)).state == "COMPLETED"
+
+
+async def test_an_end_counts_only_once_the_queue_has_been_asked(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    submission = site.submission("one", "true")
+    await site.send(submission)
+    await site.ended(submission.token)
+    fake.fail(squeue="down")
+    assert not any(report.final for report in (await site.reports()).values())
+    fake.fail(squeue="empty")
+    assert (await site.ended(submission.token)).final
+
+
+async def test_no_answer_at_all_says_so(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    submission = site.submission("one", "true")
+    await site.send(submission)
+    fake.fail(squeue="down", sacct="down")
+    with pytest.raises(ClusterUnreachable, match="neither sacct nor squeue answers"):
+        await site.reports()
+
+
+async def test_a_site_without_accounting(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    fake.fail(sacct="disabled")
+    submission = site.submission("one", "sleep 0.5; exit 3")
+    await site.send(submission)
+    assert (await site.until(submission.token, ["RUNNING"])).final is False
+    report = await site.ended(submission.token)
+    assert (report.state, report.exit_code) == ("FAILED", "3:0")
+    assert report.ended_at is not None
+
+
+async def test_a_site_whose_sacct_has_no_submit_line(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    fake.fail(sacct="no-submit-line")
+    submission = site.submission("one", "exit 3")
+    await site.send(submission)
+    report = await site.ended(submission.token)
+    assert (report.state, report.exit_code) == ("FAILED", "3:0")
+
+
+async def test_a_host_that_is_away(place: tuple[Site, FakeSlurm], monkeypatch: pytest.MonkeyPatch) -> None:
+    site, _ = place
+
+    async def away(*args: object, **options: object) -> None:
+        raise HostUnreachable("no connection")
+
+    submission = site.submission("one", "true")
+    await site.send(submission)
+    monkeypatch.setattr(site.host, "run", away)
+    assert await site.send(submission) == [Unclear("no connection")]
+    assert await site.resolve(submission.token) == [Unclear("no connection")]
+    with pytest.raises(ClusterUnreachable, match="no connection"):
+        await site.reports()
+    with pytest.raises(ClusterUnreachable, match="no connection"):
+        await site.cluster.cancel(list(site.known.values()))

@@ -1,0 +1,34 @@
+"""Slurm's commands as they behave on one machine, for faults that the real ones can't be made to show."""
+
+import json
+import stat
+from pathlib import Path
+
+COMMANDS = Path(__file__).with_name("commands.py")
+NAMES = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
+
+
+class FakeSlurm:
+    """Its directory: programs in bin/, jobs in jobs.json, and faults.json, which says who fails how."""
+
+    def __init__(self, dir: Path) -> None:
+        self.dir = dir
+        self.bin = dir / "bin"
+        self.bin.mkdir(parents=True)
+        for name in NAMES:
+            program = self.bin / name
+            program.write_text(f'#!/bin/sh\nexec /usr/bin/python3 -I -S {COMMANDS} {name} {dir} "$@"\n')
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    def fail(self, **faults: str) -> None:
+        """From now on, by command: see commands.py. None given: all is well again."""
+        (self.dir / "faults.json").write_text(json.dumps(faults))
+
+    def jobs(self) -> list[dict[str, object]]:
+        path = self.dir / "jobs.json"
+        return list(json.loads(path.read_text()).values()) if path.exists() else []
+
+    def calls(self) -> list[str]:
+        """The names of the commands that were run, in order."""
+        path = self.dir / "calls"
+        return path.read_text().split() if path.exists() else []

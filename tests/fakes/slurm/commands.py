@@ -1,0 +1,253 @@
+"""sbatch, squeue, sacct, scancel and scontrol, as far as runexp asks them. Jobs run for real, as plain processes.
+
+Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in faults.json:
+
+    sbatch   lost (submits, then `Socket timed out`), timeout (the same without submitting), limit, down, killed (dies
+             by SIGKILL after submitting), early (dies before)
+    squeue   down, empty (an answer, with nothing in it)
+    sacct    down, stub, no-end, disabled, no-submit-line
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+US = "\x1f"
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+def sbatch(dir, fault, argv):
+    token_path, options = argv[-1], argv[:-1]
+    if fault == "early":
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault in ("limit", "down", "timeout"):
+        fail({
+            "limit": "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
+            "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+            "down": "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+            "timeout": "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        }[fault])  # fmt: skip
+    try:
+        script = Path(token_path).read_text()
+    except OSError:
+        fail(f"sbatch: error: Unable to open file {token_path}")
+    if not script.startswith("#!"):
+        fail(
+            "sbatch: error: This does not look like a batch script.  The first\nsbatch: error: line must start with "
+            "#! followed by the path to an interpreter.\nsbatch: error: For instance: #!/bin/sh"
+        )
+    directives = dict(_directives(script)) | dict(_words(options))
+    if directives.get("partition", "main") != "main":
+        fail(
+            f"sbatch: error: invalid partition specified: {directives['partition']}\n"
+            "sbatch: error: Batch job submission failed: Invalid partition name specified"
+        )
+    with jobs(dir) as known:
+        id = str(len(known) + 1)
+        known[id] = {
+            "id": id,
+            "name": directives.get("job-name", os.path.basename(token_path)),
+            "state": "PENDING",
+            "reason": "JobHeldUser" if "hold" in directives else "None",
+            "command": token_path,
+            "submit_line": shlex.join(["sbatch", *argv]),
+            "exit": "0:0",
+            "start": None,
+            "end": None,
+            "pid": None,
+        }
+    if "hold" not in directives:
+        _start(dir, id, token_path, directives)
+    if fault == "killed":
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "lost":
+        fail("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
+    print(id)
+
+
+def _start(dir, id, script, directives):
+    """In a session of its own: run the script, note its end."""
+    if os.fork():
+        return
+    os.setsid()
+    output = (
+        directives.get("output", "slurm-%j.out")
+        .replace("%j", id)
+        .replace("%x", directives.get("job-name", ""))
+    )
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    environment = {**os.environ, "SLURM_JOB_ID": id, "SLURM_SUBMIT_DIR": os.getcwd()}
+    environment["SLURM_JOB_NAME"] = directives.get("job-name", os.path.basename(script))
+    with open(output, "wb") as out:
+        job = subprocess.Popen(["bash", script], stdout=out, stderr=out, env=environment)
+    with jobs(dir) as known:
+        known[id] |= {"state": "RUNNING", "start": int(time.time()), "pid": job.pid}
+    code = job.wait()
+    with jobs(dir) as known:
+        ended = {"end": int(time.time()), "exit": f"{max(code, 0)}:{max(-code, 0)}"}
+        if known[id]["state"] != "CANCELLED":
+            ended["state"] = "FAILED" if code else "COMPLETED"
+        else:
+            ended["exit"] = "0:15"
+        known[id] |= ended
+    os._exit(0)
+
+
+def squeue(dir, fault, argv):
+    if fault == "down":
+        fail("slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
+    asked = dict(_words(argv))
+    wanted = asked["jobs"].split(",") if "jobs" in asked else None
+    with jobs(dir) as known:
+        rows = [job for id, job in known.items() if wanted is None or id in wanted]
+    if wanted and len(wanted) == 1 and not rows:
+        fail("slurm_load_jobs error: Invalid job id specified")
+    for job in [] if fault == "empty" else rows:
+        fields = {
+            "%i": job["id"],
+            "%T": job["state"],
+            "%r": job["reason"],
+            "%S": job["start"] or "N/A",
+            "%o": job["command"],
+        }
+        print(re.sub("%[a-zA-Z]", lambda match, fields=fields: str(fields[match[0]]), asked["format"]))
+
+
+def sacct(dir, fault, argv):
+    if fault == "down":
+        fail(
+            "sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to "
+            "host:127.0.0.1:6819: Connection refused\nsacct: error: Problem talking to the database: Connection refused"
+        )
+    if fault == "disabled":
+        fail("Slurm accounting storage is disabled")
+    asked = dict(_words(argv))
+    names = asked["format"].split(",")
+    if fault == "no-submit-line" and "SubmitLine" in names:
+        fail('sacct: error: Invalid field requested: "SubmitLine"')
+    wanted = asked["jobs"].split(",") if "jobs" in asked else None
+    with jobs(dir) as known:
+        rows = [job for id, job in known.items() if wanted is None or id in wanted]
+    for job in rows:
+        row = {
+            "JobID": job["id"],
+            "State": "CANCELLED by 1000" if job["state"] == "CANCELLED" else job["state"],
+            "ExitCode": "0:0" if job["state"] == "CANCELLED" else job["exit"],
+            "Start": job["start"] or "Unknown",
+            "End": job["end"] or "Unknown",
+            "User": "alice",
+            "SubmitLine": job["submit_line"],
+        }
+        if fault == "stub":
+            row |= {"State": "COMPLETED", "User": "root", "SubmitLine": ""}
+        if fault == "no-end":
+            row |= {"State": "FAILED", "End": "Unknown"}
+        print(asked["delimiter"].join(str(row[name]) for name in names))
+
+
+def scancel(dir, fault, argv):
+    with jobs(dir) as known:
+        job = known.get(argv[-1])
+        if job and job["state"] not in ENDED:
+            job["state"] = "CANCELLED"
+            if job["pid"]:
+                subprocess.run(["pkill", "-TERM", "-P", str(job["pid"])], check=False)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(job["pid"], signal.SIGTERM)
+            else:
+                job["end"] = int(time.time())
+
+
+def scontrol(dir, fault, argv):
+    with jobs(dir) as known:
+        job = known.get(argv[-1])
+    if job is None:
+        fail("slurm_load_jobs error: Invalid job id specified")
+    print(
+        f"JobId={job['id']} JobName=x JobState={job['state']} Reason=None ExitCode={job['exit']} "
+        f"StartTime={job['start']} EndTime={job['end'] or 'Unknown'} Command={job['command']}"
+    )
+
+
+SHORT = {"j": "jobs", "o": "format", "t": "states", "J": "job-name", "p": "partition", "S": "starttime", "u": "user",
+         "H": "hold", "A": "account", "D": "chdir"}  # fmt: skip
+VALUED = {
+    "jobs",
+    "format",
+    "states",
+    "job-name",
+    "partition",
+    "starttime",
+    "delimiter",
+    "user",
+    "account",
+    "output",
+    "time",
+}
+
+
+def _words(argv):
+    """(long name, value) of each option."""
+    words = iter(argv)
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            yield name, value if equals or name not in VALUED else next(words)
+        elif word.startswith("-") and word[1:2] in SHORT:
+            name = SHORT[word[1]]
+            yield name, (word[2:] or next(words)) if name in VALUED else ""
+
+
+def _directives(script):
+    for line in script.splitlines():
+        if line.startswith("#SBATCH"):
+            yield from _words(shlex.split(line[7:]))
+
+
+class jobs:
+    """The table, held for us alone."""
+
+    def __init__(self, dir):
+        self.path = Path(dir) / "jobs.json"
+
+    def __enter__(self):
+        self.lock = open(self.path.with_suffix(".lock"), "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.known = json.loads(self.path.read_text()) if self.path.exists() else {}
+        return self.known
+
+    def __exit__(self, *error):
+        self.path.with_suffix(".new").write_text(json.dumps(self.known))
+        self.path.with_suffix(".new").rename(self.path)
+        self.lock.close()
+
+
+def fail(text):
+    print(text, file=sys.stderr)
+    sys.exit(1)
+
+
+def main():
+    name, dir, *argv = sys.argv[1:]
+    faults = Path(dir) / "faults.json"
+    fault = json.loads(faults.read_text()).get(name) if faults.exists() else None
+    with open(Path(dir) / "calls", "a") as calls:
+        calls.write(f"{name}\n")
+    {"sbatch": sbatch, "squeue": squeue, "sacct": sacct, "scancel": scancel, "scontrol": scontrol}[name](
+        dir, fault, argv
+    )
+
+
+main()

@@ -1,0 +1,109 @@
+"""A place to submit to: the fake Slurm on this machine, or the real one over SSH. The same tests run on both."""
+
+import os
+import random
+import shutil
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+import cluster
+from fakes.slurm import FakeSlurm
+from runexpd.clusters.base import Accepted, Answer, JobReport, Known, Submission
+from runexpd.clusters.slurm.cluster import SlurmCluster
+from runexpd.hosts.base import Host
+from runexpd.hosts.local import LocalHost
+from runexpd.hosts.ssh import open_ssh
+from runexpd.hosts.ssh_target import SshTarget
+
+
+class Site:
+    """A directory on a cluster, scripts in it, and what was submitted from it."""
+
+    def __init__(self, dir: Path, host: Host, home: Path, user: str | None) -> None:
+        self.dir = dir
+        self.host = host
+        self.spool = home / ".runexp"
+        self.user = user
+        self.cluster = SlurmCluster("test", host)
+        self.known: dict[str, Known] = {}
+        self.mark = uuid.uuid4().hex[:8]
+        dir.mkdir()
+        self.give(dir)
+
+    def give(self, path: Path) -> None:
+        if self.user is not None and os.getuid() == 0:
+            shutil.chown(path, self.user, self.user)
+
+    def token(self, name: str) -> str:
+        """Unlike any other of the whole run of tests."""
+        plain = "".join(letter for letter in name if letter.isalnum())
+        return f"{self.mark}-{plain}"
+
+    def submission(
+        self, name: str, body: str, directives: str = "", workdir: Path | None = None
+    ) -> Submission:
+        workdir = workdir or self.dir
+        if not workdir.exists():
+            workdir.mkdir()
+            self.give(workdir)
+        script = workdir / f"{name}.slurm"
+        script.write_text(f"#!/bin/bash\n{directives}\n{body}\n")
+        self.give(script)
+        return Submission(token=self.token(name), script=str(script), workdir=str(workdir), name=script.name)
+
+    async def send(self, *batch: Submission) -> list[Answer]:
+        answers = {token: answer async for token, answer in self.cluster.submit(batch)}
+        for token, answer in answers.items():
+            if isinstance(answer, Accepted):
+                self.known[token] = Known(answer.slurm_job_id, token)
+        return [answers[submission.token] for submission in batch]
+
+    async def resolve(self, *tokens: str) -> list[Answer]:
+        answers = {token: answer async for token, answer in self.cluster.resolve(tokens)}
+        return [answers[token] for token in tokens]
+
+    async def reports(self, *tokens: str) -> dict[str, JobReport]:
+        found = await self.cluster.query([self.known[token] for token in tokens or self.known])
+        return {report.token: report for report in found}
+
+    async def until(self, token: str, states: Sequence[str], seconds: float = 30) -> JobReport:
+        with anyio.fail_after(seconds):
+            while (report := (await self.reports(token)).get(token)) is None or report.state not in states:
+                await anyio.sleep(0.1)
+        return report
+
+    async def ended(self, token: str, seconds: float = 30) -> JobReport:
+        with anyio.fail_after(seconds):
+            while not (report := (await self.reports(token)).get(token)) or not report.final:
+                await anyio.sleep(0.1)
+        return report
+
+
+def target(real: cluster.Cluster) -> SshTarget:
+    return SshTarget(name="test", host="cluster", config_files=(f"{real.dir}/ssh_config",))
+
+
+@asynccontextmanager
+async def real_site(real: cluster.Cluster) -> AsyncIterator[Site]:
+    async with open_ssh(target(real), now=time.time, jitter=random.random) as host:
+        yield Site(real.home / f"site-{uuid.uuid4().hex[:8]}", host, real.home, real.user)
+
+
+def fake_site(dir: Path) -> tuple[Site, FakeSlurm]:
+    fake = FakeSlurm(dir / "slurm")
+    host = LocalHost((f"export PATH={fake.bin}:$PATH HOME={dir}",))
+    return Site(dir / "site", host, dir, None), fake
+
+
+def recorded(real: cluster.Cluster, mark: str) -> Iterator[str]:
+    """Tokens of every job that accounting or the queue knows, as often as there are jobs."""
+    listed = real.run("sacct", "-n", "-X", "-P", "-S", "now-1days", "--format=SubmitLine").stdout
+    for line in listed.splitlines():
+        name = line.rpartition("/")[2].strip("'\"")
+        if name.startswith(mark):
+            yield name
