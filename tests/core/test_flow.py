@@ -270,6 +270,25 @@ def test_a_cluster_that_takes_no_more_is_asked_again_later_with_a_new_token() ->
     assert len(world.job("rank4").attempts) == 1
 
 
+def test_a_cluster_that_takes_no_more_gets_one_for_each_that_ends() -> None:
+    world = begun()
+    world.accept("rank4")
+    full = Deferred(experiment=ID, job="rank8", token=world.token("rank8"), reason="AssocMaxSubmitJobLimit")
+    world.see(full)
+    assert world.see(Tick()) == []
+    world.show("rank4", "COMPLETED", final=True)
+    assert world.job("rank8").stage is Stage.SUBMITTING
+
+
+def test_what_was_lost_on_its_way_is_sent_anew_at_once() -> None:
+    world = begun()
+    first = world.token("rank4")
+    lost = Deferred(experiment=ID, job="rank4", token=first, reason="it never arrived", at_once=True)
+    world.see(lost)
+    assert world.job("rank4").stage is Stage.SUBMITTING
+    assert world.token("rank4") != first
+
+
 def test_an_unclear_submission_is_resolved_and_never_sent_as_a_new_one() -> None:
     world = begun()
     token = world.token("rank4")

@@ -1,5 +1,6 @@
 """Fast experiments on disk, scaffolded as real ones are: their scripts run the stand-ins of `jobs/`."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ epochs: {epochs}
 FINETUNE = """#!/bin/bash
 #SBATCH --job-name={run}
 #SBATCH --time=10
-#SBATCH --output=artifacts/slurm-%j.out
+{directives}#SBATCH --output=artifacts/slurm-%j.out
 echo "{run} $SLURM_JOB_ID" >>{executions}
 exec python3 -I -S {jobs}/train.py --output-dir artifacts --seconds {seconds} --fate {fate}
 """
@@ -43,18 +44,20 @@ class Run:
     eval_seconds: float = 0.1
     #: <run>/eval/<task>_epoch<N>.slurm instead of a directory a cell.
     older_layout: bool = False
+    #: More #SBATCH lines of the training, each with its end.
+    directives: str = ""
 
 
 USUAL = (Run("base", epochs=0), Run("rank4"), Run("rank8", epochs=2))
 
 
-def build(dir: Path, *runs: Run, name: str = "words") -> Path:
-    """Scaffold the runs (none given: the usual ones) in `dir`."""
+def build(dir: Path, *runs: Run, name: str = "words", jobs: Path = JOBS) -> Path:
+    """Scaffold the runs (none given: the usual ones) in `dir`. `jobs`: where the stand-ins are, for who runs them."""
     runs = runs or USUAL
     dir.mkdir(parents=True, exist_ok=True)
     (dir / "base-model").mkdir(exist_ok=True)
     for run in runs:
-        write_run(dir, run)
+        write_run(dir, run, jobs)
     rows = [f"  - {{name: {r.name}, type: {'fine-tuned' if r.epochs else 'control'}}}" for r in runs]
     matrix = [
         f"    - {{run: {r.name}, tasks: [{TASK}], epochs: {list(range(r.epochs)) if r.epochs else 'null'}}}"
@@ -72,21 +75,21 @@ def build(dir: Path, *runs: Run, name: str = "words") -> Path:
     return dir
 
 
-def write_run(dir: Path, run: Run) -> None:
+def write_run(dir: Path, run: Run, jobs: Path = JOBS) -> None:
     """A run's scripts and config; again, to mend it."""
     place = dir / run.name
     place.mkdir(exist_ok=True)
-    common = {"run": run.name, "executions": dir / "executions.txt", "jobs": JOBS}
+    common = {"run": run.name, "executions": shlex.quote(str(dir / "executions.txt")), "jobs": jobs}
     if run.epochs:
         (place / "finetune.yaml").write_text(CONFIG.format(epochs=run.epochs))
-        script = FINETUNE.format(**common, seconds=run.seconds, fate=run.fate)
+        script = FINETUNE.format(**common, seconds=run.seconds, fate=run.fate, directives=run.directives)
         (place / "finetune.slurm").write_text(script)
     for epoch in range(run.epochs) or [None]:
         cell = TASK if epoch is None else f"{TASK}_epoch{epoch}"
         path = place / "eval" / (f"{cell}.slurm" if run.older_layout else f"{cell}/cell.slurm")
         path.parent.mkdir(parents=True, exist_ok=True)
         model = dir / "base-model" if epoch is None else place / "artifacts" / f"epoch_{epoch}"
-        script = CELL.format(**common, cell=cell, model=model, score=0.25 * ((epoch or 0) + 1), seconds=run.eval_seconds, fate=run.eval_fate)  # fmt: skip
+        script = CELL.format(**common, cell=cell, model=shlex.quote(str(model)), score=0.25 * ((epoch or 0) + 1), seconds=run.eval_seconds, fate=run.eval_fate)  # fmt: skip
         path.write_text(script)
 
 

@@ -1,5 +1,6 @@
 """runexp attach: see what happens; leave, and nothing stops."""
 
+import shlex
 import sys
 from typing import NoReturn
 
@@ -49,7 +50,7 @@ def attend(experiment: str, name: str, after: int, plain: bool, as_json: bool) -
             if not follow_live(experiment):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
-        output.note(f"\nDetached; jobs go on. Come back: runexp attach {name}")
+        output.note(f"\nDetached; jobs go on. Come back: runexp attach {shlex.quote(name)}")
         sys.exit(exits.NOT_FINISHED)
     finish(experiment, as_json)
 

@@ -1,5 +1,6 @@
 """runexp run: enter an experiment, submit what is owed, attach."""
 
+import shlex
 import sys
 
 import click
@@ -61,7 +62,7 @@ def run(
         elif detach:
             output.json(reply)
         if detach and not as_json:
-            output.note(f"Detached; jobs go on. Come back: runexp attach {reply.name}")
+            output.note(f"Detached; jobs go on. Come back: runexp attach {shlex.quote(reply.name)}")
         if not detach:
             attend(reply.experiment, reply.name, after=reply.seq - 1, plain=plain, as_json=as_json)
     sys.exit(exits.OK)

@@ -1,5 +1,6 @@
 """What the live view draws: a view as a screenful. Pure but for the clock behind running times."""
 
+import shlex
 import time
 from collections.abc import Sequence
 
@@ -48,7 +49,7 @@ def draw(view: ExperimentView, recent: Sequence[str], trouble: str, height: int)
             parts.append(_table([job for job in jobs if job.id in shown], names))
     hidden = len(view.jobs) - len(shown)
     if hidden:
-        parts.append(Text(f"  and {hidden} more: runexp status {clean(view.name)}", style="dim"))
+        parts.append(Text(f"  and {hidden} more: runexp status {clean(shlex.quote(view.name))}", style="dim"))
     parts.append(Text(""))
     parts += [
         Text(clean(line.splitlines()[0]), style="dim", no_wrap=True, overflow="ellipsis") for line in recent

@@ -84,8 +84,9 @@ class SubmitDeferred(_Event, frozen=True, kw_only=True):
     job: str
     token: str
     reason: str
-    #: Not before this time.
+    #: Until this time nothing more is submitted, unless the cluster holds fewer of ours than `held`.
     until: float
+    held: int = 0
 
 
 class SubmitUnclear(_Event, frozen=True, kw_only=True):

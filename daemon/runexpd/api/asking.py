@@ -65,7 +65,7 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
         what = (
             f"nothing of {experiment.name} has failed" if not named else f"{', '.join(named)} has not failed"
         )
-        raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.name}` shows its jobs")
+        raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.typed}` shows its jobs")
     cluster = _cluster(context, experiment.cluster)
     reading = await read_experiment(
         cluster.host, experiment.dir, context.tools, experiment.policy.optimize_only
@@ -87,7 +87,7 @@ async def cancel(context: Context, asked: requests.Cancel) -> requests.CancelRep
         if isinstance(r.event, events.CancelAsked):
             return requests.CancelReply(jobs=r.event.jobs)
     what = f"{experiment.name} has nothing left to cancel"
-    raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.name}` shows its jobs")
+    raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.typed}` shows its jobs")
 
 
 def _cluster(context: Context, name: str) -> Cluster:
@@ -107,7 +107,7 @@ async def _known(context: Context, cluster: Cluster, dir: str) -> Experiment | N
 
 
 def _running(known: Experiment) -> Refusal:
-    hint = f"attach to it: runexp attach {known.name}"
+    hint = f"attach to it: runexp attach {known.typed}"
     return Refusal(Code.RUNNING, f"{known.name} is running already", known.dir, hint)
 
 

@@ -123,7 +123,7 @@ def _log_path(experiment: Experiment, job: str | None) -> str:
     attempt = experiment.jobs[job].attempt
     if attempt is None or attempt.output is None:
         state = experiment.jobs[job].state
-        hint = f"`runexp status {experiment.name}` shows why"
+        hint = f"`runexp status {experiment.typed}` shows why"
         raise Refusal(
             Code.UNKNOWN, f"{job} has no output: it is {state} and was never submitted here", hint=hint
         )

@@ -36,9 +36,11 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Deferred(msgspec.Struct, frozen=True, tag=True):
-    """The scheduler takes no more for now (a submit limit). There is no job."""
+    """The scheduler takes no more for now (a submit limit), or it was lost on its way. There is no job."""
 
     reason: str
+    #: Nothing hinders another submission: this one was lost on its way.
+    at_once: bool = False
 
 
 class Unclear(msgspec.Struct, frozen=True, tag=True):

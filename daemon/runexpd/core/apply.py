@@ -56,18 +56,21 @@ def _to_experiment(experiment: Experiment, event: events.Event, at: float) -> Ex
             return replace(experiment, outcome=event.outcome, ended_at=at)
         case events.ExperimentAdded():
             raise IllegalTransition(f"experiment {experiment.id} was added twice")
+        case events.SubmitDeferred():
+            held = replace(experiment, held_until=event.until, held_at=event.held)
+            return _each(held, (event.job,), lambda job: _put_off(job, event))
         case _:
             return _each(experiment, (event.job,), lambda job: _to_job(job, event, at))
 
 
-Answer = events.SubmitAccepted | events.SubmitRefused | events.SubmitDeferred | events.SubmitUnclear
+Known = events.SubmitAccepted | events.SubmitRefused | events.SubmitUnclear
 Seen = events.StateChanged | events.JobEnded
 Found = events.ResultVerified | events.ResultRejected
 Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobRequeued
 
 
 def _to_job(
-    job: Job, event: events.AttemptIntended | Answer | Seen | Found | Retried | events.JobSkipped, at: float
+    job: Job, event: events.AttemptIntended | Known | Seen | Found | Retried | events.JobSkipped, at: float
 ) -> Job:
     match event:
         case events.AttemptIntended():
@@ -76,12 +79,7 @@ def _to_job(
             return _restage(
                 _blank(job), event, state=states.SUBMITTING, tokens=job.tokens + 1, attempts=attempts
             )
-        case (
-            events.SubmitAccepted()
-            | events.SubmitRefused()
-            | events.SubmitDeferred()
-            | events.SubmitUnclear()
-        ):
+        case events.SubmitAccepted() | events.SubmitRefused() | events.SubmitUnclear():
             return _answered(job, event, at)
         case events.StateChanged() | events.JobEnded():
             return _seen(job, event)
@@ -95,7 +93,7 @@ def _to_job(
             assert_never(event)
 
 
-def _answered(job: Job, event: Answer, at: float) -> Job:
+def _answered(job: Job, event: Known, at: float) -> Job:
     match event:
         case events.SubmitAccepted():
             known = {"slurm_job_id": event.slurm_job_id, "output": event.output, "accepted_at": at}
@@ -103,12 +101,14 @@ def _answered(job: Job, event: Answer, at: float) -> Job:
         case events.SubmitRefused():
             after = _reattempt(job, event, state=states.SUBMIT_FAILED, reason=event.error, ended_at=at)
             return replace(after, failure=Failure("submit_refused", event.error), detail=event.error)
-        case events.SubmitDeferred():
-            _same_attempt(job, event.token)
-            back = {"attempts": job.attempts[:-1], "not_before": event.until}
-            return _restage(job, event, state=states.PLANNED, detail=event.reason, **back)
         case events.SubmitUnclear():
             return _reattempt(job, event, state=states.SUBMITTING, reason=event.reason)
+
+
+def _put_off(job: Job, event: events.SubmitDeferred) -> Job:
+    """As if it had not been sent; its token is used up."""
+    _same_attempt(job, event.token)
+    return _restage(job, event, state=states.PLANNED, detail=event.reason, attempts=job.attempts[:-1])
 
 
 def _seen(job: Job, event: Seen) -> Job:
@@ -157,7 +157,7 @@ def _retried(job: Job, event: Retried) -> Job:
 def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Experiment:
     def owed(spec: JobSpec) -> Job:
         job = experiment.jobs.get(spec.id, Job(spec=spec))
-        after = _restage(job, event, spec=spec, cancel_asked=False, not_before=0.0)
+        after = _restage(job, event, spec=spec, cancel_asked=False)
         return replace(after, state=states.PLANNED, detail="") if after.stage is not job.stage else after
 
     return replace(
@@ -176,7 +176,7 @@ def _retry_asked(experiment: Experiment, event: events.RetryAsked, at: float) ->
 
     def owed(job: Job) -> Job:
         spec = specs.get(job.spec.id, job.spec)
-        fresh = replace(_blank(job), cancel_asked=False, not_before=0.0, mends=0, requeues=0)
+        fresh = replace(_blank(job), cancel_asked=False, mends=0, requeues=0)
         return _restage(fresh, event, spec=spec, state=states.PLANNED)
 
     return _each(_reopened(experiment, event, at), event.jobs, owed)

@@ -55,6 +55,8 @@ class Deferred(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     token: str
     reason: str
+    #: Nothing hinders another submission: this one was lost on its way.
+    at_once: bool = False
 
 
 class Unclear(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What the ledger's events add up to. Built by `apply` alone; dicts in here are replaced, never changed."""
 
+import shlex
 from collections.abc import Iterator
 
 import msgspec
@@ -37,8 +38,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     #: How many tokens were made. More than `attempts` where the cluster put some off.
     tokens: int = 0
-    #: Not to be submitted before this time.
-    not_before: float = 0.0
     cancel_asked: bool = False
     #: The token of the attempt whose results were verified; None where they were there before.
     proof: str | None = None
@@ -79,8 +78,16 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     ended_at: float | None = None
     warnings: tuple[str, ...] = ()
+    #: The cluster took no more: until this time it gets none while it holds `held_at` of ours, or more.
+    held_until: float = 0.0
+    held_at: int = 0
     #: The newest event's number.
     seq: int = 0
+
+    @property
+    def typed(self) -> str:
+        """Its name as one word of a shell: for the commands that messages suggest."""
+        return shlex.quote(self.name)
 
     def of(self, phase: Phase) -> tuple[Job, ...]:
         """The jobs of a phase, in order."""

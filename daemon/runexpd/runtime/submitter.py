@@ -49,7 +49,8 @@ def _answer(command: Submit | Resolve, answer: base.Answer) -> Answer:
         case base.Refused():
             return Refused(experiment=experiment, job=job, token=token, error=answer.error)
         case base.Deferred():
-            return Deferred(experiment=experiment, job=job, token=token, reason=answer.reason)
+            reason, at_once = answer.reason, answer.at_once
+            return Deferred(experiment=experiment, job=job, token=token, reason=reason, at_once=at_once)
         case base.Unclear():
             return Unclear(experiment=experiment, job=job, token=token, reason=answer.reason)
 

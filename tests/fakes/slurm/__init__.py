@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from pathlib import Path
 
 COMMANDS = Path(__file__).with_name("commands.py")
@@ -17,7 +18,7 @@ class FakeSlurm:
         self.bin.mkdir(parents=True)
         for name in NAMES:
             program = self.bin / name
-            program.write_text(f'#!/bin/sh\nexec /usr/bin/python3 -I -S {COMMANDS} {name} {dir} "$@"\n')
+            program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {COMMANDS} {name} {dir} "$@"\n')
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def fail(self, **faults: str) -> None:

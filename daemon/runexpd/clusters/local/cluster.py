@@ -56,7 +56,7 @@ class LocalCluster:
     def _what_became_of(self, token: str) -> Answer:
         known = spool.find(self._root, token)
         if known is None:
-            return Deferred("it never arrived")
+            return Deferred("it never arrived", at_once=True)
         _start_keeper(known)
         return Accepted(known.name)
 

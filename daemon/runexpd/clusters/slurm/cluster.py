@@ -106,8 +106,10 @@ def _answer(receipt: Receipt) -> Answer:
             return Accepted(id) if id else Unclear(f"sbatch printed no job id: {receipt.text}")
         case "error":
             return errors.failed(receipt.number, receipt.text)
+        case "later":
+            return Deferred(errors.plain(receipt.text))
         case "withdrawn":
-            return Deferred("it never arrived")
+            return Deferred("it never arrived", at_once=True)
         case _:
             return Unclear("it was begun, and has no receipt yet")
 
@@ -130,7 +132,7 @@ def _resolved(
         return Accepted(id)
     could_tell = accounting_has_tokens and _is_answer(queue) and _is_answer(accounting)
     if could_tell and receipt is not None and receipt.what == "dying" and receipt.number > GRACE_SECONDS:
-        return Deferred("its submission died before it reached Slurm")
+        return Deferred("its submission died before it reached Slurm", at_once=True)
     return answer
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 from runexpd.clusters.base import Known, Submission
+from runexpd.clusters.slurm.errors import STOPS
 
 #: Keeps one command below what Linux takes as one argument (128 KiB), paths of 500 characters included.
 BATCH = 100
@@ -47,7 +48,7 @@ def _script(name: str) -> str:
 def submit(batch: Sequence[Submission], defaults: Mapping[str, str]) -> list[str]:
     """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open."""
     words = [word for submission in batch for word in _words(submission, defaults)]
-    return ["sh", "-c", _script("submit.sh"), "runexp-submit", *words]
+    return ["sh", "-c", _script("submit.sh"), "runexp-submit", STOPS, *words]
 
 
 def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]:

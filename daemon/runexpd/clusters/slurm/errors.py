@@ -5,15 +5,15 @@ import re
 from runexpd.clusters.base import Answer, Deferred, Refused, Unclear
 
 #: slurmctld may have taken it all the same.
-_UNCLEAR = re.compile(
-    r"Socket timed out|temporarily unable|send/recv operation|Unexpected message|Zero Bytes were"
-)
+_UNCLEAR = r"Socket timed out|temporarily unable|send/recv operation|Unexpected message|Zero Bytes were"
 #: Nothing was submitted, and it will work later.
-_LATER = re.compile(
-    r"MaxSubmit\w*|AssocGrpSubmit\w*|QOSGrpSubmit\w*|job submit limit|Unable to contact slurm controller|"
+_LATER = (
+    r"MaxSubmit|AssocGrpSubmit|QOSGrpSubmit|job submit limit|Unable to contact slurm controller|"
     r"controller is in standby|Munge encode failed|Protocol authentication error|Slurm is in the process of|"
     r"Transport endpoint|Too many job|MaxJobCount"
 )
+#: It would go the same way with the next one: the rest of a batch is not tried. An extended regular expression, too.
+STOPS = f"{_UNCLEAR}|{_LATER}"
 
 
 def failed(exit_code: int, said: str) -> Answer:
@@ -23,9 +23,9 @@ def failed(exit_code: int, said: str) -> Answer:
         return Unclear(f"sbatch was ended by signal {exit_code - 128}")
     if exit_code == 127:
         return Refused(f"no sbatch on the cluster's PATH: {text}")
-    if _UNCLEAR.search(text):
+    if re.search(_UNCLEAR, text):
         return Unclear(text)
-    if _LATER.search(text):
+    if re.search(_LATER, text):
         return Deferred(text)
     return Refused(text or f"sbatch failed with exit code {exit_code}")
 

@@ -1,7 +1,7 @@
-# Submits each once: arguments TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT, and so on by eights.
-# From NAME on each may be empty.
+# Submits each once: arguments STOPS, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT, and so on by eights.
+# From NAME on each may be empty. STOPS: after an error that matches, no more are begun.
 # Prints, for each, TOKEN <unit separator> WHAT <unit separator> TEXT: `id`, `error CODE`, `locked`
-# (somebody is or was at it), or `withdrawn` (by resolve.sh).
+# (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not begun).
 # Goes on when the connection dies: the receipt, written before anything is printed, then tells.
 trap '' HUP PIPE
 us=$(printf '\037')
@@ -36,9 +36,15 @@ outputs() { # outputs OUTPUT_DIR ERROR_DIR
   done
 }
 
+stops=$1 stopped=
+shift
 while [ $# -ge 8 ]; do
   token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8
   shift 8
+  if [ -n "$stopped" ] && [ ! -L "$spool/$token" ]; then
+    printf '%s%slater%s%s\n' "$token" "$us" "$us" "$stopped"
+    continue
+  fi
   if ln -s "$script" "$spool/$token" 2>/dev/null; then
     printf '%s %s\n' "$$" "$host" >"$spool/$token.pid"
     if { outputs "$out" "$err" && cd "$directory"; } 2>"$spool/$token.err"; then
@@ -49,6 +55,10 @@ while [ $# -ge 8 ]; do
       code=1
     fi
     printf 'done %s\n' "$code" >"$spool/$token.receipt"
+    if [ "$code" != 0 ] && grep -qE "$stops" "$spool/$token.err"; then
+      text "$spool/$token.err"
+      stopped=$line
+    fi
   fi
   answer "$token"
 done

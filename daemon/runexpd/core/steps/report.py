@@ -1,5 +1,6 @@
 """From the state to what is shown: views, and the combined summary of the end."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from posixpath import dirname
@@ -152,17 +153,20 @@ def _span(jobs: tuple[Job, ...]) -> float | None:
 def _next_steps(e: Experiment) -> list[str]:
     steps = []
     if any(job.stage is Stage.FAILED for job in e.jobs.values()) and e.outcome is not Outcome.SUCCEEDED:
-        steps.append(f"Mend what failed (its output: runexp logs {e.name} JOB), then: runexp retry {e.name}")
+        steps.append(
+            f"Mend what failed (its output: runexp logs {e.typed} JOB), then: runexp retry {e.typed}"
+        )
     elif e.outcome is Outcome.CANCELLED:
-        steps.append(f"Go on with what was cancelled: runexp retry {e.name}")
+        steps.append(f"Go on with what was cancelled: runexp retry {e.typed}")
     elif _left_to_evaluate(e):
-        steps.append(f"Evaluate what was trained: runexp run {e.dir}")
+        place = e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}"
+        steps.append(f"Evaluate what was trained: runexp run {shlex.quote(place)}")
     logs = sorted({dirname(path) for job in e.of(Phase.EVALUATION) for path in job.artifacts})
     if logs:
         steps.append(
-            f"View the evaluation logs: inspect view --log-dir {logs[0] if len(logs) == 1 else e.dir}"
+            f"View the evaluation logs: inspect view --log-dir {shlex.quote(logs[0] if len(logs) == 1 else e.dir)}"
         )
-        steps.append(f"Export one as JSON: inspect log dump {_first_log(e)}")
+        steps.append(f"Export one as JSON: inspect log dump {shlex.quote(_first_log(e))}")
     steps.append(f"Analyze the results as {e.dir}/experiment_summary.yaml describes them")
     return steps
 

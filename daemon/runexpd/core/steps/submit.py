@@ -13,7 +13,7 @@ from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
 from runexpd.core.state import Experiment, Job, Limits, State
 
-#: A cluster that takes no more is asked again after this long.
+#: A cluster that takes no more is asked again as soon as a job of ours has ended there, or after this long.
 DEFER_SECONDS = 20.0
 
 
@@ -30,14 +30,23 @@ def on_answer(state: State, answer: Answer, now: float) -> Iterator[events.Event
         case Refused():
             yield events.SubmitRefused(job=answer.job, token=answer.token, error=answer.error)
         case Deferred():
-            yield events.SubmitDeferred(
-                job=answer.job, token=answer.token, reason=answer.reason, until=now + DEFER_SECONDS
-            )
+            yield _deferred(state, answer, now)
         case Unclear():
             if job.stage is Stage.SUBMITTING:
                 yield events.SubmitUnclear(job=answer.job, token=answer.token, reason=answer.reason)
         case _:
             assert_never(answer)
+
+
+def _deferred(state: State, answer: Deferred, now: float) -> events.SubmitDeferred:
+    cluster = state.experiments[answer.experiment].cluster
+    return events.SubmitDeferred(
+        job=answer.job,
+        token=answer.token,
+        reason=answer.reason,
+        until=now if answer.at_once else now + DEFER_SECONDS,
+        held=_count(state, cluster, frozenset({Stage.QUEUED})),
+    )
 
 
 def find(state: State, experiment: str, job: str, token: str) -> Job | None:
@@ -51,13 +60,11 @@ def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
     """Owed: the next submissions of each cluster, as (experiment id, event)."""
     for cluster in sorted({e.cluster for e in state.running()}):
         limits = state.limits.get(cluster, Limits())
-        room = limits.max_submit - _in_flight(state, cluster)
+        room = _most(state, cluster, limits, now) - _count(state, cluster, states.IN_FLIGHT)
         training_at = _training_free_at(state, cluster, limits)
         for experiment, job in _waiting(state, cluster):
             if room <= 0:
                 break
-            if job.not_before > now:
-                continue
             if job.spec.phase is Phase.OPTIMIZATION:
                 if training_at > now:
                     continue
@@ -71,12 +78,14 @@ def wake_at(state: State, now: float) -> float | None:
     times = []
     for cluster in {e.cluster for e in state.running()}:
         limits = state.limits.get(cluster, Limits())
-        if _in_flight(state, cluster) >= limits.max_submit:
+        in_flight = _count(state, cluster, states.IN_FLIGHT)
+        if in_flight >= limits.max_submit:
             continue
+        room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster)
         training_at = _training_free_at(state, cluster, limits)
         for _, job in _waiting(state, cluster):
             trains = job.spec.phase is Phase.OPTIMIZATION
-            times.append(max(job.not_before, training_at if trains else 0.0))
+            times.append(max(room_at, training_at if trains else 0.0))
     later = [at for at in times if at > now]
     return min(later, default=None)
 
@@ -103,9 +112,19 @@ def _waiting(state: State, cluster: str) -> Iterator[tuple[Experiment, Job]]:
             yield from ((experiment, job) for job in experiment.jobs.values() if may_go(experiment, job))
 
 
-def _in_flight(state: State, cluster: str) -> int:
+def _most(state: State, cluster: str, limits: Limits, now: float) -> int:
+    """How many of ours may be in flight: our own limit, or what the cluster held when it last took no more."""
+    held = (e.held_at for e in state.running() if e.cluster == cluster and e.held_until > now)
+    return min((limits.max_submit, *held))
+
+
+def _held_until(state: State, cluster: str) -> float:
+    return max((e.held_until for e in state.running() if e.cluster == cluster), default=0.0)
+
+
+def _count(state: State, cluster: str, stages: frozenset[Stage]) -> int:
     return sum(
-        job.stage in states.IN_FLIGHT
+        job.stage in stages
         for experiment in state.running()
         if experiment.cluster == cluster
         for job in experiment.jobs.values()

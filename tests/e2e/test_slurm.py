@@ -1,0 +1,198 @@
+"""Whole experiments on a real Slurm, over a real SSH: fast stand-ins for the tools, everything else as it is."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster import Cluster
+from fakes.experiments import Run, executions, write_run
+from fakes.home import blocks, harvested, wait_for
+from fakes.remote import Remote
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+ALL = ["base/words", "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0", "rank8/words_epoch1"]
+
+
+@pytest.fixture
+def remote(tmp_path: Path, slurm: Cluster) -> Iterator[Remote]:
+    remote = Remote(tmp_path / "home", slurm)
+    remote.start()
+    yield remote
+    remote.stop()
+
+
+def running(remote: Remote, job: str) -> bool:
+    return remote.states("words")[job] == "RUNNING"
+
+
+def assert_each_once(remote: Remote) -> None:
+    """One Slurm job for each accepted attempt, as accounting counts them; none for any other."""
+    assert remote.slurm_jobs() == dict.fromkeys(remote.accepted(), 1)
+
+
+def test_an_experiment_ends_as_it_does_locally(remote: Remote) -> None:
+    dir = remote.experiment()
+    done = remote.run(dir)
+    assert done.returncode == 0, done.stdout + done.stderr + remote.log()
+    assert executions(dir) == ALL
+    assert "| rank8 | words | match accuracy |       | 0.250   | 0.500   |" in done.stdout
+    assert_each_once(remote)
+    jobs = {job["id"]: job["slurm_job_id"] for job in remote.json("status", "words")["jobs"]}
+    found = harvested(dir / "run-torchtune.log", "SUBMIT_JOB") + harvested(
+        dir / "run-inspect.log", "SUBMIT_EVAL"
+    )
+    assert dict(found) == jobs
+    assert blocks(dir / "run-experiment.log")[-1].startswith("EXPERIMENT_COMPLETE")
+    again = remote.run(dir)
+    assert again.returncode == 0
+    assert "nothing is submitted" in again.stderr
+    assert executions(dir) == ALL
+
+
+def test_one_login_is_enough(remote: Remote, slurm: Cluster) -> None:
+    log = slurm.path / "log" / "sshd.out"
+    before = log.read_text().count("Accepted publickey")
+    for name in ("words", "more"):
+        assert remote.run(remote.experiment(name=name)).returncode == 0
+    assert log.read_text().count("Accepted publickey") == before + 1
+
+
+def test_names_with_spaces_and_quotes(remote: Remote) -> None:
+    dir = remote.experiment(
+        Run("base", epochs=0),
+        Run("r4", directives='#SBATCH --job-name="it\'s my job"\n'),
+        name="my 'odd' one",
+    )
+    done = remote.run(dir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executions(dir) == ["base/words", "r4", "r4/words_epoch0"]
+
+
+def test_a_time_limit_and_a_cancel_by_hand(remote: Remote, slurm: Cluster) -> None:
+    """The clock is turned by hand: Slurm's shortest limit is a minute."""
+    dir = remote.experiment(
+        Run("base", epochs=0), Run("slow", seconds=100), Run("gone", seconds=100), Run("rank4")
+    )
+    remote.run(dir, "--detach")
+    wait_for(lambda: running(remote, "slow") and running(remote, "gone"), "both run")
+    slurm.run("scontrol", "update", f"jobid={remote.job_id('slow')}", "EndTime=now+1")
+    slurm.run("scancel", remote.job_id("gone"))
+    done = remote.runexp("attach", "words")
+    assert done.returncode == 3, done.stdout + done.stderr
+    states = remote.states("words")
+    assert (states["slow"], states["gone"], states["rank4"]) == ("TIMEOUT", "CANCELLED", "VERIFIED")
+    assert (states["slow/words/epoch0"], states["rank4/words/epoch0"]) == ("SKIPPED", "VERIFIED")
+    assert_each_once(remote)
+
+
+def test_a_job_that_slurm_requeues_has_not_ended(remote: Remote, slurm: Cluster) -> None:
+    dir = remote.experiment(Run("rank4", seconds=4))
+    remote.run(dir, "--detach")
+    wait_for(lambda: running(remote, "rank4"), "it runs")
+    id = remote.job_id("rank4")
+    slurm.run("scontrol", "requeue", id)
+    wait_for(lambda: remote.states("words")["rank4"] == "PENDING", "it is pending again")
+    slurm.run("scontrol", "update", f"jobid={id}", "StartTime=now")
+    done = remote.runexp("attach", "words")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executions(dir) == ["rank4", "rank4", "rank4/words_epoch0"]
+    assert len(remote.of_type("AttemptIntended")) == 2
+
+
+def test_a_job_whose_node_fails_is_submitted_again(remote: Remote, slurm: Cluster) -> None:
+    dir = remote.experiment(
+        Run("rank4", seconds=5, directives="#SBATCH --no-requeue\n#SBATCH --nodelist=sn4\n")
+    )
+    remote.run(dir, "--detach")
+    wait_for(lambda: running(remote, "rank4"), "it runs")
+    slurm.run("scontrol", "update", "nodename=sn4", "state=down", "reason=test")
+    wait_for(lambda: len(remote.accepted()) == 2, "it is submitted again")
+    slurm.run(
+        "scontrol", "update", "nodename=sn4", "state=resume", check=False
+    )  # it may have come back by itself
+    done = remote.runexp("attach", "words")
+    assert done.returncode == 0, done.stdout + done.stderr
+    attempts = remote.json("status", "words")["jobs"][0]["attempts"]
+    assert [attempt["state"] for attempt in attempts] == ["NODE_FAIL", "COMPLETED"]
+    assert_each_once(remote)
+
+
+def test_a_submit_limit_of_the_site_means_wait(remote: Remote, slurm: Cluster) -> None:
+    dir = remote.experiment(Run("base", epochs=0), *(Run(f"r{n}", epochs=2, seconds=0.5) for n in range(8)))
+    slurm.run("sacctmgr", "-i", "modify", "user", slurm.user, "set", "MaxSubmitJobs=5")
+    try:
+        done = remote.run(dir)
+    finally:
+        slurm.run("sacctmgr", "-i", "modify", "user", slurm.user, "set", "MaxSubmitJobs=-1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "AssocMaxSubmitJobLimit" in done.stdout
+    assert len(executions(dir)) == 8 + 16 + 1
+    assert_each_once(remote)
+
+
+@pytest.mark.parametrize("service", ["slurmdbd", "slurmctld"])
+def test_a_service_that_is_away_ends_nothing(remote: Remote, slurm: Cluster, service: str) -> None:
+    dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=3), Run("rank8", epochs=2, seconds=3))
+    remote.run(dir, "--detach")
+    wait_for(lambda: running(remote, "rank4"), "it runs")
+    slurm.stop(service)
+    time.sleep(12)
+    assert not [e for e in remote.of_type("JobEnded") if e["state"] != "COMPLETED"]
+    slurm.start(service)
+    done = remote.runexp("attach", "words")
+    assert done.returncode == 0, done.stdout + done.stderr + remote.log()
+    assert executions(dir) == ALL
+    assert_each_once(remote)
+
+
+def test_the_link_is_cut_and_the_daemon_killed_all_the_while(remote: Remote, slurm: Cluster) -> None:
+    dir = remote.experiment(Run("base", epochs=0), *(Run(f"r{n}", seconds=0.5) for n in range(6)))
+    remote.run(dir, "--detach")
+    for round in range(6):
+        time.sleep(0.15 * round)
+        slurm.cut_ssh()
+        remote.kill()
+        remote.start()
+    done = remote.runexp("attach", "words")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(executions(dir)) == len(set(executions(dir))) == 13
+    assert_each_once(remote)
+    for name in ("experiment", "torchtune", "inspect"):
+        seen = blocks(dir / f"run-{name}.log")
+        assert len(seen) == len(set(seen)), "a block was written twice"
+
+
+def test_an_sshd_that_is_away_for_a_while(remote: Remote, slurm: Cluster) -> None:
+    dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=2))
+    remote.run(dir, "--detach")
+    wait_for(lambda: running(remote, "rank4"), "it runs")
+    slurm.cut_ssh()
+    slurm.stop("sshd", signal.SIGKILL)
+    try:
+        wait_for(lambda: bool(remote.json("status", "words")["trouble"]), "the trouble is shown")
+    finally:
+        slurm.start("sshd")
+    assert remote.runexp("attach", "words").returncode == 0
+    assert executions(dir) == ["base/words", "rank4", "rank4/words_epoch0"]
+
+
+def test_a_run_that_was_broken_is_retried(remote: Remote, slurm: Cluster) -> None:
+    dir = remote.experiment(Run("base", epochs=0), Run("rank4", fate="bad_config"), Run("rank8"))
+    assert remote.run(dir).returncode == 3
+    write_run(dir, Run("rank4"), slurm.home / "jobs")
+    remote.give(dir)
+    done = remote.runexp("retry", "words")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executions(dir).count("rank4") == 2
+    assert executions(dir).count("rank8") == 1
+
+
+def test_a_batch_that_does_not_fit_is_halved(remote: Remote) -> None:
+    dir = remote.experiment(Run("rank4", fate="cuda_oom"))
+    done = remote.run(dir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executions(dir) == ["rank4", "rank4", "rank4", "rank4/words_epoch0"]
+    assert "batch_size: 4  # as large as fits" in (dir / "rank4" / "finetune.yaml").read_text()

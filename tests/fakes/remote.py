@@ -1,0 +1,68 @@
+"""A private daemon that reaches the real Slurm of the tests over SSH, and experiments on it."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cluster
+from fakes.experiments import JOBS, Run, build
+from fakes.home import Home
+
+CONFIG = "clusters:\n  test: {{host: cluster, stagger_seconds: {stagger}, queries_per_minute: {queries}}}\n"
+
+
+class Remote(Home):
+    """Its HOME has an ssh configuration that knows `cluster`."""
+
+    def __init__(
+        self, dir: Path, slurm: cluster.Cluster, stagger: float = 0.0, queries: float = 600.0
+    ) -> None:
+        super().__init__(dir, CONFIG.format(stagger=stagger, queries=queries))
+        self.slurm = slurm
+        ssh = dir / "user" / ".ssh"
+        ssh.mkdir(parents=True)
+        shutil.copy(slurm.path / "ssh_config", ssh / "config")
+        self.environment["HOME"] = str(dir / "user")
+
+    def experiment(self, *runs: Run, name: str = "words") -> Path:
+        """Scaffolded in the cluster's home, as its user's own."""
+        jobs = self.slurm.home / "jobs"
+        if not jobs.exists():
+            shutil.copytree(JOBS, jobs)
+        dir = build(self.slurm.home / f"{name}-{uuid.uuid4().hex[:6]}", *runs, name=name, jobs=jobs)
+        self.give(dir)
+        return dir
+
+    def give(self, dir: Path) -> None:
+        """To the cluster's user."""
+        if os.getuid() == 0:
+            subprocess.run(["chown", "-R", f"{self.slurm.user}:", dir], check=True)
+
+    def run(self, dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.runexp("run", *options, f"test:{dir}")
+
+    def job_id(self, job: str, number: int = -1) -> str:
+        """The Slurm job id of an accepted attempt."""
+        accepted = [e["slurm_job_id"] for e in self.of_type("SubmitAccepted") if e["job"] == job]
+        return str(accepted[number])
+
+    def slurm_jobs(self) -> Counter[str]:
+        """How many Slurm jobs there are of each token of our ledger: as the queue, which forgets, and accounting, which
+        is late, have it between them."""
+        tokens = {event["token"] for event in self.of_type("AttemptIntended")}
+        queue = self.slurm.run("squeue", "-h", "-t", "all", "-o", "%A|%o").stdout
+        accounting = self.slurm.run(
+            "sacct", "-n", "-X", "-P", "-S", "now-1days", "--format=JobID,SubmitLine"
+        ).stdout
+        seen = {
+            (line.partition("|")[0], line.rpartition("/")[2]) for line in (queue + accounting).splitlines()
+        }
+        return Counter(token for _, token in seen if token in tokens)
+
+    def accepted(self) -> dict[str, Any]:
+        """Slurm job ids by token."""
+        return {event["token"]: event["slurm_job_id"] for event in self.of_type("SubmitAccepted")}
