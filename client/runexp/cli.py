@@ -7,6 +7,8 @@ from runexp.commands.attach import attach
 from runexp.commands.changes import cancel, retry
 from runexp.commands.completion import completion
 from runexp.commands.daemon import daemon
+from runexp.commands.doctor import doctor
+from runexp.commands.login import login
 from runexp.commands.logs import logs
 from runexp.commands.plan import plan
 from runexp.commands.report import report
@@ -27,5 +29,19 @@ def main() -> None:
     """Run fine-tuning experiments through runexpd: train, evaluate, report. Come and go as you like; the jobs go on."""
 
 
-for command in (plan, run, attach, status, ls, logs, report, cancel, retry, daemon, completion):
+for command in (
+    plan,
+    run,
+    attach,
+    status,
+    ls,
+    logs,
+    report,
+    cancel,
+    retry,
+    doctor,
+    login,
+    daemon,
+    completion,
+):
     main.add_command(command)

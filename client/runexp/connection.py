@@ -4,7 +4,7 @@ import os
 import shlex
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
 
@@ -62,6 +62,27 @@ def stream(request: requests.Request) -> Iterator[requests.Reply]:
                 yield reply
         except (OSError, msgspec.DecodeError) as error:
             raise Lost(str(error)) from error
+
+
+def log_in(cluster: str, person: Callable[[requests.Asked], Sequence[str] | None]) -> requests.LoggedIn:
+    """Log in to a cluster: `person` answers each of its questions, or gives up with None. Raises Refusal, NoDaemon, Lost."""
+    with _opened() as (lines, send):
+        try:
+            send(framing.pack(requests.Login(cluster=cluster)))
+            while line := lines.readline():
+                match framing.unpack_reply(line):
+                    case requests.LoggedIn() as done:
+                        return done
+                    case requests.Asked() as asked:
+                        answers = person(asked)
+                        if asked.questions:
+                            said = None if answers is None else tuple(answers)
+                            send(framing.pack(requests.Answers(answers=said)))
+                    case Refused() as refused:
+                        raise Refusal(refused)
+        except (OSError, msgspec.DecodeError) as error:
+            raise Lost(str(error)) from error
+    raise Lost("the daemon ended the conversation")
 
 
 def follow(experiment: str, after: int, lost: Callable[[], None]) -> Iterator[requests.Reply]:

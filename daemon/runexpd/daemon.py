@@ -24,7 +24,7 @@ from runexpd.core.state import Limits, State
 from runexpd.hosts.base import Host
 from runexpd.hosts.local import LocalHost
 from runexpd.hosts.ssh import open_ssh
-from runexpd.hosts.ssh_link import SshLink
+from runexpd.hosts.ssh_link import Pace, SshLink
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger
@@ -133,7 +133,10 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
         port=settings.port,
         identity=settings.identity,
     )
-    async with open_ssh(target, now=clock.now, jitter=random.random, prepend=settings.prepend) as host:
+    pace = Pace(sessions=settings.sessions)
+    async with open_ssh(
+        target, now=clock.now, jitter=random.random, prepend=settings.prepend, pace=pace
+    ) as host:
         yield site(host, host.link)
 
 

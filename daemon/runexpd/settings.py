@@ -41,6 +41,9 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stagger_seconds: Seconds = 5.0
     #: Slurm queries on average.
     queries_per_minute: Annotated[float, msgspec.Meta(gt=0)] = 4.0
+    #: SSH sessions at a time, besides the one for files.
+    sessions: Count = 4
+    #: For scripts that name none.
     partition: str | None = None
     account: str | None = None
 

@@ -122,6 +122,8 @@ class Cluster:
         except TimeoutError:
             self.send(name, signal.SIGKILL)
             wait_for(lambda: not self.alive(name), f"{name} ends", 5)
+        if child := _CHILDREN.pop(self.pids.get(name, (0, ""))[0], None):
+            child.wait()
 
     def cut_ssh(self) -> None:
         """Kill every session of our sshd; it goes on listening."""

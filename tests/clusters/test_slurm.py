@@ -154,7 +154,7 @@ async def test_what_is_begun_and_has_no_receipt_is_unclear_at_first_and_later_ne
     lock = site.spool / token
     lock.symlink_to("/dev/null")
     pid = site.spool / f"{token}.pid"
-    pid.write_text(f"999999 {os.uname().nodename}\n")
+    pid.write_text(f"999999 1 {os.uname().nodename}\n")
     assert [type(answer) for answer in await site.resolve(token)] == [Unclear]
     os.utime(lock, (1e9, 1e9), follow_symlinks=False)
     assert [type(answer) for answer in await site.resolve(token)] == [Deferred]

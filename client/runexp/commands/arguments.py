@@ -49,6 +49,20 @@ def experiment(command: F) -> F:
     )
 
 
+def _complete_cluster(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    try:
+        known = connection.ask(requests.Info(), requests.InfoReply).clusters
+    except Exception:  # completion never complains
+        return []
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def cluster(command: F) -> F:
+    return click.argument("cluster", metavar="CLUSTER", shell_complete=_complete_cluster)(command)
+
+
 def jobs(command: F) -> F:
     return click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=_complete_job)(command)
 

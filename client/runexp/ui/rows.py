@@ -7,7 +7,7 @@ from runexp import report
 from runexp.output import one_line
 from runexp.wire.jobs import Progress
 from runexp.wire.states import Phase
-from runexp.wire.views import ExperimentLine, ExperimentView, JobView
+from runexp.wire.views import Check, ExperimentLine, ExperimentView, JobView
 
 
 def experiments(lines: Sequence[ExperimentLine]) -> Iterator[str]:
@@ -19,6 +19,15 @@ def _line(line: ExperimentLine) -> tuple[str, ...]:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(line.counts.items()))
     asked = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.asked_at))
     return line.id, line.name, line.outcome or "running", counts, asked, f"{line.cluster}:{line.dir}"
+
+
+def checks(found: Sequence[Check]) -> Iterator[str]:
+    """Each thing looked at, and under it what to do where something is to be done."""
+    width = max((len(check.name) for check in found), default=0)
+    for check in found:
+        yield f"{check.verdict:<8} {check.name:<{width}}  {one_line(check.found)}"
+        if check.hint:
+            yield f"{'':<8} {'':<{width}}  hint: {one_line(check.hint)}"
 
 
 def experiment(view: ExperimentView) -> Iterator[str]:

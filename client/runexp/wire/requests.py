@@ -5,7 +5,7 @@ import msgspec
 from runexp.wire.events import Envelope
 from runexp.wire.jobs import Policy
 from runexp.wire.refusals import Refused
-from runexp.wire.views import ExperimentLine, ExperimentView, Plan, Report
+from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
@@ -146,6 +146,17 @@ class InfoReply(_Message, frozen=True, kw_only=True):
     tools: tuple[str, ...]
 
 
+class Doctor(_Message, frozen=True, kw_only=True):
+    """Look a cluster over; takes some seconds."""
+
+    cluster: str
+
+
+class DoctorReply(_Message, frozen=True, kw_only=True):
+    cluster: str
+    checks: tuple[Check, ...]
+
+
 class Login(_Message, frozen=True, kw_only=True):
     """Log in to a cluster with a person's help. The daemon sends `Asked`, each answered by `Answers`, then `LoggedIn`."""
 
@@ -178,7 +189,9 @@ class LoggedIn(_Message, frozen=True, kw_only=True):
     status: str
 
 
-Request = Run | PlanAsk | Ls | Status | Follow | Logs | ReportAsk | Cancel | Retry | Info | Login | Answers
+Request = (
+    Run | PlanAsk | Ls | Status | Follow | Logs | ReportAsk | Cancel | Retry | Info | Doctor | Login | Answers
+)
 Reply = (
     RunReply
     | Plan
@@ -193,6 +206,7 @@ Reply = (
     | CancelReply
     | RetryReply
     | InfoReply
+    | DoctorReply
     | Asked
     | LoggedIn
     | Refused

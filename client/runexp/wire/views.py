@@ -1,5 +1,7 @@
 """What is shown of the ledger: made by the daemon, printed by the client as text or JSON. Times are seconds since 1970."""
 
+from enum import StrEnum
+
 import msgspec
 
 from runexp.wire.jobs import Failure, Policy, Progress, Score
@@ -81,6 +83,26 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None
     #: Jobs by state.
     counts: dict[str, int]
+
+
+class Verdict(StrEnum):
+    """Of a look at one thing of a cluster."""
+
+    OK = "ok"
+    #: It works, and could be better.
+    WARNING = "warning"
+    #: Experiments can't run there before it is mended.
+    BAD = "bad"
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing of a cluster that was looked at."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    #: What to do about it; empty where nothing need be done.
+    hint: str = ""
 
 
 class PlanLine(msgspec.Struct, frozen=True, kw_only=True):

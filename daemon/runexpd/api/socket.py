@@ -18,7 +18,7 @@ from loguru import logger
 from runexp import __version__
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import asking, logging_in, showing
+from runexpd.api import asking, logging_in, looking_over, showing
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import ClusterUnreachable
@@ -37,6 +37,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Status: showing.status,
     requests.ReportAsk: showing.show_report,
     requests.Info: showing.info,
+    requests.Doctor: looking_over.doctor,
 }
 _STREAMS: dict[type[Any], Callable[[Context, Any], AsyncIterator[requests.Reply]]] = {
     requests.Follow: showing.follow,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from runexp.wire.views import Check
 from runexpd.hosts import base as hosts
 
 
@@ -112,6 +113,10 @@ class Cluster(Protocol):
 
         Raises ClusterUnreachable.
         """
+        ...
+
+    async def examine(self, max_submit: int) -> Sequence[Check]:
+        """Look it over for a person; `max_submit` is how many jobs of ours it is to take. Raises HostUnreachable."""
         ...
 
     async def cancel(self, jobs: Sequence[Known]) -> None:

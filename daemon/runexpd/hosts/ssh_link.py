@@ -109,6 +109,11 @@ class SshLink:
         self._trouble_since: float | None = None
 
     @property
+    def sessions(self) -> int:
+        """How many are open at a time at most, besides the one for SFTP."""
+        return self._pace.sessions
+
+    @property
     def status(self) -> Status:
         return self._status
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from runexp.wire.views import Check, Verdict
 from runexpd.clusters.base import Accepted, Answer, Deferred, JobReport, Known, Refused, Submission
 from runexpd.clusters.local import directives, processes, spool
 from runexpd.experiments import sbatch
@@ -42,6 +43,12 @@ class LocalCluster:
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
         await anyio.to_thread.run_sync(self._cancel, jobs)
+
+    async def examine(self, max_submit: int) -> Sequence[Check]:
+        gpus = len(processes.gpu_numbers())
+        turns = (self._root / "max_running").read_text()
+        found = f"{os.cpu_count()} CPUs, {gpus} GPUs, {turns} jobs at a time"
+        return [Check(name="this machine", verdict=Verdict.OK, found=found)]
 
     def _submit(self, submission: Submission) -> Answer:
         if (known := spool.find(self._root, submission.token)) is None:

@@ -1,8 +1,10 @@
 """A Slurm cluster: a runexpd.clusters.base.Cluster on a host that has its commands. Keeps nothing that matters."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from runexp.wire.states import END_STATES
+from runexp.wire.views import Check
 from runexpd.clusters.base import (
     Accepted,
     Answer,
@@ -13,7 +15,7 @@ from runexpd.clusters.base import (
     Submission,
     Unclear,
 )
-from runexpd.clusters.slurm import commands, errors, merge, parse
+from runexpd.clusters.slurm import commands, doctor, errors, merge, parse
 from runexpd.clusters.slurm.parse import Accounted, Receipt, Section
 from runexpd.hosts.base import Host, HostUnreachable, Ran
 
@@ -81,6 +83,18 @@ class SlurmCluster:
                 f"neither sacct nor squeue answers: {' '.join(ran.stderr.split())[:300]}"
             )
         return merge.reports(jobs, queue, rows)
+
+    async def examine(self, max_submit: int) -> Sequence[Check]:
+        before = time.time()
+        there = await self.host.run(["date", "+%s.%N"])
+        between = (before + time.time()) / 2
+        ran = await self.host.run(commands.look_over(), timeout_seconds=QUERY_SECONDS)
+        try:
+            difference = float(there.stdout) - between
+        except ValueError:
+            difference = None
+        found = parse.sections(ran.stdout)
+        return list(doctor.checks(found, max_submit=max_submit, clock_difference=difference))
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
         await self._ask(commands.cancel(jobs))

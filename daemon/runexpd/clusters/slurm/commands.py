@@ -78,6 +78,11 @@ def details(ids: Sequence[str]) -> list[str]:
     return ["sh", "-c", show, "runexp-details", *ids]
 
 
+def look_over() -> list[str]:
+    """What the cluster is like."""
+    return ["sh", "-c", _script("doctor.sh"), "runexp-doctor"]
+
+
 def cancel(jobs: Sequence[Known]) -> list[str]:
     """End each that is still ours."""
     words = [word for job in jobs for word in (job.slurm_job_id, job.token)]

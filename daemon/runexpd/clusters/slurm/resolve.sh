@@ -1,4 +1,5 @@
-# What became of submissions, without submitting any: arguments are sacct's fields, and tokens. Prints as submit.sh does, and besides
+# What became of submissions, without submitting any: arguments are sacct's fields, and tokens. Prints as submit.sh
+# does, and besides:
 # `withdrawn`: it had never begun, and now never will, since the lock is taken here.
 # `dying SECONDS`: it began, left no receipt, and whoever was at it is gone; so long ago.
 # Then the queue and accounting, for tokens without a receipt.
@@ -9,6 +10,13 @@ host=$(uname -n)
 spool=$HOME/.runexp
 [ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
 
+born() { # born PID: when it was started, in $born; empty where it is over (a zombie is)
+  born=
+  { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return
+  set -- ${line##*) }
+  [ "$1" = Z ] || born=${20}
+}
+
 text() {
   line=
   while IFS= read -r part || [ -n "$part" ]; do line="$line$part "; done <"$1"
@@ -18,9 +26,9 @@ for token; do
   if ln -s /dev/null "$spool/$token" 2>/dev/null; then
     printf 'withdrawn\n' >"$spool/$token.receipt"
   fi
-  receipt= pid= at=
+  receipt= pid= since= at=
   { IFS= read -r receipt <"$spool/$token.receipt"; } 2>/dev/null
-  { read -r pid at <"$spool/$token.pid"; } 2>/dev/null
+  { read -r pid since at <"$spool/$token.pid"; } 2>/dev/null
   case $receipt in
     withdrawn) printf '%s%swithdrawn%s\n' "$token" "$us" "$us" ;;
     "done 0")
@@ -31,9 +39,10 @@ for token; do
       printf '%s%serror %s%s%s\n' "$token" "$us" "${receipt#done }" "$us" "$line" ;;
     *)
       age=$(($(date +%s) - $(stat -c %Y "$spool/$token" 2>/dev/null || date +%s)))
-      if [ "$at" = "$host" ] && kill -0 "$pid" 2>/dev/null; then
+      born "${pid:-none}"
+      if [ "$at" = "$host" ] && [ -n "$born" ] && [ "$born" = "$since" ]; then
         printf '%s%slocked%s\n' "$token" "$us" "$us"
-      elif [ "$at" != "$host" ] && [ "$age" -lt 600 ]; then
+      elif [ -n "$at" ] && [ "$at" != "$host" ] && [ "$age" -lt 600 ]; then
         printf '%s%slocked%s\n' "$token" "$us" "$us"
       else
         printf '%s%sdying %s%s\n' "$token" "$us" "$age" "$us"
@@ -41,8 +50,8 @@ for token; do
   esac
 done
 echo "==queue"
-squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
+timeout 30 squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
 echo "==end $?"
 echo "==accounting"
-SLURM_TIME_FORMAT=%s sacct -n -X -P --delimiter="$us" -S now-3days --format="$fields"
+SLURM_TIME_FORMAT=%s timeout 30 sacct -n -X -P --delimiter="$us" -S now-14days --format="$fields"
 echo "==end $?"

@@ -10,6 +10,13 @@ host=$(uname -n)
 spool=$HOME/.runexp
 [ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
 
+born() { # born PID: when it was started, in $born; empty where it is over (a zombie is)
+  born=
+  { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return
+  set -- ${line##*) }
+  [ "$1" = Z ] || born=${20}
+}
+
 text() { # text FILE: its lines in one, in $line
   line=
   while IFS= read -r part || [ -n "$part" ]; do line="$line$part "; done <"$1"
@@ -36,6 +43,7 @@ outputs() { # outputs OUTPUT_DIR ERROR_DIR
   done
 }
 
+born $$
 stops=$1 stopped=
 shift
 while [ $# -ge 8 ]; do
@@ -46,7 +54,7 @@ while [ $# -ge 8 ]; do
     continue
   fi
   if ln -s "$script" "$spool/$token" 2>/dev/null; then
-    printf '%s %s\n' "$$" "$host" >"$spool/$token.pid"
+    printf '%s %s %s\n' "$$" "$born" "$host" >"$spool/$token.pid"
     if { outputs "$out" "$err" && cd "$directory"; } 2>"$spool/$token.err"; then
       sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
         ${account:+"--account=$account"} "$spool/$token" >"$spool/$token.out" 2>"$spool/$token.err" </dev/null

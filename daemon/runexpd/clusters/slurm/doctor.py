@@ -1,0 +1,131 @@
+"""A look at a Slurm cluster, judged: what works, what doesn't, what to do. Pure; doctor.sh asks the questions."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from runexp.wire.views import Check, Verdict
+from runexpd.clusters.slurm.parse import Section
+
+#: Checkpoints must be newer than their attempt's start, by the cluster's own clocks; ours only dates what is shown.
+MOST_CLOCK_SECONDS = 30.0
+#: Ended jobs are asked about by id for as long as slurmctld remembers them.
+LEAST_MIN_JOB_AGE_SECONDS = 60
+_NONE = Section("", None)
+
+
+def checks(
+    found: Mapping[str, Section], *, max_submit: int, clock_difference: float | None
+) -> Iterator[Check]:
+    """A verdict on each thing. `clock_difference`: seconds that the cluster is ahead of us."""
+    look = {name.removeprefix("=="): section for name, section in found.items()}
+    yield from _commands(look)
+    yield _controller(look)
+    yield from _accounting(look)
+    yield from _limits(look, max_submit)
+    yield _partition(look)
+    yield _spool(look)
+    yield _clock(clock_difference)
+
+
+def _commands(look: Mapping[str, Section]) -> Iterator[Check]:
+    for name in ("sbatch", "squeue", "sacct", "scancel"):
+        section = look.get(name, _NONE)
+        if section.exit_code == 0:
+            yield Check(name=name, verdict=Verdict.OK, found=section.text.strip())
+        else:
+            hint = "commands run without a login shell: put what it takes (module load slurm) under `prepend`"
+            yield Check(name=name, verdict=Verdict.BAD, found=_said(section), hint=hint)
+
+
+def _controller(look: Mapping[str, Section]) -> Check:
+    section = look.get("ping", _NONE)
+    if section.exit_code == 0 and " is UP" in section.text:
+        age = re.search(r"^MinJobAge\s*=\s*(\d+)", look.get("config", _NONE).text, re.MULTILINE)
+        found = f"up; remembers ended jobs for {age[1]} s" if age else "up"
+        if age and int(age[1]) < LEAST_MIN_JOB_AGE_SECONDS:
+            hint = "fine with accounting; without it, ends may be missed"
+            return Check(name="slurmctld", verdict=Verdict.WARNING, found=found, hint=hint)
+        return Check(name="slurmctld", verdict=Verdict.OK, found=found)
+    hint = "nothing can be submitted until it is back; runexp waits for it"
+    return Check(name="slurmctld", verdict=Verdict.BAD, found=_said(section), hint=hint)
+
+
+def _accounting(look: Mapping[str, Section]) -> Iterator[Check]:
+    section = look.get("accounting", _NONE)
+    if section.exit_code == 0:
+        yield Check(name="accounting", verdict=Verdict.OK, found="on: sacct says how jobs ended")
+    elif "accounting storage is disabled" in section.text:
+        hint = "runexp asks squeue and scontrol instead; a job that ends while runexpd is off for long may be missed"
+        yield Check(name="accounting", verdict=Verdict.WARNING, found="off", hint=hint)
+        return
+    else:
+        hint = "no job will be called ended until sacct answers; see if it does in a few minutes"
+        yield Check(name="accounting", verdict=Verdict.BAD, found=_said(section), hint=hint)
+        return
+    if "SubmitLine" in look.get("fields", _NONE).text.split():
+        yield Check(name="SubmitLine", verdict=Verdict.OK, found="there: lost submissions are found by it")
+    else:
+        hint = "from Slurm 21.08 on; a submission whose answer and receipt are both lost is then looked for in the queue only"
+        yield Check(name="SubmitLine", verdict=Verdict.WARNING, found="not a field of this sacct", hint=hint)
+
+
+def _limits(look: Mapping[str, Section], max_submit: int) -> Iterator[Check]:
+    section = look.get("assoc", _NONE)
+    if section.exit_code != 0:
+        yield Check(name="limits", verdict=Verdict.WARNING, found=f"not to be had: {_said(section)}")
+        return
+    rows = [line.split("|") for line in section.text.splitlines() if line.count("|") == 3]
+    least = {int(row[2]) for row in rows if row[2].isdigit()} | _qos_limits(look, rows)
+    accounts = ", ".join(sorted({row[0] for row in rows})) or "none"
+    if not rows:
+        hint = "sites that enforce associations refuse jobs without one; ask yours for an account"
+        yield Check(name="limits", verdict=Verdict.WARNING, found="no association of yours", hint=hint)
+    elif least and min(least) < max_submit:
+        found = f"accounts {accounts}; at most {min(least)} jobs queued, and max_submit is {max_submit}"
+        hint = f"works: runexp waits where the site refuses; max_submit: {min(least)} saves it the refusals"
+        yield Check(name="limits", verdict=Verdict.WARNING, found=found, hint=hint)
+    else:
+        most = f"at most {min(least)} jobs queued" if least else "no limit on queued jobs"
+        yield Check(name="limits", verdict=Verdict.OK, found=f"accounts {accounts}; {most}")
+
+
+def _qos_limits(look: Mapping[str, Section], assoc: list[list[str]]) -> set[int]:
+    mine = {name for row in assoc for name in row[3].split(",")}
+    rows = [line.split("|") for line in look.get("qos", _NONE).text.splitlines() if line.count("|") == 1]
+    return {int(most) for name, most in rows if name in mine and most.isdigit()}
+
+
+def _partition(look: Mapping[str, Section]) -> Check:
+    section = look.get("partitions", _NONE)
+    names = section.text.split()
+    if section.exit_code != 0 or not names:
+        return Check(name="partitions", verdict=Verdict.WARNING, found=_said(section))
+    if not any(name.endswith("*") for name in names):
+        hint = "scripts must name one, or set `partition` for this cluster"
+        return Check(
+            name="partitions", verdict=Verdict.WARNING, found=f"{' '.join(names)}, no default", hint=hint
+        )
+    return Check(name="partitions", verdict=Verdict.OK, found=" ".join(names))
+
+
+def _spool(look: Mapping[str, Section]) -> Check:
+    section = look.get("spool", _NONE)
+    if section.exit_code == 0:
+        return Check(name="write access", verdict=Verdict.OK, found="~/.runexp can be written to")
+    hint = "submissions are locked and receipted in ~/.runexp: see to its permissions, or your quota"
+    return Check(name="write access", verdict=Verdict.BAD, found=_said(section), hint=hint)
+
+
+def _clock(difference: float | None) -> Check:
+    if difference is None:
+        return Check(name="clock", verdict=Verdict.WARNING, found="not to be had")
+    found = f"{abs(difference):.1f} s {'ahead of' if difference >= 0 else 'behind'} this machine"
+    if abs(difference) > MOST_CLOCK_SECONDS:
+        hint = "times are shown as the cluster has them; see to the clock of whichever is wrong (NTP)"
+        return Check(name="clock", verdict=Verdict.WARNING, found=found, hint=hint)
+    return Check(name="clock", verdict=Verdict.OK, found=found)
+
+
+def _said(section: Section) -> str:
+    text = " ".join(section.text.split())[:200]
+    return text or ("no answer" if section.exit_code is None else f"exit code {section.exit_code}")

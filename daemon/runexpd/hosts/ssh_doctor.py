@@ -1,0 +1,99 @@
+"""A look at an SSH connection: who we are there, by which key, how far away, and how many sessions it has room for."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, suppress
+
+import anyio
+import asyncssh
+
+from runexp.wire.views import Check, Verdict
+from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.ssh_link import Connected, SshLink
+
+#: OpenSSH's default MaxSessions.
+_USUAL_SESSIONS = 10
+_ROUND_TRIPS = 5
+#: At worst a submission or a look at a file waits so long for each answer.
+_SLOW_SECONDS = 0.5
+
+
+async def examine(link: SshLink) -> list[Check]:
+    """Verdicts; the first is bad where there is no connection, and then the only one."""
+    began, was_there = time.monotonic(), isinstance(link.status, Connected)
+    try:
+        with anyio.fail_after(60):
+            connection = await link.connection()
+    except HostUnreachable as error:
+        hint = f"see whether this works: ssh {link.target.host}"
+        return [Check(name="login", verdict=Verdict.BAD, found=error.what, hint=hint)]
+    except TimeoutError:
+        found = "no connection within a minute"
+        return [Check(name="login", verdict=Verdict.BAD, found=found, hint=f"ssh {link.target.host}")]
+    took = "connected already" if was_there else f"in {time.monotonic() - began:.2f} s"
+    return [*_login(connection, took), await _round_trip(connection), await _sessions(link, connection)]
+
+
+def _login(connection: asyncssh.SSHClientConnection, took: str) -> Iterator[Check]:
+    user, host = connection.get_extra_info("username"), connection.get_extra_info("host")
+    yield Check(name="login", verdict=Verdict.OK, found=f"{user}@{host}, {took}")
+    key = connection.get_server_host_key()
+    found = (
+        f"{key.get_algorithm()} {key.get_fingerprint()}, as in known_hosts" if key else "by its certificate"
+    )
+    yield Check(name="host key", verdict=Verdict.OK, found=found)
+
+
+async def _round_trip(connection: asyncssh.SSHClientConnection) -> Check:
+    times = []
+    try:
+        for _ in range(_ROUND_TRIPS):
+            began = time.monotonic()
+            await connection.run("true", stdin=asyncssh.DEVNULL)
+            times.append(time.monotonic() - began)
+    except (asyncssh.Error, OSError) as error:
+        return Check(name="round trip", verdict=Verdict.BAD, found=f"a command got no answer: {error}")
+    seconds = statistics.median(times)
+    found = f"{seconds * 1000:.0f} ms for a command"
+    if seconds > _SLOW_SECONDS:
+        hint = "works, slowly: a login node nearer to you may be quicker"
+        return Check(name="round trip", verdict=Verdict.WARNING, found=found, hint=hint)
+    return Check(name="round trip", verdict=Verdict.OK, found=found)
+
+
+async def _sessions(link: SshLink, connection: asyncssh.SSHClientConnection) -> Check:
+    """Counted by opening them; those that others of ours have open at the moment are not."""
+    room = await _room(connection)
+    wanted = link.sessions + 1
+    if room < wanted:
+        hint = f"set `sessions: {max(1, room - 1)}` for this cluster"
+        return Check(
+            name="MaxSessions",
+            verdict=Verdict.WARNING,
+            found=f"room for {room} sessions, {wanted} are used",
+            hint=hint,
+        )
+    least = "at least " if room == _USUAL_SESSIONS else ""
+    return Check(
+        name="MaxSessions",
+        verdict=Verdict.OK,
+        found=f"room for {least}{room} sessions, {wanted} are used at most",
+    )
+
+
+async def _room(connection: asyncssh.SSHClientConnection) -> int:
+    async with AsyncExitStack() as stack:
+        for count in range(_USUAL_SESSIONS):
+            try:
+                process = await connection.create_process("cat", encoding=None)
+            except asyncssh.Error:
+                return count
+            stack.push_async_callback(_end, process)
+    return _USUAL_SESSIONS
+
+
+async def _end(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    process.close()
+    with suppress(asyncssh.Error, OSError):
+        await process.wait_closed()

@@ -1,0 +1,79 @@
+"""What doctor makes of a cluster: a verdict each, and a hint where something is to be done."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from cluster import Cluster
+from fakes.slurm.sites import real_site
+from runexp.wire.views import Check, Verdict
+from runexpd.clusters.slurm import doctor, parse
+
+GOOD = {
+    "sbatch": (0, "slurm 22.05.8"),
+    "squeue": (0, "slurm 22.05.8"),
+    "sacct": (0, "slurm 22.05.8"),
+    "scancel": (0, "slurm 22.05.8"),
+    "ping": (0, "Slurmctld(primary) at vm is UP"),
+    "config": (0, "AccountingStorageType   = accounting_storage/slurmdbd\nMinJobAge               = 300 sec"),
+    "accounting": (0, "1\n2"),
+    "fields": (0, "JobID  State SubmitLine"),
+    "assoc": (0, "main||100|normal"),
+    "qos": (0, "normal|\nother|3"),
+    "partitions": (0, "main*\ngpu"),
+    "spool": (0, ""),
+}
+
+
+def look(changed: Mapping[str, tuple[int, str]] = {}, clock: float | None = 0.2) -> dict[str, Check]:
+    text = "".join(
+        f"=={name}\n{said}\n==end {code}\n" for name, (code, said) in ({**GOOD, **changed}).items()
+    )
+    found = doctor.checks(parse.sections(text), max_submit=25, clock_difference=clock)
+    return {check.name: check for check in found}
+
+
+def test_a_good_cluster_is_ok_in_everything() -> None:
+    assert {check.verdict for check in look().values()} == {Verdict.OK}
+    assert not any(check.hint for check in look().values())
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "verdict", "words"),
+    [
+        ({"sbatch": (127, "sh: sbatch: not found")}, "sbatch", Verdict.BAD, "module load slurm"),
+        ({"ping": (1, "Slurmctld(primary) at vm is DOWN")}, "slurmctld", Verdict.BAD, "until it is back"),
+        (
+            {"accounting": (1, "Slurm accounting storage is disabled")},
+            "accounting",
+            Verdict.WARNING,
+            "squeue",
+        ),
+        ({"accounting": (1, "Connection refused")}, "accounting", Verdict.BAD, "until sacct answers"),
+        ({"fields": (0, "JobID State")}, "SubmitLine", Verdict.WARNING, "21.08"),
+        ({"assoc": (0, "main||10|normal")}, "limits", Verdict.WARNING, "max_submit: 10"),
+        ({"assoc": (0, "main||100|normal,other")}, "limits", Verdict.WARNING, "max_submit: 3"),
+        ({"assoc": (0, "")}, "limits", Verdict.WARNING, "account"),
+        ({"partitions": (0, "gpu")}, "partitions", Verdict.WARNING, "`partition`"),
+        ({"spool": (1, "Permission denied")}, "write access", Verdict.BAD, "quota"),
+    ],
+)
+def test_what_is_amiss_has_a_hint(
+    changed: dict[str, tuple[int, str]], name: str, verdict: Verdict, words: str
+) -> None:
+    check = look(changed)[name]
+    assert check.verdict is verdict
+    assert words in check.hint
+
+
+def test_a_clock_that_is_off() -> None:
+    assert look(clock=-90)["clock"].verdict is Verdict.WARNING
+    assert look(clock=-90)["clock"].found == "90.0 s behind this machine"
+    assert look(clock=None)["clock"].verdict is Verdict.WARNING
+
+
+@pytest.mark.real
+async def test_the_real_one_is_well(slurm: Cluster) -> None:
+    async with real_site(slurm) as site:
+        checks = await site.cluster.examine(25)
+    assert {check.name: check.verdict for check in checks} == dict.fromkeys(look(), Verdict.OK)
