@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test cluster-up cluster-down check format
+.PHONY: help demo demo-clean test cluster-up cluster-down bench check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (a
 
 cluster-down: ## take it down
 	@$(PYTHON) tests/cluster/cluster.py down .cluster
+
+bench: $(VENV)/.dev ## print the figures that are promised, on a test cluster (about ten minutes)
+	@for bench in phases submission many; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .

@@ -34,7 +34,7 @@ class Machine:
         return await self.send(self.submission(token, body, directives))
 
     async def send(self, submission: Submission) -> Answer:
-        answers = [answer async for _, answer in self.cluster.submit([submission])]
+        answers = [answer async for part in self.cluster.submit([submission]) for answer in part.values()]
         if isinstance(answers[0], Accepted):
             self.known[submission.token] = Known(answers[0].slurm_job_id, submission.token)
         return answers[0]
@@ -241,7 +241,7 @@ async def test_the_same_token_is_the_same_job(machine: Machine) -> None:
 
 async def test_a_token_that_never_arrived_is_told_apart(machine: Machine) -> None:
     await machine.submit("t1", "true")
-    answers = dict([answer async for answer in machine.cluster.resolve(["t1", "t2"])])
+    answers = await machine.cluster.resolve(["t1", "t2"])
     assert answers == {"t1": Accepted("1"), "t2": Deferred("it never arrived", at_once=True)}
     await machine.ended("t1")
 

@@ -90,6 +90,17 @@ async def test_odd_names_reach_no_shell(site: Site) -> None:
     assert not list(site.dir.rglob("hacked"))
 
 
+async def test_the_script_can_be_found_from_the_job(site: Site) -> None:
+    """As scripts do it that want to know where they lie: by scontrol's Command."""
+    submission = site.submission("one", "scontrol show job $SLURM_JOB_ID | grep -o Command=.*")
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Accepted)
+    await site.ended(submission.token)
+    command = (site.dir / f"slurm-{answer.slurm_job_id}.out").read_text().strip().removeprefix("Command=")
+    assert submission.token in command
+    assert Path(command).samefile(submission.script)
+
+
 async def test_the_job_name_of_the_script_stands(site: Site) -> None:
     submission = site.submission("one", "echo $SLURM_JOB_NAME", '#SBATCH --job-name="my own name"')
     submission = Submission(
@@ -143,20 +154,18 @@ async def test_without_its_receipt_it_is_found_in_the_queue_or_in_accounting(sit
     sent = await site.send(running, over)
     await site.ended(over.token)
     for submission in (running, over):
-        os.unlink(site.spool / f"{submission.token}.receipt")
+        os.unlink(site.spool / submission.token / "receipt")
     assert await site.resolve(running.token, over.token) == sent
     await site.cluster.cancel(list(site.known.values()))
 
 
 async def test_what_is_begun_and_has_no_receipt_is_unclear_at_first_and_later_never_was(site: Site) -> None:
-    site.spool.mkdir(exist_ok=True)
     token = site.token("dead")
-    lock = site.spool / token
-    lock.symlink_to("/dev/null")
-    pid = site.spool / f"{token}.pid"
-    pid.write_text(f"999999 1 {os.uname().nodename}\n")
+    lock = site.spool / token / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(f"999999 1 {os.uname().nodename}\n")
     assert [type(answer) for answer in await site.resolve(token)] == [Unclear]
-    os.utime(lock, (1e9, 1e9), follow_symlinks=False)
+    os.utime(lock, (1e9, 1e9))
     assert [type(answer) for answer in await site.resolve(token)] == [Deferred]
 
 

@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from cluster import Cluster
+from fakes.remote import token_of
 from fakes.slurm.sites import target
 from runexpd.clusters.base import Accepted, Answer, Deferred, Submission, Unclear
 from runexpd.clusters.slurm import cluster as slurm_cluster
@@ -54,12 +55,11 @@ class Round:
             await work(SlurmCluster("test", host))  # type: ignore[misc]
 
     async def send(self, cluster: SlurmCluster, tokens: list[str]) -> None:
-        async for token, answer in cluster.submit([self.submission(token) for token in tokens]):
-            self.answers[token] = answer
+        async for answers in cluster.submit([self.submission(token) for token in tokens]):
+            self.answers |= answers
 
     async def find_out(self, cluster: SlurmCluster, tokens: list[str]) -> None:
-        async for token, answer in cluster.resolve(tokens):
-            self.answers[token] = answer
+        self.answers |= await cluster.resolve(tokens)
 
 
 async def cut_off(round: Round, tokens: list[str], after_seconds: float, how: str) -> None:
@@ -132,5 +132,5 @@ async def one_round(round: Round, how: str, after: float) -> None:
 def jobs_of(slurm: Cluster, mark: str) -> set[tuple[str, str]]:
     """(id, token) of every job that Slurm knows."""
     listed = slurm.run("squeue", "-h", "-t", "all", "-o", "%A|%o").stdout.splitlines()
-    rows = [(line.partition("|")[0], line.rpartition("/")[2]) for line in listed]
-    return {(id, token) for id, token in rows if token.startswith(mark)}
+    rows = [line.partition("|") for line in listed]
+    return {(id, token) for id, _, command in rows if (token := token_of(command)).startswith(mark)}

@@ -87,6 +87,14 @@ class Home:
             rows = ledger.execute("SELECT body FROM events ORDER BY seq").fetchall()
         return [json.loads(body) for (body,) in rows]
 
+    def seconds_between(self, first: str, last: str, count: int) -> float:
+        """From the first to the last of the newest `count` events of these types, by the ledger's times."""
+        with sqlite3.connect(self.dir / "state" / "ledger.sqlite") as ledger:
+            newest = "SELECT at FROM events WHERE type = ? ORDER BY seq DESC LIMIT ?"
+            began = min(at for (at,) in ledger.execute(newest, (first, count)))
+            ended = max(at for (at,) in ledger.execute(newest, (last, count)))
+        return float(ended - began)
+
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in self.events() if event["type"] == kind]
 

@@ -1,10 +1,13 @@
 """A private daemon that reaches the real Slurm of the tests over SSH, and experiments on it."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +15,15 @@ import cluster
 from fakes.experiments import JOBS, Run, build
 from fakes.home import Home
 
-CONFIG = "clusters:\n  test: {{host: cluster, stagger_seconds: {stagger}, queries_per_minute: {queries}}}\n"
+#: Quick, where a test is not about politeness.
+SETTINGS = {"stagger_seconds": 0, "queries_per_minute": 600}
 
 
 class Remote(Home):
-    """Its HOME has an ssh configuration that knows `cluster`."""
+    """Its HOME has an ssh configuration that knows `cluster`. `settings`: of the cluster `test`, in runexpd's configuration."""
 
-    def __init__(
-        self, dir: Path, slurm: cluster.Cluster, stagger: float = 0.0, queries: float = 600.0
-    ) -> None:
-        super().__init__(dir, CONFIG.format(stagger=stagger, queries=queries))
+    def __init__(self, dir: Path, slurm: cluster.Cluster, settings: Mapping[str, object] = SETTINGS) -> None:
+        super().__init__(dir, json.dumps({"clusters": {"test": {"host": "cluster", **settings}}}))
         self.slurm = slurm
         ssh = dir / "user" / ".ssh"
         ssh.mkdir(parents=True)
@@ -58,11 +60,16 @@ class Remote(Home):
         accounting = self.slurm.run(
             "sacct", "-n", "-X", "-P", "-S", "now-1days", "--format=JobID,SubmitLine"
         ).stdout
-        seen = {
-            (line.partition("|")[0], line.rpartition("/")[2]) for line in (queue + accounting).splitlines()
-        }
+        rows = (line.partition("|") for line in (queue + accounting).splitlines())
+        seen = {(id, token_of(command)) for id, _, command in rows}
         return Counter(token for _, token in seen if token in tokens)
 
     def accepted(self) -> dict[str, Any]:
         """Slurm job ids by token."""
         return {event["token"]: event["slurm_job_id"] for event in self.of_type("SubmitAccepted")}
+
+
+def token_of(command: str) -> str:
+    """The token in a command line that runexp submitted; empty in any other."""
+    found = re.search(r"/\.runexp/([^/]+)/", command)
+    return found[1] if found else ""

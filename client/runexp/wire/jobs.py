@@ -106,3 +106,5 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     #: `steps` or `samples`.
     unit: str = "steps"
     loss: float | None = None
+    #: It has said its last word: its end is a moment away.
+    finishing: bool = False

@@ -3,7 +3,7 @@
 A cluster keeps no state of its own that matters: it may be asked anything again, after any crash.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -93,16 +93,16 @@ class Cluster(Protocol):
     #: The machine whose file system the jobs' directories are on.
     host: hosts.Host
 
-    def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
-        """Submit each, in order, once; yield (token, answer) as they become known, every token exactly once.
+    def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
+        """Submit each, in order, once; yield answers by token as they become known, every token exactly once.
 
         Never raises for trouble with the link: that is `Unclear`. A token that was sent before is not submitted
         again: it is answered with what became of it.
         """
         ...
 
-    def resolve(self, tokens: Sequence[str]) -> AsyncIterator[tuple[str, Answer]]:
-        """What became of submissions whose answer was lost, without submitting any.
+    async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
+        """What became of submissions whose answer was lost, by token, without submitting any.
 
         `Unclear` as long as it can't be told. `Deferred` when it is certain that it never arrived.
         """

@@ -45,6 +45,8 @@ class Watch(msgspec.Struct, frozen=True):
     state: str
     output: str
     started_at: float | None
+    #: What its end helps to open: the same for all that must end for it. Empty while others of them aren't queued yet.
+    gate: str = ""
 
     @property
     def key(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from runexp.wire.states import Stage
+from runexp.wire.states import Phase, Stage
 from runexpd.core import commands
 from runexpd.core.state import Attempt, Experiment, Job, State
 from runexpd.core.steps import submit
@@ -11,15 +11,26 @@ from runexpd.core.steps import submit
 def due(state: State, now: float) -> Iterator[commands.Command]:
     """Everything to be done, in the order in which it is best begun."""
     for experiment in state.running():
+        shut = {_gate(experiment, job) for job in experiment.jobs.values() if job.stage in _NOT_QUEUED}
         for job in experiment.jobs.values():
             if job.attempt is not None:
-                yield from _for(experiment, job, job.attempt)
+                gate = _gate(experiment, job)
+                yield from _for(experiment, job, job.attempt, "" if gate in shut else gate)
     at = submit.wake_at(state, now)
     if at is not None:
         yield commands.Wake(at)
 
 
-def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:
+_NOT_QUEUED = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING)
+
+
+def _gate(experiment: Experiment, job: Job) -> str:
+    """The same for jobs that something waits for together: the barrier's, or the end's."""
+    alone = experiment.policy.barrier == "run" and job.spec.phase is Phase.OPTIMIZATION
+    return f"{experiment.id} {job.spec.run if alone else job.spec.phase}"
+
+
+def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Iterator[commands.Command]:
     cluster, id, spec, token = experiment.cluster, experiment.id, job.spec, attempt.token
     match job.stage:
         case Stage.SUBMITTING:
@@ -38,6 +49,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.state,
                 attempt.output or "",
                 attempt.started_at,
+                gate,
             )
         case Stage.ENDED:
             yield commands.Judge(

@@ -1,11 +1,11 @@
-"""When to ask a cluster next: a budget of queries, spent where a change is likely. Pure.
+"""When to ask a cluster next: a budget of queries, spent where a change is likely. Pure. Times are seconds since 1970.
 
 A token bucket: it fills at the budget's rate, and never above what ten minutes bring, so a burst is paid for by quiet before
-or after it. A round is worth its price when some job's end (or a fresh submission's start) is near; else the rounds thin
-out with the time since anything last changed.
+or after it. The emptier it is, the further apart are the rounds, until they come at the budget's own rate; what is left
+then is kept for ends that somebody waits for: the last job before a barrier.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,14 +13,20 @@ import msgspec
 ROUND_COST = 2.0
 #: What the bucket holds, in minutes of its rate.
 BURST_MINUTES = 10.0
-#: Between two rounds while an end is awaited any moment.
+#: Kept for ends that are waited for, as a share of a full bucket: this far down, other rounds come at the budget's rate.
+RESERVE = 0.3
+#: Between two rounds while such an end may come any moment, and how long that goes on before it was a wrong guess.
 HOT_SECONDS = 0.35
-#: Without news, the pause grows with the time since the last change, by this share of it.
-GROWTH = 0.3
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 120.0
-#: An end that was awaited and did not come is awaited this long, hot; after that it was a wrong guess.
 HOPE_SECONDS = 8.0
+#: After any other expected end.
+WARM_SECONDS = 2.0
+#: A job of which nothing is known is asked about at ever longer pauses: a share of the time since its last change.
+GROWTH = 0.5
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 120.0
+#: Looks at a running job's output, which cost the scheduler nothing: shares of its time left, or of its time so far.
+LOOK_SHARE_LEFT, LOOK_SHARE_SO_FAR = 0.1, 0.02
+SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 30.0
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -28,18 +34,34 @@ class Bucket(msgspec.Struct, frozen=True):
 
     per_minute: float
     queries: float
-    #: When `queries` was counted; seconds since 1970.
+    #: When `queries` was counted.
     at: float
+
+    @property
+    def size(self) -> float:
+        """What it holds when it is full."""
+        return max(ROUND_COST, self.per_minute * BURST_MINUTES)
+
+
+class Awaited(msgspec.Struct, frozen=True):
+    """A job that a round may have news of."""
+
+    #: When anything of it last changed.
+    changed_at: float
+    #: When it is expected to end; None: no idea.
+    end_at: float | None = None
+    #: Its end, and nothing else, lets others begin.
+    is_last: bool = False
 
 
 def full(per_minute: float, now: float) -> Bucket:
-    return Bucket(per_minute, max(ROUND_COST, per_minute * BURST_MINUTES), now)
+    bucket = Bucket(per_minute, 0.0, now)
+    return Bucket(per_minute, bucket.size, now)
 
 
 def refilled(bucket: Bucket, now: float) -> Bucket:
-    most = max(ROUND_COST, bucket.per_minute * BURST_MINUTES)
     earned = max(0.0, now - bucket.at) * bucket.per_minute / 60
-    return Bucket(bucket.per_minute, min(most, bucket.queries + earned), now)
+    return Bucket(bucket.per_minute, min(bucket.size, bucket.queries + earned), now)
 
 
 def spent(bucket: Bucket, now: float, queries: float = ROUND_COST) -> Bucket:
@@ -54,21 +76,31 @@ def affordable_at(bucket: Bucket, now: float) -> float:
     return now if lacking <= 0 else now + lacking * 60 / bucket.per_minute
 
 
-def next_round_at(
-    bucket: Bucket, now: float, asked_at: float, changed_at: float, expected_ends: Iterable[float]
-) -> float:
-    """When to ask again.
+def spacing_seconds(bucket: Bucket) -> float:
+    """Between two rounds that nobody waits for: nothing from a full bucket, the budget's rate from one that is down."""
+    empty = 1 - bucket.queries / bucket.size
+    return 60 * ROUND_COST / bucket.per_minute * empty / (1 - RESERVE)
 
-    Arguments, in seconds since 1970: when it was last asked; when anything last changed (a submission, a state);
-    when watched jobs are expected to end.
-    """
-    quiet = max(0.0, asked_at - changed_at)
-    pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, quiet * GROWTH))
-    wanted = asked_at + pause
-    for end in expected_ends:
-        if end - HOT_SECONDS <= wanted and asked_at < end + HOPE_SECONDS:
-            wanted = min(wanted, max(end, asked_at + HOT_SECONDS))
-    return max(wanted, affordable_at(bucket, now))
+
+def next_round_at(bucket: Bucket, now: float, asked_at: float, jobs: Sequence[Awaited]) -> float:
+    """When to ask again; it was last asked at `asked_at`."""
+    hot = [at for job in jobs if job.is_last and (at := _hot_at(job, asked_at)) is not None]
+    usual = min((_usual_at(job, asked_at) for job in jobs), default=asked_at + LONGEST_PAUSE_SECONDS)
+    at = max(usual, asked_at + spacing_seconds(refilled(bucket, asked_at)))
+    return max(min([at, *hot]), affordable_at(bucket, now))
+
+
+def _hot_at(job: Awaited, asked_at: float) -> float | None:
+    if job.end_at is None or asked_at >= job.end_at + HOPE_SECONDS:
+        return None
+    return max(job.end_at, asked_at + HOT_SECONDS)
+
+
+def _usual_at(job: Awaited, asked_at: float) -> float:
+    if job.end_at is not None and asked_at < job.end_at + WARM_SECONDS:
+        return min(job.end_at + WARM_SECONDS, asked_at + LONGEST_PAUSE_SECONDS)
+    since = job.changed_at if job.end_at is None else job.end_at
+    return asked_at + min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, (asked_at - since) * GROWTH))
 
 
 def expected_end(
@@ -82,3 +114,12 @@ def expected_end(
         return started_at + (now - started_at) / share_done
     durations = sorted(siblings_seconds)
     return started_at + durations[len(durations) // 2] if durations else None
+
+
+def look_pause_seconds(so_far: float, left: float | None) -> float:
+    """Between two looks at a running job's output: often when its end is near, seldom when it is far.
+
+    Seconds since its start, and until its expected end: negative when that is past, None where nobody knows it.
+    """
+    wanted = max(1.0, so_far * LOOK_SHARE_SO_FAR) if left is None else abs(left) * LOOK_SHARE_LEFT
+    return min(LONGEST_LOOK_SECONDS, max(SHORTEST_LOOK_SECONDS, wanted))

@@ -84,17 +84,19 @@ class Carriers:
         self._loop.poke()
 
     async def _submit(self, cluster: Cluster, batch: Sequence[Submit]) -> None:
-        async for answer in submitter.submit(cluster, batch):
-            logger.info("submission {} of {}: {}", answer.token, answer.job, type(answer).__name__.lower())
-            await self._loop.tell(answer)
+        async for answers in submitter.submit(cluster, batch):
+            for answer in answers:
+                logger.info(
+                    "submission {} of {}: {}", answer.token, answer.job, type(answer).__name__.lower()
+                )
+            await self._loop.tell_all(answers)
 
     async def _resolve(self, cluster: Cluster, batch: Sequence[Resolve]) -> None:
-        in_doubt = len(batch)
-        async for answer in submitter.resolve(cluster, batch):
+        answers = await submitter.resolve(cluster, batch)
+        for answer in answers:
             logger.info("submission {} of {} is {}", answer.token, answer.job, type(answer).__name__.lower())
-            await self._loop.tell(answer)
-            in_doubt -= not isinstance(answer, Unclear)
-        if in_doubt:
+        await self._loop.tell_all(answers)
+        if any(isinstance(answer, Unclear) for answer in answers):
             await anyio.sleep(RETRY_SECONDS)
 
     async def _judge(self, command: Judge) -> None:

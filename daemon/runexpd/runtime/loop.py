@@ -4,7 +4,8 @@ The only writer of the ledger and the only owner of the state. It knows no clust
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
@@ -41,10 +42,17 @@ class Loop:
 
     async def tell(self, observation: Observation) -> Sequence[Recorded]:
         """Hand in an observation; returns what was committed because of it, once it is on disk."""
-        told = _Told(observation)
-        self._send.send_nowait(told)
-        await told.done.wait()
-        return told.recorded
+        (recorded,) = await self.tell_all([observation])
+        return recorded
+
+    async def tell_all(self, observations: Iterable[Observation]) -> Sequence[Sequence[Recorded]]:
+        """Hand in several that came together; they are committed together, too."""
+        told = [_Told(observation) for observation in observations]
+        for each in told:
+            self._send.send_nowait(each)
+        for each in told:
+            await each.done.wait()
+        return [each.recorded for each in told]
 
     def poke(self) -> None:
         """Have the loop look at what is due once more."""
@@ -60,23 +68,33 @@ class Loop:
         self.poke()
         task_status.started()
         async for told in self._receive:
-            told.recorded = await self._take(told.observation)
+            batch = [told, *self._more()]
+            await self._take(batch)
             carry(list(due(self.state, clock.now())))
-            told.done.set()
+            for each in batch:
+                each.done.set()
 
-    async def _take(self, observation: Observation) -> Sequence[Recorded]:
-        now = clock.now()
-        facts = observe(self.state, observation, now)
-        if not facts:
-            return ()
-        recorded = _numbered(facts, self._ledger.last_seq, now)
-        state = fold(self.state, recorded)
+    def _more(self) -> Iterator[_Told]:
+        """What waits already: one commit is as dear as another, however much it holds."""
+        with suppress(anyio.WouldBlock):
+            while True:
+                yield self._receive.receive_nowait()
+
+    async def _take(self, batch: Sequence[_Told]) -> None:
+        now, state = clock.now(), self.state
+        recorded: list[Recorded] = []
+        for told in batch:
+            facts = observe(state, told.observation, now)
+            told.recorded = _numbered(facts, self._ledger.last_seq + len(recorded), now)
+            state = fold(state, told.recorded)
+            recorded += told.recorded
+        if not recorded:
+            return
         changed = [state.experiments[id] for id in {r.experiment for r in recorded}]
         with anyio.CancelScope(shield=True):  # the file and the state move together
             await anyio.to_thread.run_sync(self._ledger.append, recorded, changed)
             self.state = state
         self.bell.ring()
-        return recorded
 
 
 def _numbered(facts: Sequence[Fact], last_seq: int, now: float) -> list[Recorded]:

@@ -12,12 +12,10 @@ from runexp.wire.jobs import Progress
 from runexpd.clusters.base import JobReport
 from runexpd.core import pacing
 from runexpd.core.commands import Watch
+from runexpd.core.pacing import Awaited
 
 
 class Schedule(Protocol):
-    #: Between two looks at progress, which costs the scheduler nothing.
-    look_seconds: float
-
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
         """A round was asked at `now`, about these, with this answer."""
         ...
@@ -26,31 +24,39 @@ class Schedule(Protocol):
         """When to ask again; `progress` is by token."""
         ...
 
+    def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
+        """How long to leave a running job's output alone; looking costs the scheduler nothing."""
+        ...
+
 
 class Every:
     """A fixed pause."""
 
     def __init__(self, seconds: float) -> None:
-        self.look_seconds = seconds
+        self._seconds = seconds
         self._asked_at = 0.0
 
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
         self._asked_at = now
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
-        return self._asked_at + self.look_seconds
+        return self._asked_at + self._seconds
+
+    def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
+        return self._seconds
 
 
 class Budget:
     """So many queries a minute on average, spent where a change is likely: see core.pacing."""
 
-    look_seconds = 1.0
-
     def __init__(self, queries_per_minute: float, now: float) -> None:
         self._bucket = pacing.full(queries_per_minute, now)
         self._asked_at = now
-        self._changed_at = now
+        #: By token: what was seen last, and when it had changed.
         self._seen: dict[str, tuple[str, str | None]] = {}
+        self._changed_at: dict[str, float] = {}
+        #: When a job was first seen to have said its last word.
+        self._finishing_at: dict[str, float] = {}
         #: How long finished jobs ran, by what they have in common.
         self._durations: dict[tuple[str, str], list[float]] = defaultdict(list)
 
@@ -60,31 +66,57 @@ class Budget:
         kinds = {watch.token: _kind(watch) for watch in watches}
         for report in reports:
             if self._seen.get(report.token) != (report.state, report.reason):
-                self._changed_at = now
+                self._changed_at[report.token] = now
             self._seen[report.token] = (report.state, report.reason)
             if report.final and report.started_at is not None and report.ended_at is not None:
                 self._durations[kinds[report.token]].append(report.ended_at - report.started_at)
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
-        if any(watch.token not in self._seen for watch in watches):
-            # Submitted since the last round: that is a change, too.
-            self._seen |= {watch.token: ("", None) for watch in watches if watch.token not in self._seen}
-            self._changed_at = now
-        ends = list(self._ends(watches, progress, now))
-        return pacing.next_round_at(self._bucket, now, self._asked_at, self._changed_at, ends)
-
-    def _ends(
-        self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float
-    ) -> Iterator[float]:
         for watch in watches:
-            if watch.started_at is None or watch.state != states.RUNNING:
-                continue
-            share = _share(progress.get(watch.token))
-            end = pacing.expected_end(watch.started_at, now, share, self._durations[_kind(watch)])
-            if end is not None:
-                yield end
-            if watch.job.time_limit_seconds is not None:
-                yield watch.started_at + watch.job.time_limit_seconds
+            self._changed_at.setdefault(watch.token, now)
+            if (seen := progress.get(watch.token)) and seen.finishing:
+                self._finishing_at.setdefault(watch.token, now)
+        return pacing.next_round_at(
+            self._bucket, now, self._asked_at, list(self._awaited(watches, progress, now))
+        )
+
+    def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
+        seen_at = self._changed_at.get(watch.token, now)
+        started_at = watch.started_at if watch.started_at is not None else seen_at
+        end_at = self._end_at(watch, progress, now)
+        return pacing.look_pause_seconds(now - started_at, None if end_at is None else end_at - now)
+
+    def _awaited(
+        self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float
+    ) -> Iterator[Awaited]:
+        ends = {watch.token: self._end_at(watch, progress.get(watch.token), now) for watch in watches}
+        gates: dict[str, list[Watch]] = defaultdict(list)
+        for watch in watches:
+            gates[watch.gate].append(watch)
+        for gate, waiting in gates.items():
+            last = self._last_of(waiting, ends) if gate else None
+            for watch in waiting:
+                changed_at, limit = self._changed_at[watch.token], watch.job.time_limit_seconds
+                yield Awaited(changed_at, ends[watch.token], watch is last)
+                if watch.started_at is not None and limit is not None:
+                    yield Awaited(changed_at, watch.started_at + limit)
+
+    def _last_of(self, waiting: Sequence[Watch], ends: Mapping[str, float | None]) -> Watch | None:
+        """The job whose end the gate will open at; None while that can't be told."""
+        if any(ends[watch.token] is None for watch in waiting):
+            return None
+        return max(waiting, key=lambda watch: ends[watch.token] or 0.0)
+
+    def _end_at(self, watch: Watch, progress: Progress | None, now: float) -> float | None:
+        """When it is expected to end: by its own last word, else by its progress or its siblings; None: no idea."""
+        if watch.token in self._finishing_at:
+            return self._finishing_at[watch.token]
+        if watch.started_at is None or watch.state != states.RUNNING:
+            return None
+        share = _share(progress)
+        if share is not None and share >= 1.0:
+            return None  # it is saving; how long that takes nobody knows
+        return pacing.expected_end(watch.started_at, now, share, self._durations[_kind(watch)])
 
 
 def _kind(watch: Watch) -> tuple[str, str]:

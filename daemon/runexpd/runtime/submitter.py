@@ -11,18 +11,21 @@ from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Uncle
 from runexpd.experiments import sbatch
 
 
-async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Answer]:
-    """Send each once, in order; their answers as they come. Sending a token again makes no second job."""
+async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Sequence[Answer]]:
+    """Send each once, in order; their answers as they come, those that come together at once.
+
+    Sending a token again makes no second job.
+    """
     commands = {command.token: command for command in batch}
-    async for token, answer in cluster.submit([_submission(command) for command in batch]):
-        yield _answer(commands[token], answer)
+    async for answers in cluster.submit([_submission(command) for command in batch]):
+        yield [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
-async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> AsyncIterator[Answer]:
+async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> Sequence[Answer]:
     """What became of them, as far as it can be told."""
     commands = {command.token: command for command in batch}
-    async for token, answer in cluster.resolve(list(commands)):
-        yield _answer(commands[token], answer)
+    answers = await cluster.resolve(list(commands))
+    return [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
 def _submission(command: Submit) -> Submission:

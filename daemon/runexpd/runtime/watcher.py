@@ -1,5 +1,6 @@
 """Watches one cluster: every queued job of every experiment on it in one query a round, and how far each has come."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -28,6 +29,7 @@ class Watcher:
         self._schedule = schedule
         self._watches: Sequence[Watch] = ()
         self._more = Bell()
+        self._looked_at: dict[str, float] = {}
         #: By token; of running jobs only. Shown, and forgotten with the daemon.
         self.progress: dict[str, Progress] = {}
         #: Rings when progress was made.
@@ -51,13 +53,30 @@ class Watcher:
                 continue
             if self._next_at() <= clock.now():
                 await self._round(loop)
-            await self._read_progress()
-            pause = min(self._schedule.look_seconds, self._next_at() - clock.now())
+            await self._look()
+            pause = min(self._next_at(), self._next_look_at()) - clock.now()
             with anyio.move_on_after(max(0.0, pause)):
                 await more.wait()
 
     def _next_at(self) -> float:
         return self._schedule.next_at(self._watches, self.progress, clock.now())
+
+    def _next_look_at(self) -> float:
+        return min((self._look_at(watch) for watch in self._open()), default=math.inf)
+
+    def _look_at(self, watch: Watch) -> float:
+        """When to look into a running job's output again."""
+        pause = self._schedule.look_pause_seconds(watch, self.progress.get(watch.token), clock.now())
+        return self._looked_at.get(watch.token, -math.inf) + pause
+
+    def _open(self) -> list[Watch]:
+        """Jobs with an output to look into: what runs, and what may have begun since the last round."""
+        return [
+            watch
+            for watch in self._watches
+            if watch.state == states.RUNNING
+            or (watch.state == states.PENDING and watch.slurm_job_id in watch.output)
+        ]
 
     async def _round(self, loop: Loop) -> None:
         watches = {watch.token: watch for watch in self._watches}
@@ -77,20 +96,24 @@ class Watcher:
         self.trouble = None
         return reports
 
-    async def _read_progress(self) -> None:
-        running = [watch for watch in self._watches if watch.state == states.RUNNING]
-        found: dict[str, Progress] = {}
+    async def _look(self) -> None:
+        """Into the outputs that it is time for."""
+        running = {watch.token: watch for watch in self._open()}
+        found = {token: seen for token, seen in self.progress.items() if token in running}
+        limit = anyio.CapacityLimiter(CONCURRENT_READS)
 
-        async def read(watch: Watch) -> None:
+        async def look(watch: Watch) -> None:
             async with limit:
                 progress = await self._progress_of(watch)
+            self._looked_at[watch.token] = clock.now()
             if progress is not None:
                 found[watch.token] = progress
 
-        limit = anyio.CapacityLimiter(CONCURRENT_READS)
         async with anyio.create_task_group() as tasks:
-            for watch in running:
-                tasks.start_soon(read, watch)
+            for watch in running.values():
+                if self._look_at(watch) <= clock.now():
+                    tasks.start_soon(look, watch)
+        self._looked_at = {token: at for token, at in self._looked_at.items() if token in running}
         if found != self.progress:
             self.progress = found
             self.bell.ring()

@@ -16,6 +16,8 @@ from runexpd.tools import eval_log, output, scripts
 from runexpd.tools.base import Attempt
 from runexpd.tools.torchtune import CLOCK_TOLERANCE_SECONDS, PROGRESS_BYTES
 
+#: The last thing that `inspect eval` says.
+_LOG = re.compile(r"^Log:", re.MULTILINE)
 _SAMPLES = re.compile(r"Samples:\s*(\d+)/\s*(\d+)")
 
 
@@ -206,7 +208,7 @@ def parse_progress(text: str) -> Progress | None:
     if not found:
         return None
     done, total = found[-1]
-    return Progress(done=int(done), total=int(total), unit="samples")
+    return Progress(done=int(done), total=int(total), unit="samples", finishing=bool(_LOG.search(text)))
 
 
 def _bad(kind: str, message: str, path: str | None = None) -> Verdict:

@@ -25,6 +25,8 @@ PROGRESS_BYTES = 8 * 1024
 _BAR = re.compile(r"^(\d+)\|(\d+)\|Loss: ([\d.e+-]+|nan|inf):(?:.*?\|\s*(\d+)/(\d+) \[)?")
 _STEP = re.compile(r"^Step (\d+) \| loss:([\d.e+-]+|nan|inf)\b", re.MULTILINE)
 _BATCH_OVERRIDE = re.compile(r"^(batch_size|gradient_accumulation_steps)=", re.MULTILINE)
+#: The last thing that a recipe says, after its last epoch.
+_SAVED = "The full model checkpoint, including all weights and configurations, has been saved successfully"
 _LOG_NAME = re.compile(r"log_(\d+)\.txt")
 
 
@@ -173,12 +175,18 @@ def parse_progress(text: str, epochs: int | None) -> Progress | None:
 
     A bar is `epoch|step|Loss: x: ...| step/steps [`; the epoch is counted from 1, and so is `epoch_0` here.
     """
+    finishing = _SAVED in text
     for line in reversed(output.lines(text)):
         if match := _BAR.match(line):
             epoch, step, loss, _, of_epoch = match.groups()
             total = int(of_epoch) * epochs if of_epoch and epochs else None
             return Progress(
-                epoch=int(epoch) - 1, epochs=epochs, done=int(step), total=total, loss=_loss(loss)
+                epoch=int(epoch) - 1,
+                epochs=epochs,
+                done=int(step),
+                total=total,
+                loss=_loss(loss),
+                finishing=finishing,
             )
     return None
 

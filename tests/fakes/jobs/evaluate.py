@@ -42,6 +42,7 @@ def main() -> None:
         archive.writestr("_journal/start.json", "{}")
         if args.fate != "started":
             archive.writestr("header.json", json.dumps(header(args)))
+    print(f"\nLog: {log}", flush=True)
 
 
 def header(args: argparse.Namespace) -> dict[str, object]:

@@ -49,6 +49,10 @@ def main() -> None:
             if args.fate != "no_steps":
                 train(epoch, lines, args.seconds / int(found[1]))
             save(args.output_dir / f"epoch_{epoch}", truncated=args.fate == "truncated")
+        say("Saving final epoch checkpoint.")
+        say(
+            "The full model checkpoint, including all weights and configurations, has been saved successfully."
+        )
 
 
 def train(epoch: int, lines: TextIO, seconds: float) -> None:

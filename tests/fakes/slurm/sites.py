@@ -5,7 +5,7 @@ import random
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -57,14 +57,14 @@ class Site:
         return Submission(token=self.token(name), script=str(script), workdir=str(workdir), name=script.name)
 
     async def send(self, *batch: Submission) -> list[Answer]:
-        answers = {token: answer async for token, answer in self.cluster.submit(batch)}
+        answers = {t: a async for part in self.cluster.submit(batch) for t, a in part.items()}
         for token, answer in answers.items():
             if isinstance(answer, Accepted):
                 self.known[token] = Known(answer.slurm_job_id, token)
         return [answers[submission.token] for submission in batch]
 
     async def resolve(self, *tokens: str) -> list[Answer]:
-        answers = {token: answer async for token, answer in self.cluster.resolve(tokens)}
+        answers = await self.cluster.resolve(tokens)
         return [answers[token] for token in tokens]
 
     async def reports(self, *tokens: str) -> dict[str, JobReport]:
@@ -98,12 +98,3 @@ def fake_site(dir: Path) -> tuple[Site, FakeSlurm]:
     fake = FakeSlurm(dir / "slurm")
     host = LocalHost((f"export PATH={fake.bin}:$PATH HOME={dir}",))
     return Site(dir / "site", host, dir, None), fake
-
-
-def recorded(real: cluster.Cluster, mark: str) -> Iterator[str]:
-    """Tokens of every job that accounting or the queue knows, as often as there are jobs."""
-    listed = real.run("sacct", "-n", "-X", "-P", "-S", "now-1days", "--format=SubmitLine").stdout
-    for line in listed.splitlines():
-        name = line.rpartition("/")[2].strip("'\"")
-        if name.startswith(mark):
-            yield name

@@ -4,7 +4,7 @@ import getpass
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,13 @@ class LocalCluster:
         spool.make(root)
         (root / "max_running").write_text(str(max_running))
 
-    async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
+    async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         for submission in batch:
-            yield submission.token, await anyio.to_thread.run_sync(self._submit, submission)
+            yield {submission.token: await anyio.to_thread.run_sync(self._submit, submission)}
 
-    async def resolve(self, tokens: Sequence[str]) -> AsyncIterator[tuple[str, Answer]]:
+    async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
         """Nothing is ever unclear here: the link is there or it is not, and only this daemon makes it."""
-        for token in tokens:
-            yield token, await anyio.to_thread.run_sync(self._what_became_of, token)
+        return {token: await anyio.to_thread.run_sync(self._what_became_of, token) for token in tokens}
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         return await anyio.to_thread.run_sync(self._query, jobs)

@@ -7,7 +7,8 @@
     merge.py                what queue and accounting say together (pure)
     cluster.py              asks, and answers
 
-The token. Each submission goes through a link of its own, ~/.runexp/TOKEN -> script. Making the link is the lock (it is
-atomic, and fails where there is one), and since sbatch is given the link, the token stands in sacct's SubmitLine and in
-squeue's command. No option of the user's is overridden for it: a --comment, which some sites use themselves, would be.
+The token. Each submission has a room of its own, ~/.runexp/TOKEN. The lock in it can be made once, the receipt says how
+sbatch ended. And sbatch is given the script by way of that room (~/.runexp/TOKEN/../../..SCRIPT), so that the token stands
+in sacct's SubmitLine and in squeue's command, and the path still leads to the script for whoever follows it. No option of the
+user's is overridden for it: a --comment, which some sites use themselves, would be.
 """

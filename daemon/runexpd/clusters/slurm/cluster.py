@@ -16,7 +16,7 @@ from runexpd.clusters.base import (
     Unclear,
 )
 from runexpd.clusters.slurm import commands, doctor, errors, merge, parse
-from runexpd.clusters.slurm.parse import Accounted, Receipt, Section
+from runexpd.clusters.slurm.parse import Accounted, Receipt, Section, bears
 from runexpd.hosts.base import Host, HostUnreachable, Ran
 
 #: Longer than Slurm's own time-outs: slurmctld's absence takes 9 to 18 s to be noticed, for each sbatch.
@@ -37,12 +37,12 @@ class SlurmCluster:
         self._defaults = dict(defaults or {})
         self._fields: Sequence[str] = commands.FIELDS
 
-    async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[tuple[str, Answer]]:
+    async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         for start in range(0, len(batch), commands.BATCH):
             part = batch[start : start + commands.BATCH]
             answers = await self._submit(part)
-            for submission in part:
-                yield submission.token, answers.get(submission.token, Unclear("no word of it came back"))
+            lost = Unclear("no word of it came back")
+            yield {submission.token: answers.get(submission.token, lost) for submission in part}
 
     async def _submit(self, batch: Sequence[Submission]) -> dict[str, Answer]:
         try:
@@ -51,17 +51,14 @@ class SlurmCluster:
             return {submission.token: Unclear(error.what) for submission in batch}
         return {receipt.token: _answer(receipt) for receipt in parse.receipts(ran.stdout)}
 
-    async def resolve(self, tokens: Sequence[str]) -> AsyncIterator[tuple[str, Answer]]:
+    async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
         try:
             ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields))
         except ClusterUnreachable as error:
-            for token in tokens:
-                yield token, Unclear(error.what)
-            return
+            return {token: Unclear(error.what) for token in tokens}
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
-        found = parse.sections(ran.stdout)
-        for token in tokens:
-            yield token, _resolved(token, receipts.get(token), found, "SubmitLine" in self._fields)
+        found, has_tokens = parse.sections(ran.stdout), "SubmitLine" in self._fields
+        return {token: _resolved(token, receipts.get(token), found, has_tokens) for token in tokens}
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         ran = await self._ask_sacct(lambda fields: commands.query(jobs, fields))
@@ -136,9 +133,9 @@ def _resolved(
     if not isinstance(answer, Unclear):
         return answer
     queue, accounting = found.get(commands.QUEUE), found.get(commands.ACCOUNTING)
-    queued = [row.id for row in parse.queue(queue.text) if token in row.command] if queue else []
+    queued = [row.id for row in parse.queue(queue.text) if bears(row.command, token)] if queue else []
     recorded = (
-        [row.id for row in parse.accounting(accounting.text) if token in row.submit_line]
+        [row.id for row in parse.accounting(accounting.text) if bears(row.submit_line, token)]
         if accounting
         else []
     )

@@ -34,7 +34,7 @@ echo "==end $?"
 _CANCEL = """
 while [ $# -ge 2 ]; do
   case "$(squeue -h -t all -j "$1" -o %o 2>/dev/null)" in
-    *"$2"*) scancel "$1" ;;
+    *"/$2/"*) scancel "$1" ;;
   esac
   shift 2
 done

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from runexp.wire.states import END_STATES
 from runexpd.clusters.base import JobReport, Known
-from runexpd.clusters.slurm.parse import Accounted, Queued
+from runexpd.clusters.slurm.parse import Accounted, Queued, bears
 
 Row = TypeVar("Row", Queued, Accounted)
 
@@ -27,7 +27,7 @@ def reports(
     queued, accounted = _by_job(queue or ()), _by_job(accounting or ())
     found = []
     for job in jobs:
-        waiting = [row for row in queued.get(job.slurm_job_id, []) if job.token in row.command]
+        waiting = [row for row in queued.get(job.slurm_job_id, []) if bears(row.command, job.token)]
         recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job.token)]
         report = _report(job.token, waiting, recorded, queue is not None)
         if report is not None:
@@ -45,7 +45,7 @@ def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 def _is_ours(row: Accounted, token: str) -> bool:
     """A stub has no user and no command; a site whose sacct has no SubmitLine shows none either, but a user."""
-    return token in row.submit_line or (not row.submit_line and bool(row.user) and row.user != "root")
+    return bears(row.submit_line, token) or (not row.submit_line and bool(row.user) and row.user != "root")
 
 
 def _report(

@@ -118,6 +118,11 @@ def details(text: str) -> dict[str, Accounted]:
     return found
 
 
+def bears(command: str, token: str) -> bool:
+    """Whether a command line leads through the token's room: see submit.sh."""
+    return f"/{token}/" in command
+
+
 def job_id(parsable: str) -> str | None:
     """The id in `sbatch --parsable`: `7`, or `7;cluster`. None where there is none."""
     match = re.fullmatch(r"(\d+)(?:;\S+)?", parsable.strip())

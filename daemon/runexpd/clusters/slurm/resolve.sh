@@ -7,6 +7,7 @@ fields=$1
 shift
 us=$(printf '\037')
 host=$(uname -n)
+now=$(date +%s)
 spool=$HOME/.runexp
 [ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
 
@@ -23,22 +24,27 @@ text() {
 }
 
 for token; do
-  if ln -s /dev/null "$spool/$token" 2>/dev/null; then
-    printf 'withdrawn\n' >"$spool/$token.receipt"
+  room=$spool/$token
+  mkdir -p "$room"
+  set -C
+  if { printf 'withdrawn\n' >"$room/lock"; } 2>/dev/null; then
+    printf 'withdrawn\n' >"$room/receipt"
   fi
+  set +C
   receipt= pid= since= at=
-  { IFS= read -r receipt <"$spool/$token.receipt"; } 2>/dev/null
-  { read -r pid since at <"$spool/$token.pid"; } 2>/dev/null
+  { IFS= read -r receipt <"$room/receipt"; } 2>/dev/null
+  { read -r pid since at <"$room/lock"; } 2>/dev/null
+  case $pid in withdrawn) receipt=withdrawn ;; esac
   case $receipt in
     withdrawn) printf '%s%swithdrawn%s\n' "$token" "$us" "$us" ;;
     "done 0")
-      text "$spool/$token.out"
+      text "$room/out"
       printf '%s%sid%s%s\n' "$token" "$us" "$us" "$line" ;;
     "done "*)
-      text "$spool/$token.err"
+      text "$room/err"
       printf '%s%serror %s%s%s\n' "$token" "$us" "${receipt#done }" "$us" "$line" ;;
     *)
-      age=$(($(date +%s) - $(stat -c %Y "$spool/$token" 2>/dev/null || date +%s)))
+      age=$((now - $(stat -c %Y "$room/lock" 2>/dev/null || echo "$now")))
       born "${pid:-none}"
       if [ "$at" = "$host" ] && [ -n "$born" ] && [ "$born" = "$since" ]; then
         printf '%s%slocked%s\n' "$token" "$us" "$us"
