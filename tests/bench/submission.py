@@ -54,6 +54,7 @@ def bare_loop(home: Remote) -> float:
 def through_runexp(home: Remote) -> float:
     dir, before = scaffold(home), len(home.of_type("SubmitAccepted"))
     check(home.run(dir, "--detach"))
+    time.sleep(5)  # not looking on: there are two cores for all
     wait_for(lambda: len(home.of_type("SubmitAccepted")) == before + JOBS, "all are submitted", 120)
     seconds = home.seconds_between("AttemptIntended", "SubmitAccepted", JOBS)
     check(home.runexp("cancel", "--yes", str(home.json("ls")[0]["id"])))

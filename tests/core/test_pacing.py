@@ -26,9 +26,9 @@ def rounds(until: float, jobs: list[Awaited], per_minute: float = 4.0) -> list[f
 def test_without_news_the_rounds_thin_out() -> None:
     asked = rounds(NOW + 3000, [Awaited(NOW)])
     pauses = [b - a for a, b in pairwise(asked)]
-    assert pauses[0] < 1.1 * pacing.FIRST_PAUSE_SECONDS
+    assert pauses[0] < 5
     assert max(pauses) == pacing.LONGEST_PAUSE_SECONDS
-    assert len(asked) < 40
+    assert len(asked) < 70
 
 
 def test_the_end_that_others_wait_for_is_met_at_once() -> None:
@@ -60,7 +60,7 @@ def test_the_last_queries_are_for_what_is_waited_for() -> None:
 def test_the_rounds_spread_as_the_bucket_empties() -> None:
     always_new = [Awaited(NOW + second) for second in range(600)]
     pauses = [b - a for a, b in pairwise(rounds(NOW + 600, always_new))]
-    assert pauses[0] < 1.1 * pacing.FIRST_PAUSE_SECONDS
+    assert pauses[0] < 5
     assert pauses == sorted(pauses)
     assert pauses[-1] > 20
 
@@ -79,10 +79,11 @@ def test_the_budget_is_kept_whatever_is_expected(
     assert len(asked) * pacing.ROUND_COST <= allowed + pacing.ROUND_COST
 
 
-def test_an_end_is_expected_by_progress_or_by_siblings() -> None:
-    assert pacing.expected_end(100, 150, 0.5, []) == 200
-    assert pacing.expected_end(100, 150, None, [30, 10, 20]) == 120
-    assert pacing.expected_end(100, 150, 0.0, []) is None
+def test_an_end_is_expected_by_progress() -> None:
+    assert pacing.expected_end(100, 150, 0.5) == 200
+    assert pacing.expected_end(100, 150, 0.0) is None
+    assert pacing.expected_end(100, 150, 1.0) is None
+    assert pacing.expected_end(100, 150, None) is None
 
 
 def test_an_output_is_looked_into_often_when_the_end_is_near() -> None:

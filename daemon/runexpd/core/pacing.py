@@ -1,18 +1,18 @@
 """When to ask a cluster next: a budget of queries, spent where a change is likely. Pure. Times are seconds since 1970.
 
-A token bucket: it fills at the budget's rate, and never above what ten minutes bring, so a burst is paid for by quiet before
+A token bucket: it fills at the budget's rate, and never above what five minutes bring, so a burst is paid for by quiet before
 or after it. The emptier it is, the further apart are the rounds, until they come at the budget's own rate; what is left
 then is kept for ends that somebody waits for: the last job before a barrier.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 #: A round asks sacct and squeue: two queries.
 ROUND_COST = 2.0
 #: What the bucket holds, in minutes of its rate.
-BURST_MINUTES = 10.0
+BURST_MINUTES = 5.0
 #: Kept for ends that are waited for, as a share of a full bucket: this far down, other rounds come at the budget's rate.
 RESERVE = 0.3
 #: Between two rounds while such an end may come any moment, and how long that goes on before it was a wrong guess.
@@ -20,10 +20,11 @@ HOT_SECONDS = 0.35
 HOPE_SECONDS = 8.0
 #: After any other expected end.
 WARM_SECONDS = 2.0
-#: A job of which nothing is known is asked about at ever longer pauses: a share of the time since its last change.
+#: A job of which nothing is known is asked about at ever longer pauses: a share of the time since its last change. The
+#: longest is how late a change is seen that nobody could expect: a cancel by hand, a dead node.
 GROWTH = 0.5
 FIRST_PAUSE_SECONDS = 2.0
-LONGEST_PAUSE_SECONDS = 120.0
+LONGEST_PAUSE_SECONDS = 60.0
 #: Looks at a running job's output, which cost the scheduler nothing: shares of its time left, or of its time so far.
 LOOK_SHARE_LEFT, LOOK_SHARE_SO_FAR = 0.1, 0.02
 SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 30.0
@@ -103,17 +104,14 @@ def _usual_at(job: Awaited, asked_at: float) -> float:
     return asked_at + min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, (asked_at - since) * GROWTH))
 
 
-def expected_end(
-    started_at: float, now: float, share_done: float | None, siblings_seconds: Iterable[float]
-) -> float | None:
-    """When a running job is likely to end: by its own progress, else as its siblings did; None: no idea.
+def expected_end(started_at: float, now: float, share_done: float | None) -> float | None:
+    """When a running job is likely to end, by how much of it (from 0 to 1) is done now; None: no idea.
 
-    `share_done` is from 0 to 1; `siblings_seconds` how long finished jobs of its kind ran.
+    All of it done is no end: what a job then saves takes a time of its own.
     """
-    if share_done is not None and share_done > 0:
-        return started_at + (now - started_at) / share_done
-    durations = sorted(siblings_seconds)
-    return started_at + durations[len(durations) // 2] if durations else None
+    if share_done is None or not 0 < share_done < 1:
+        return None
+    return started_at + (now - started_at) / share_done
 
 
 def look_pause_seconds(so_far: float, left: float | None) -> float:

@@ -200,9 +200,12 @@ async def _list(sftp: asyncssh.SFTPClient, path: str) -> list[tuple[FileFact, bo
         names = await sftp.readdir(path)
     except asyncssh.SFTPNoSuchFile:
         # OpenSSH says "no such file" also of what is not a directory.
-        if await _stat(sftp, path) is not None:
+        fact = await _stat(sftp, path)
+        if fact is None:
+            return []
+        if not fact.is_dir:
             raise asyncssh.SFTPFailure("not a directory") from None
-        return []
+        names = await sftp.readdir(path)  # it was made a moment ago
     entries = [name for name in names if name.filename not in (".", "..")]
     return [await _entry(sftp, posixpath.join(path, str(entry.filename)), entry.attrs) for entry in entries]
 

@@ -79,17 +79,21 @@ class Carriers:
     async def _hold(
         self, held: Sequence[Keyed], work: Callable[..., Awaitable[None]], args: Iterable[object]
     ) -> None:
-        await work(*args)
+        try:
+            await work(*args)
+        except Exception:  # a fault of ours with one command is not the end of the others: it comes again
+            logger.exception("{} failed, and is tried again", ", ".join(command.key for command in held))
+            await anyio.sleep(RETRY_SECONDS)
         self._in_hand.difference_update(command.key for command in held)
         self._loop.poke()
 
     async def _submit(self, cluster: Cluster, batch: Sequence[Submit]) -> None:
-        async for answers in submitter.submit(cluster, batch):
-            for answer in answers:
-                logger.info(
-                    "submission {} of {}: {}", answer.token, answer.job, type(answer).__name__.lower()
-                )
-            await self._loop.tell_all(answers)
+        async with anyio.create_task_group() as telling:  # while the next part is on its way
+            async for answers in submitter.submit(cluster, batch):
+                for answer in answers:
+                    word = type(answer).__name__.lower()
+                    logger.info("submission {} of {}: {}", answer.token, answer.job, word)
+                telling.start_soon(self._loop.tell_all, answers)
 
     async def _resolve(self, cluster: Cluster, batch: Sequence[Resolve]) -> None:
         answers = await submitter.resolve(cluster, batch)
@@ -103,7 +107,7 @@ class Carriers:
         try:
             verdict = await judge(self._tools, self._clusters[command.cluster].host, command)
         except HostUnreachable as error:
-            logger.warning("results of {} not read: {}", command.job.id, error.what)
+            logger.debug("results of {} not read: {}", command.job.id, error.what)
             await anyio.sleep(RETRY_SECONDS)
         else:
             await self._loop.tell(
@@ -118,7 +122,7 @@ class Carriers:
             text = (await host.read(remedy.file)).decode()
             await host.replace(remedy.file, set_values(text, remedy.values).encode())
         except HostUnreachable as error:
-            logger.warning("{} not changed yet: {}", remedy.file, error.what)
+            logger.debug("{} not changed yet: {}", remedy.file, error.what)
             return await anyio.sleep(RETRY_SECONDS)
         except (FileMissing, FileRefused, CantAmend, UnicodeDecodeError) as error:
             refused = f"{remedy.file} can't be changed: {error}"
@@ -130,7 +134,7 @@ class Carriers:
         try:
             await self._clusters[command.cluster].cancel([Known(command.slurm_job_id, command.token)])
         except ClusterUnreachable as error:
-            logger.warning("job {} not cancelled yet: {}", command.slurm_job_id, error.what)
+            logger.debug("job {} not cancelled yet: {}", command.slurm_job_id, error.what)
             await anyio.sleep(RETRY_SECONDS)
         else:
             await anyio.sleep(CANCEL_SECONDS)

@@ -6,6 +6,7 @@ shorter was deleted or cut by somebody: it is written anew, from the first event
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -50,6 +51,8 @@ class Logbook:
         self._seq = 0
         #: By experiment; every entry so far of those that aren't over and written.
         self._entries: dict[str, list[Entry]] = {}
+        #: Logs whose host won't take them, which is said once.
+        self._refused: set[str] = set()
 
     async def run(self) -> None:
         """Follow the ledger until cancelled."""
@@ -77,24 +80,43 @@ class Logbook:
                 self._entries.setdefault(after.id, []).extend(entries(before, recorded, after))
 
     async def _write_all(self) -> bool:
-        """Whether all logs are up to date."""
+        """Whether all logs are up to date. A cluster that gives no answer holds up no other's."""
+        by_cluster = defaultdict[str, list[str]](list)
+        for id in self._entries:
+            by_cluster[self._state.experiments[id].cluster].append(id)
+        behind: list[str] = []
+
+        async def write(cluster: str, ids: Sequence[str]) -> None:
+            host = self._hosts(cluster)
+            if host is not None and not await self._write_those(host, ids):
+                behind.append(cluster)
+
+        async with anyio.create_task_group() as tasks:
+            for cluster, ids in by_cluster.items():
+                tasks.start_soon(write, cluster, ids)
+        return not behind
+
+    async def _write_those(self, host: Host, ids: Sequence[str]) -> bool:
         done = True
-        for id, entries_so_far in list(self._entries.items()):
-            experiment = self._state.experiments[id]
-            host = self._hosts(experiment.cluster)
-            if host is None:
-                continue
-            for path in dict.fromkeys(entry.path for entry in entries_so_far):
-                written = await self._write(host, id, path, [e for e in entries_so_far if e.path == path])
+        for id in ids:
+            so_far = list(self._entries[id])
+            for path in dict.fromkeys(entry.path for entry in so_far):
+                written = await self._write(host, id, path, [e for e in so_far if e.path == path])
                 done = done and written
         return done
 
     async def _write(self, host: Host, id: str, path: str, all_entries: Sequence[Entry]) -> bool:
         try:
             await self._catch_up(host, id, path, all_entries)
-        except (HostUnreachable, FileMissing, FileRefused) as error:
-            logger.warning("{} not written, tried again: {}", path, error.what)
+        except HostUnreachable as error:
+            logger.debug("{} not written, tried again: {}", path, error.what)
             return False
+        except (FileMissing, FileRefused) as error:
+            if path not in self._refused:
+                logger.warning("{} can't be written, tried again: {}", path, error.what)
+            self._refused.add(path)
+            return False
+        self._refused.discard(path)
         return True
 
     async def _catch_up(self, host: Host, id: str, path: str, all_entries: Sequence[Entry]) -> None:

@@ -57,6 +57,8 @@ class Budget:
         self._changed_at: dict[str, float] = {}
         #: When a job was first seen to have said its last word.
         self._finishing_at: dict[str, float] = {}
+        #: Progress, and when it makes its job likely to end: as of when it was made, so that one that stalls is overdue.
+        self._moved: dict[str, tuple[Progress, float | None]] = {}
         #: How long finished jobs ran, by what they have in common.
         self._durations: dict[tuple[str, str], list[float]] = defaultdict(list)
 
@@ -72,24 +74,28 @@ class Budget:
                 self._durations[kinds[report.token]].append(report.ended_at - report.started_at)
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
-        for watch in watches:
-            self._changed_at.setdefault(watch.token, now)
-            if (seen := progress.get(watch.token)) and seen.finishing:
-                self._finishing_at.setdefault(watch.token, now)
-        return pacing.next_round_at(
-            self._bucket, now, self._asked_at, list(self._awaited(watches, progress, now))
-        )
+        self._learn(watches, progress, now)
+        return pacing.next_round_at(self._bucket, now, self._asked_at, list(self._awaited(watches)))
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
         seen_at = self._changed_at.get(watch.token, now)
         started_at = watch.started_at if watch.started_at is not None else seen_at
-        end_at = self._end_at(watch, progress, now)
+        end_at = self._end_at(watch)
         return pacing.look_pause_seconds(now - started_at, None if end_at is None else end_at - now)
 
-    def _awaited(
-        self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float
-    ) -> Iterator[Awaited]:
-        ends = {watch.token: self._end_at(watch, progress.get(watch.token), now) for watch in watches}
+    def _learn(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> None:
+        for watch in watches:
+            self._changed_at.setdefault(watch.token, now)
+            made = progress.get(watch.token)
+            if made is not None and made.finishing:
+                self._finishing_at.setdefault(watch.token, now)
+            if made is not None and self._moved.get(watch.token, (None,))[0] != made:
+                share, started_at = _share(made), watch.started_at
+                end = pacing.expected_end(started_at, now, share) if started_at is not None else None
+                self._moved[watch.token] = (made, end)
+
+    def _awaited(self, watches: Sequence[Watch]) -> Iterator[Awaited]:
+        ends = {watch.token: self._end_at(watch) for watch in watches}
         gates: dict[str, list[Watch]] = defaultdict(list)
         for watch in watches:
             gates[watch.gate].append(watch)
@@ -107,16 +113,16 @@ class Budget:
             return None
         return max(waiting, key=lambda watch: ends[watch.token] or 0.0)
 
-    def _end_at(self, watch: Watch, progress: Progress | None, now: float) -> float | None:
+    def _end_at(self, watch: Watch) -> float | None:
         """When it is expected to end: by its own last word, else by its progress or its siblings; None: no idea."""
         if watch.token in self._finishing_at:
             return self._finishing_at[watch.token]
         if watch.started_at is None or watch.state != states.RUNNING:
             return None
-        share = _share(progress)
-        if share is not None and share >= 1.0:
-            return None  # it is saving; how long that takes nobody knows
-        return pacing.expected_end(watch.started_at, now, share, self._durations[_kind(watch)])
+        if watch.token in self._moved:
+            return self._moved[watch.token][1]
+        durations = sorted(self._durations[_kind(watch)])
+        return watch.started_at + durations[len(durations) // 2] if durations else None
 
 
 def _kind(watch: Watch) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from runexp.wire.jobs import Progress
 from runexpd.clusters.base import Cluster, ClusterUnreachable, JobReport, Known
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed, Report
-from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.base import HostError
 from runexpd.runtime import clock
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.loop import Loop
@@ -20,6 +20,8 @@ from runexpd.tools.base import Attempt, Tool
 
 #: Outputs looked into at a time; each is a round trip or two over SFTP.
 CONCURRENT_READS = 8
+#: After a fault of our own.
+FAULT_SECONDS = 10.0
 
 
 class Watcher:
@@ -30,6 +32,8 @@ class Watcher:
         self._watches: Sequence[Watch] = ()
         self._more = Bell()
         self._looked_at: dict[str, float] = {}
+        #: Tokens of jobs whose tool failed to read their progress, which is said once.
+        self._faulty: set[str] = set()
         #: By token; of running jobs only. Shown, and forgotten with the daemon.
         self.progress: dict[str, Progress] = {}
         #: Rings when progress was made.
@@ -51,12 +55,19 @@ class Watcher:
                 self.progress.clear()
                 await more.wait()
                 continue
-            if self._next_at() <= clock.now():
-                await self._round(loop)
-            await self._look()
-            pause = min(self._next_at(), self._next_look_at()) - clock.now()
+            try:
+                await self._turn(loop)
+                pause = min(self._next_at(), self._next_look_at()) - clock.now()
+            except Exception:  # a fault of ours with one cluster is not the end of the others
+                logger.exception("the watcher of {} failed, and goes on", self._cluster.name)
+                pause = FAULT_SECONDS
             with anyio.move_on_after(max(0.0, pause)):
                 await more.wait()
+
+    async def _turn(self, loop: Loop) -> None:
+        if self._next_at() <= clock.now():
+            await self._round(loop)
+        await self._look()
 
     def _next_at(self) -> float:
         return self._schedule.next_at(self._watches, self.progress, clock.now())
@@ -130,8 +141,13 @@ class Watcher:
         )
         try:
             return await tool.progress(self._cluster.host, watch.job, attempt)
-        except HostUnreachable:
+        except HostError:
             return self.progress.get(watch.token)
+        except Exception as error:  # a tool module is other people's code: progress is only shown
+            if watch.token not in self._faulty:
+                logger.opt(exception=error).error("tool {}: no progress of {}", tool.name, watch.job.id)
+                self._faulty.add(watch.token)
+            return None
 
 
 def _report(watch: Watch, report: JobReport) -> Report:
