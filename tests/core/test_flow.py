@@ -1,6 +1,7 @@
 """The flow through the core, a question at a time."""
 
 import pytest
+from msgspec.structs import replace
 
 from fakes.builders import BAD, GOOD, ID, OUT_OF_MEMORY, SCORED, World, scaffold
 from runexp.wire import events
@@ -13,6 +14,7 @@ from runexpd.core.observations import (
     Deferred,
     Listed,
     MendDone,
+    Queued,
     Refused,
     Report,
     RetryWanted,
@@ -408,3 +410,45 @@ def test_the_plan_says_what_a_run_would_do() -> None:
         "rank4/words/epoch0": "blocked",
         "rank8/words/epoch0": "skip",
     }
+
+
+def adopting(**queued: str) -> World:
+    world = World()
+    found = {
+        id.replace("__", "/"): Queued(
+            slurm_job_id=number, mark="finetune.slurm", output=f"/exp/slurm-{number}.out"
+        )
+        for id, number in queued.items()
+    }
+    world.see(replace(scaffold(), queued=found))
+    return world
+
+
+def test_what_somebody_else_submitted_is_watched_on_and_not_submitted() -> None:
+    world = adopting(rank4="77")
+    assert world.job("rank4").stage is Stage.QUEUED
+    assert world.in_stage(Stage.SUBMITTING) == ["rank8"]
+    watch = next(c for c in due(world.state, world.now) if isinstance(c, commands.Watch))
+    assert (watch.slurm_job_id, watch.mark, watch.output) == ("77", "finetune.slurm", "/exp/slurm-77.out")
+    world.finish("rank8", GOOD)
+    world.show("rank4", "COMPLETED", final=True)
+    world.judge("rank4", GOOD)
+    assert world.in_stage(Stage.SUBMITTING) == CELLS
+
+
+def test_an_evaluation_in_the_queue_counts_only_with_its_model() -> None:
+    assert adopting(rank4__words__epoch0="78").job("rank4/words/epoch0").stage is Stage.PLANNED
+    both = adopting(rank4="77", rank4__words__epoch0="78")
+    assert both.job("rank4/words/epoch0").stage is Stage.QUEUED
+
+
+def test_an_adopted_job_that_failed_is_retried_like_any() -> None:
+    world = adopting(rank4="77")
+    world.finish("rank8", GOOD)
+    world.show("rank4", "FAILED", final=True)
+    world.judge("rank4", BAD)
+    for cell in ("base/words", "rank8/words/epoch0"):
+        world.finish(cell, SCORED)
+    world.see(RetryWanted(experiment=ID, jobs=(), specs=()))
+    assert world.job("rank4").stage is Stage.SUBMITTING
+    assert len({attempt.token for attempt in world.job("rank4").attempts}) == 2

@@ -1,5 +1,8 @@
 """Whole experiments on a real Slurm, over a real SSH: fast stand-ins for the tools, everything else as it is."""
 
+import os
+import shlex
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -196,3 +199,42 @@ def test_a_batch_that_does_not_fit_is_halved(remote: Remote) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert executions(dir) == ["rank4", "rank4", "rank4", "rank4/words_epoch0"]
     assert "batch_size: 4  # as large as fits" in (dir / "rank4" / "finetune.yaml").read_text()
+
+
+def test_what_was_submitted_by_hand_is_adopted(remote: Remote, slurm: Cluster) -> None:
+    """One run trained and one evaluated before, one in training, one not begun."""
+    dir = remote.experiment(Run("base", epochs=0), Run("done"), Run("under-way", seconds=4), Run("new"))
+    by_hand(slurm, dir / "done", "finetune.slurm")
+    by_hand(slurm, dir / "base" / "eval" / "words", "cell.slurm")
+    wait_for(lambda: len(executions(dir)) == 2 and idle(slurm), "these are over")
+    id = by_hand(slurm, dir / "under-way", "finetune.slurm")
+
+    plan = remote.runexp("plan", f"test:{dir}").stdout
+    decisions = {line["job"]: line for line in remote.json("plan", f"test:{dir}")["lines"]}
+    assert {job: line["decision"] for job, line in decisions.items()} == {
+        "done": "skip",
+        "under-way": "skip",
+        "new": "submit",
+        "base/words": "skip",
+        "done/words/epoch0": "submit",
+        "under-way/words/epoch0": "submit",
+        "new/words/epoch0": "submit",
+    }
+    assert f"adopted: job {id}, submitted by somebody else" in plan
+    done = remote.run(dir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(executions(dir)) == len(set(executions(dir))) == 7
+    assert ("under-way", id) in harvested(dir / "run-torchtune.log", "SUBMIT_JOB")
+
+
+def by_hand(slurm: Cluster, dir: Path, script: str) -> str:
+    """As a person does it: from the script's directory, by its name."""
+    (dir / "artifacts").mkdir(exist_ok=True)
+    if os.getuid() == 0:
+        shutil.chown(dir / "artifacts", slurm.user, slurm.user)
+    submit = f"cd {shlex.quote(str(dir))} && sbatch --parsable {script}"
+    return slurm.run("sh", "-c", submit).stdout.strip()
+
+
+def idle(slurm: Cluster) -> bool:
+    return not slurm.run("squeue", "-h").stdout

@@ -35,6 +35,8 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.phase, "begins"
         case events.AttemptIntended():
             return event.job, f"submitting, attempt {event.number}"
+        case events.JobAdopted():
+            return event.job, f"adopted: job {event.slurm_job_id} of somebody else's runs its script"
         case events.SubmitAccepted():
             return event.job, f"submitted, job {event.slurm_job_id}"
         case events.SubmitRefused():

@@ -62,6 +62,19 @@ class AttemptIntended(_Event, frozen=True, kw_only=True):
     token: str
 
 
+class JobAdopted(_Event, frozen=True, kw_only=True):
+    """A job that somebody else submitted runs this script: it is watched on, as if it were ours."""
+
+    job: str
+    #: As of AttemptIntended; the token is only the ledger's own.
+    number: int
+    token: str
+    slurm_job_id: str
+    #: What the job's command line holds, as the cluster shows it; with the id, it tells the job from all others.
+    mark: str
+    output: str
+
+
 class SubmitAccepted(_Event, frozen=True, kw_only=True):
     job: str
     token: str
@@ -208,6 +221,7 @@ Event = (
     | CancelAsked
     | PhaseOpened
     | AttemptIntended
+    | JobAdopted
     | SubmitAccepted
     | SubmitRefused
     | SubmitDeferred

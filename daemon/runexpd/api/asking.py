@@ -1,7 +1,9 @@
 """Run, plan, retry, cancel: what changes the ledger. Every change goes through the loop, and is on disk when answered."""
 
+from collections.abc import Sequence
+
 from runexp.wire import events, requests, views
-from runexp.wire.jobs import Policy
+from runexp.wire.jobs import JobSpec, Policy
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED
 from runexpd.api import find
@@ -9,7 +11,7 @@ from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import Cluster
 from runexpd.core.apply import fold
-from runexpd.core.observations import CancelWanted, RetryWanted, ScaffoldSeen
+from runexpd.core.observations import CancelWanted, Queued, RetryWanted, ScaffoldSeen
 from runexpd.core.observe import observe
 from runexpd.core.state import Experiment
 from runexpd.core.steps import plan
@@ -17,6 +19,7 @@ from runexpd.hosts.base import FileMissing
 from runexpd.runtime import clock
 from runexpd.runtime.inspector import look_at_all
 from runexpd.runtime.reader import check_writable, read_experiment
+from runexpd.runtime.submitter import output_of
 
 
 async def run(context: Context, asked: requests.Run) -> requests.RunReply:
@@ -70,7 +73,9 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
     reading = await read_experiment(
         cluster.host, experiment.dir, context.tools, experiment.policy.optimize_only
     )
-    recorded = await context.loop.tell(RetryWanted(experiment=experiment.id, jobs=named, specs=reading.jobs))
+    queued = await _queued(context, cluster, reading.jobs)
+    wanted = RetryWanted(experiment=experiment.id, jobs=named, specs=reading.jobs, queued=queued)
+    recorded = await context.loop.tell(wanted)
     for r in recorded:
         if isinstance(r.event, events.RetryAsked):
             return requests.RetryReply(
@@ -115,6 +120,7 @@ async def _look(context: Context, cluster: Cluster, dir: str, policy: Policy) ->
     reading = await read_experiment(cluster.host, dir, context.tools, policy.optimize_only)
     known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
     verdicts = await look_at_all(context.tools, cluster.host, reading.jobs, known.jobs if known else {})
+    queued = await _queued(context, cluster, reading.jobs)
     return ScaffoldSeen(
         experiment=known.id if known else clock.new_experiment_id(),
         name=reading.name,
@@ -126,8 +132,24 @@ async def _look(context: Context, cluster: Cluster, dir: str, policy: Policy) ->
         runs=reading.runs,
         jobs=reading.jobs,
         verdicts=verdicts,
+        queued=queued,
         warnings=reading.warnings,
     )
+
+
+async def _queued(context: Context, cluster: Cluster, jobs: Sequence[JobSpec]) -> dict[str, Queued]:
+    """What somebody else has submitted of these jobs. A queue that gives no answer is no empty queue."""
+    experiments = context.loop.state.experiments.values()
+    ours = {a.token for e in experiments for job in e.jobs.values() for a in job.attempts}
+    specs = {job.id: job for job in jobs}
+    return {
+        id: Queued(
+            slurm_job_id=found.slurm_job_id,
+            mark=found.mark,
+            output=output_of(specs[id], found.slurm_job_id),
+        )
+        for id, found in (await cluster.find(jobs, ours)).items()
+    }
 
 
 def _plan(experiment: Experiment) -> views.Plan:

@@ -3,11 +3,12 @@
 A cluster keeps no state of its own that matters: it may be asked anything again, after any crash.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from runexp.wire.jobs import JobSpec
 from runexp.wire.views import Check
 from runexpd.hosts import base as hosts
 
@@ -58,6 +59,15 @@ class Known(msgspec.Struct, frozen=True):
 
     slurm_job_id: str
     token: str
+    #: What its command line holds; empty: the token, in the form that the cluster gives it.
+    mark: str = ""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A job in the queue that was not submitted by this ledger, and runs a script that was asked about."""
+
+    slurm_job_id: str
+    mark: str
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +115,13 @@ class Cluster(Protocol):
         """What became of submissions whose answer was lost, by token, without submitting any.
 
         `Unclear` as long as it can't be told. `Deferred` when it is certain that it never arrived.
+        """
+        ...
+
+    async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
+        """Jobs in the queue that run these jobs' scripts, by job; `ours` are the tokens of our own, which don't count.
+
+        Raises ClusterUnreachable.
         """
         ...
 

@@ -70,7 +70,9 @@ Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobR
 
 
 def _to_job(
-    job: Job, event: events.AttemptIntended | Known | Seen | Found | Retried | events.JobSkipped, at: float
+    job: Job,
+    event: events.AttemptIntended | events.JobAdopted | Known | Seen | Found | Retried | events.JobSkipped,
+    at: float,
 ) -> Job:
     match event:
         case events.AttemptIntended():
@@ -79,6 +81,8 @@ def _to_job(
             return _restage(
                 _blank(job), event, state=states.SUBMITTING, tokens=job.tokens + 1, attempts=attempts
             )
+        case events.JobAdopted():
+            return _adopted(job, event, at)
         case events.SubmitAccepted() | events.SubmitRefused() | events.SubmitUnclear():
             return _answered(job, event, at)
         case events.StateChanged() | events.JobEnded():
@@ -91,6 +95,22 @@ def _to_job(
             return _restage(job, event, state=states.SKIPPED, detail=event.reason)
         case _:
             assert_never(event)
+
+
+def _adopted(job: Job, event: events.JobAdopted, at: float) -> Job:
+    attempt = Attempt(
+        number=event.number,
+        token=event.token,
+        intended_at=at,
+        mark=event.mark,
+        accepted_at=at,
+        slurm_job_id=event.slurm_job_id,
+        state=states.PENDING,
+        output=event.output,
+    )
+    detail = f"adopted: job {event.slurm_job_id}, submitted by somebody else, runs its script"
+    fresh = replace(_blank(job), detail=detail, tokens=job.tokens + 1, attempts=(*job.attempts, attempt))
+    return _restage(fresh, event, state=states.PENDING)
 
 
 def _answered(job: Job, event: Known, at: float) -> Job:

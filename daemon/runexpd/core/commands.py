@@ -47,6 +47,8 @@ class Watch(msgspec.Struct, frozen=True):
     started_at: float | None
     #: What its end helps to open: the same for all that must end for it. Empty while others of them aren't queued yet.
     gate: str = ""
+    #: What the job's command line holds; empty: the token.
+    mark: str = ""
 
     @property
     def key(self) -> str:
@@ -92,6 +94,7 @@ class Cancel(msgspec.Struct, frozen=True):
     cluster: str
     token: str
     slurm_job_id: str
+    mark: str = ""
 
     @property
     def key(self) -> str:

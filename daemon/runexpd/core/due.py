@@ -39,7 +39,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Itera
             yield commands.Resolve(cluster, id, spec, token)
         case Stage.QUEUED:
             if job.cancel_asked:
-                yield commands.Cancel(cluster, token, attempt.slurm_job_id or "")
+                yield commands.Cancel(cluster, token, attempt.slurm_job_id or "", attempt.mark)
             yield commands.Watch(
                 cluster,
                 id,
@@ -50,6 +50,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Itera
                 attempt.output or "",
                 attempt.started_at,
                 gate,
+                attempt.mark,
             )
         case Stage.ENDED:
             yield commands.Judge(

@@ -10,6 +10,8 @@ from runexp.wire.states import PhaseState, Stage
 
 JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.PLANNED, events.AttemptIntended): Stage.SUBMITTING,
+    # Somebody else submitted it, and it is in the queue.
+    (Stage.PLANNED, events.JobAdopted): Stage.QUEUED,
     (Stage.PLANNED, events.JobSkipped): Stage.SKIPPED,
     # Its results were there before any attempt of ours.
     (Stage.PLANNED, events.ResultVerified): Stage.VERIFIED,

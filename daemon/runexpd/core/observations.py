@@ -5,6 +5,15 @@ import msgspec
 from runexp.wire.jobs import JobSpec, Policy, RunSpec, Verdict
 
 
+class Queued(msgspec.Struct, frozen=True, kw_only=True):
+    """A job in the cluster's queue that somebody else submitted, and that runs a script of ours."""
+
+    slurm_job_id: str
+    #: What its command line holds.
+    mark: str
+    output: str
+
+
 class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A scaffold that somebody asked to run, and what lies in it already."""
 
@@ -20,6 +29,8 @@ class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[JobSpec, ...]
     #: What the tools said of results on disk, by job.
     verdicts: dict[str, Verdict]
+    #: Jobs that run already, submitted by somebody else, by job.
+    queued: dict[str, Queued] = {}
     warnings: tuple[str, ...] = ()
 
 
@@ -28,6 +39,7 @@ class RetryWanted(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
     #: The jobs as their scripts stand now.
     specs: tuple[JobSpec, ...]
+    queued: dict[str, Queued] = {}
 
 
 class CancelWanted(msgspec.Struct, frozen=True, kw_only=True):

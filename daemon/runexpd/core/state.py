@@ -16,6 +16,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     token: str
     intended_at: float
+    #: What the job's command line holds on the cluster; empty: the token.
+    mark: str = ""
     accepted_at: float | None = None
     slurm_job_id: str | None = None
     state: str = states.SUBMITTING

@@ -127,6 +127,17 @@ def _ended(e: Experiment, event: events.ExperimentEnded) -> Block:
 
 def _of_job(before: Job, event: events.Event, after: Job) -> Iterator[Block]:
     match event:
+        case events.JobAdopted():
+            action = "SUBMIT_JOB" if _trains(after) else "SUBMIT_EVAL"
+            adopted = "by somebody else: adopted, and watched on"
+            yield Block(
+                after.spec.phase,
+                action,
+                after.spec.id,
+                f"sbatch {after.spec.script}",
+                adopted,
+                event.slurm_job_id,
+            )
         case (
             events.SubmitAccepted()
             | events.SubmitRefused()

@@ -132,7 +132,9 @@ class Carriers:
 
     async def _cancel(self, command: Cancel) -> None:
         try:
-            await self._clusters[command.cluster].cancel([Known(command.slurm_job_id, command.token)])
+            await self._clusters[command.cluster].cancel(
+                [Known(command.slurm_job_id, command.token, command.mark)]
+            )
         except ClusterUnreachable as error:
             logger.debug("job {} not cancelled yet: {}", command.slurm_job_id, error.what)
             await anyio.sleep(RETRY_SECONDS)

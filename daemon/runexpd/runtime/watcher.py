@@ -98,7 +98,7 @@ class Watcher:
 
     async def _ask(self, watches: Sequence[Watch]) -> Sequence[JobReport]:
         try:
-            reports = await self._cluster.query([Known(w.slurm_job_id, w.token) for w in watches])
+            reports = await self._cluster.query([Known(w.slurm_job_id, w.token, w.mark) for w in watches])
         except ClusterUnreachable as error:
             if self.trouble is None:
                 logger.warning("cluster {}: {}", self._cluster.name, error.what)

@@ -4,15 +4,16 @@ import getpass
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 
+from runexp.wire.jobs import JobSpec
 from runexp.wire.views import Check, Verdict
-from runexpd.clusters.base import Accepted, Answer, Deferred, JobReport, Known, Refused, Submission
+from runexpd.clusters.base import Accepted, Answer, Deferred, Found, JobReport, Known, Refused, Submission
 from runexpd.clusters.local import directives, processes, spool
 from runexpd.experiments import sbatch
 from runexpd.hosts.base import Host
@@ -36,6 +37,10 @@ class LocalCluster:
     async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
         """Nothing is ever unclear here: the link is there or it is not, and only this daemon makes it."""
         return {token: await anyio.to_thread.run_sync(self._what_became_of, token) for token in tokens}
+
+    async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
+        """None: nobody but the daemon submits here."""
+        return {}
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         return await anyio.to_thread.run_sync(self._query, jobs)

@@ -1,8 +1,9 @@
 """A Slurm cluster: a runexpd.clusters.base.Cluster on a host that has its commands. Keeps nothing that matters."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
+from runexp.wire.jobs import JobSpec
 from runexp.wire.states import END_STATES
 from runexp.wire.views import Check
 from runexpd.clusters.base import (
@@ -10,13 +11,14 @@ from runexpd.clusters.base import (
     Answer,
     ClusterUnreachable,
     Deferred,
+    Found,
     JobReport,
     Known,
     Submission,
     Unclear,
 )
-from runexpd.clusters.slurm import commands, doctor, errors, merge, parse
-from runexpd.clusters.slurm.parse import Accounted, Receipt, Section, bears
+from runexpd.clusters.slurm import adopt, commands, doctor, errors, merge, parse
+from runexpd.clusters.slurm.parse import Accounted, Receipt, Section, mark
 from runexpd.hosts.base import Host, HostUnreachable, Ran
 
 #: Longer than Slurm's own time-outs: slurmctld's absence takes 9 to 18 s to be noticed, for each sbatch.
@@ -59,6 +61,12 @@ class SlurmCluster:
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
         found, has_tokens = parse.sections(ran.stdout), "SubmitLine" in self._fields
         return {token: _resolved(token, receipts.get(token), found, has_tokens) for token in tokens}
+
+    async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
+        ran = await self._ask(commands.list_all())
+        if ran.exit_code != 0:
+            raise ClusterUnreachable(f"squeue gives no answer: {' '.join(ran.stderr.split())[:300]}")
+        return await adopt.find(self.host, parse.strangers(ran.stdout), jobs, ours)
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         ran = await self._ask_sacct(lambda fields: commands.query(jobs, fields))
@@ -133,9 +141,9 @@ def _resolved(
     if not isinstance(answer, Unclear):
         return answer
     queue, accounting = found.get(commands.QUEUE), found.get(commands.ACCOUNTING)
-    queued = [row.id for row in parse.queue(queue.text) if bears(row.command, token)] if queue else []
+    queued = [row.id for row in parse.queue(queue.text) if mark(token) in row.command] if queue else []
     recorded = (
-        [row.id for row in parse.accounting(accounting.text) if bears(row.submit_line, token)]
+        [row.id for row in parse.accounting(accounting.text) if mark(token) in row.submit_line]
         if accounting
         else []
     )

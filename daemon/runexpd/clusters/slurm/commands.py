@@ -6,6 +6,7 @@ from importlib import resources
 
 from runexpd.clusters.base import Known, Submission
 from runexpd.clusters.slurm.errors import STOPS
+from runexpd.clusters.slurm.parse import mark
 
 #: Keeps one command below what Linux takes as one argument (128 KiB), paths of 500 characters included.
 BATCH = 100
@@ -34,7 +35,7 @@ echo "==end $?"
 _CANCEL = """
 while [ $# -ge 2 ]; do
   case "$(squeue -h -t all -j "$1" -o %o 2>/dev/null)" in
-    *"/$2/"*) scancel "$1" ;;
+    *"$2"*) scancel "$1" ;;
   esac
   shift 2
 done
@@ -72,6 +73,12 @@ def query(jobs: Sequence[Known], fields: Sequence[str]) -> list[str]:
     return ["sh", "-c", _QUERY, "runexp-query", ids, ",".join(fields)]
 
 
+def list_all() -> list[str]:
+    """Every job of this user that the queue knows, with its script and its directory."""
+    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%o$us%Z"'
+    return ["sh", "-c", ask, "runexp-list"]
+
+
 def details(ids: Sequence[str]) -> list[str]:
     """scontrol's record of each: for a site without accounting."""
     show = 'for id; do SLURM_TIME_FORMAT=%s scontrol -o show job "$id"; done'
@@ -85,5 +92,5 @@ def look_over() -> list[str]:
 
 def cancel(jobs: Sequence[Known]) -> list[str]:
     """End each that is still ours."""
-    words = [word for job in jobs for word in (job.slurm_job_id, job.token)]
+    words = [word for job in jobs for word in (job.slurm_job_id, job.mark or mark(job.token))]
     return ["sh", "-c", _CANCEL, "runexp-cancel", *words]

@@ -27,8 +27,8 @@ def reports(
     queued, accounted = _by_job(queue or ()), _by_job(accounting or ())
     found = []
     for job in jobs:
-        waiting = [row for row in queued.get(job.slurm_job_id, []) if bears(row.command, job.token)]
-        recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job.token)]
+        waiting = [row for row in queued.get(job.slurm_job_id, []) if bears(row.command, job)]
+        recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job)]
         report = _report(job.token, waiting, recorded, queue is not None)
         if report is not None:
             found.append(report)
@@ -43,9 +43,9 @@ def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _is_ours(row: Accounted, token: str) -> bool:
+def _is_ours(row: Accounted, job: Known) -> bool:
     """A stub has no user and no command; a site whose sacct has no SubmitLine shows none either, but a user."""
-    return bears(row.submit_line, token) or (not row.submit_line and bool(row.user) and row.user != "root")
+    return bears(row.submit_line, job) or (not row.submit_line and bool(row.user) and row.user != "root")
 
 
 def _report(

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from runexp.wire.states import END_STATES
+from runexpd.clusters.base import Known
+
 US = "\x1f"
 
 
@@ -35,6 +38,15 @@ class Queued(msgspec.Struct, frozen=True):
     #: Seconds since 1970; an estimate while it is pending.
     start: float | None
     command: str
+
+
+class Stranger(msgspec.Struct, frozen=True):
+    """A row of squeue, of a job that may be anybody's."""
+
+    id: str
+    state: str
+    command: str
+    workdir: str
 
 
 class Accounted(msgspec.Struct, frozen=True):
@@ -118,9 +130,24 @@ def details(text: str) -> dict[str, Accounted]:
     return found
 
 
-def bears(command: str, token: str) -> bool:
-    """Whether a command line leads through the token's room: see submit.sh."""
-    return f"/{token}/" in command
+def mark(token: str) -> str:
+    """What a command line holds that leads through the token's room: see submit.sh."""
+    return f"/{token}/"
+
+
+def bears(command: str, job: Known) -> bool:
+    """Whether a command line is that of this job."""
+    return (job.mark or mark(job.token)) in command
+
+
+def strangers(text: str) -> list[Stranger]:
+    """Rows of `squeue -o "%i %T %o %Z"`: jobs that are not over, arrays left out."""
+    rows = (line.split(US) for line in text.splitlines())
+    return [
+        Stranger(*row)
+        for row in rows
+        if len(row) == 4 and row[0].isdigit() and row[1] not in END_STATES and row[1] != "COMPLETING"
+    ]
 
 
 def job_id(parsable: str) -> str | None:

@@ -6,7 +6,7 @@ from runexp.wire import events
 from runexp.wire.jobs import Failure, JobSpec
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexp.wire.views import PlanLine
-from runexpd.core.observations import CancelWanted, RetryWanted, ScaffoldSeen
+from runexpd.core.observations import CancelWanted, Queued, RetryWanted, ScaffoldSeen
 from runexpd.core.state import Experiment, Job, State
 
 OPTIMIZE_ONLY = "left out: --optimize-only"
@@ -28,8 +28,12 @@ def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
         jobs=seen.jobs,
         warnings=seen.warnings,
     )
-    for spec in seen.jobs:
-        yield from _found(seen, spec, known.jobs.get(spec.id) if known else None)
+    for place, spec in enumerate(seen.jobs):
+        job = known.jobs.get(spec.id) if known else None
+        if spec.id in seen.queued and _may_be_adopted(seen, spec, job):
+            yield _adopted(seen.experiment, place, spec.id, job, seen.queued[spec.id])
+            continue
+        yield from _found(seen, spec, job)
         done = _is_good(seen, spec.id) and _is_current(seen, spec)
         if seen.policy.optimize_only and spec.phase is Phase.EVALUATION and not done:
             yield from _left_out(spec.id, known.jobs.get(spec.id) if known else None)
@@ -60,6 +64,28 @@ def _found(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> Iterator[event
         cause = verdict.failure.message if verdict.failure else verdict.detail
         failure = Failure("results_gone", f"verified before, and no longer: {cause}")
         yield events.ResultRejected(job=id, token=token, failure=failure, warnings=verdict.warnings)
+
+
+def _may_be_adopted(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> bool:
+    """An evaluation in the queue counts only if it is of a model that is there, or in the making."""
+    if job is not None and job.stage not in (Stage.PLANNED, Stage.SKIPPED):
+        return False
+    trainings = [other for other in seen.jobs if other.phase is Phase.OPTIMIZATION and other.run == spec.run]
+    return spec.phase is Phase.OPTIMIZATION or all(
+        _is_good(seen, training.id) or training.id in seen.queued for training in trainings
+    )
+
+
+def _adopted(experiment: str, place: int, id: str, job: Job | None, queued: Queued) -> events.JobAdopted:
+    attempts, tokens = (len(job.attempts), job.tokens) if job else (0, 0)
+    return events.JobAdopted(
+        job=id,
+        number=attempts + 1,
+        token=f"{experiment}-{place}-{tokens + 1}",
+        slurm_job_id=queued.slurm_job_id,
+        mark=queued.mark,
+        output=queued.output,
+    )
 
 
 def _is_current(seen: ScaffoldSeen, spec: JobSpec) -> bool:
@@ -108,6 +134,9 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     jobs = retriable(experiment, wanted.jobs) if experiment else ()
     if jobs:
         yield events.RetryAsked(jobs=jobs, specs=tuple(spec for spec in wanted.specs if spec.id in jobs))
+        for place, id in enumerate(experiment.jobs if experiment else ()):
+            if experiment and id in jobs and id in wanted.queued:
+                yield _adopted(experiment.id, place, id, experiment.jobs[id], wanted.queued[id])
 
 
 def on_cancel(state: State, wanted: CancelWanted) -> Iterator[events.Event]:
@@ -142,7 +171,7 @@ def _decision(experiment: Experiment, job: Job) -> tuple[str, str]:
         case Stage.FAILED:
             return "blocked", f"failed before: {job.detail}; `runexp retry` submits it again"
         case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR | Stage.MENDING:
-            return "skip", f"under way: {job.state}"
+            return "skip", f"under way: {job.detail or job.state}"
         case Stage.PLANNED | Stage.SUBMITTING:
             return "submit", _waits_for(experiment, job)
 

@@ -1,0 +1,46 @@
+"""Jobs in the queue that somebody else submitted, by hand or by another tool: recognised by script and work directory."""
+
+from collections.abc import Collection, Iterable, Sequence
+from posixpath import basename
+
+from runexp.wire.jobs import JobSpec
+from runexp.wire.states import RUNNING
+from runexpd.clusters.base import Found
+from runexpd.clusters.slurm.parse import Stranger, mark
+from runexpd.hosts.base import FileMissing, FileRefused, Host
+
+
+async def find(
+    host: Host, rows: Iterable[Stranger], jobs: Sequence[JobSpec], ours: Collection[str]
+) -> dict[str, Found]:
+    """By job: the row that runs its script, one that runs already before one that waits."""
+    names = {basename(job.script) for job in jobs}
+    marks = {mark(token) for token in ours}
+    real = _Resolved(host)
+    found: dict[str, Found] = {}
+    for row in sorted(rows, key=lambda row: (row.state != RUNNING, int(row.id))):
+        if basename(row.command) not in names or any(each in row.command for each in marks):
+            continue
+        script, workdir = await real.path(row.command), await real.path(row.workdir)
+        for job in jobs:
+            copied = basename(job.script) == basename(row.command) and job.workdir == workdir
+            if job.id not in found and (job.script == script or copied):
+                found[job.id] = Found(row.id, basename(row.command))
+                break
+    return found
+
+
+class _Resolved:
+    """Paths as the experiment's are: without links. Each is asked for once."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._known: dict[str, str] = {}
+
+    async def path(self, path: str) -> str:
+        if path not in self._known:
+            try:
+                self._known[path] = await self._host.resolve(path)
+            except (FileMissing, FileRefused):
+                self._known[path] = path
+        return self._known[path]
