@@ -238,3 +238,26 @@ def by_hand(slurm: Cluster, dir: Path, script: str) -> str:
 
 def idle(slurm: Cluster) -> bool:
     return not slurm.run("squeue", "-h").stdout
+
+
+def test_why_it_waits_and_until_when_is_shown(remote: Remote, slurm: Cluster) -> None:
+    """All of a node is taken; the second one waits for it, and the scheduler says how long."""
+    whole = "#SBATCH --nodelist=sn3\n#SBATCH --cpus-per-task=16\n#SBATCH --time=1\n"
+    remote.run(remote.experiment(Run("first", seconds=100, directives=whole), name="first"), "--detach")
+    wait_for(lambda: remote.states("first")["first"] == "RUNNING", "it runs")
+    remote.run(remote.experiment(Run("second", directives=whole)), "--detach")
+    wait_for(lambda: "expected to start" in remote.runexp("status", "words").stdout, "it is said", 90)
+    shown = remote.runexp("status", "words").stdout
+    assert "Resources" in shown or "Priority" in shown
+    for name in ("first", "words"):
+        assert remote.runexp("cancel", "--yes", name).returncode == 0
+        assert remote.runexp("attach", name).returncode == 5
+
+
+def test_a_suspended_job_goes_on(remote: Remote, slurm: Cluster) -> None:
+    remote.run(remote.experiment(Run("rank4", seconds=4)), "--detach")
+    wait_for(lambda: running(remote, "rank4"), "it runs")
+    slurm.run("scontrol", "suspend", remote.job_id("rank4"))
+    wait_for(lambda: remote.states("words")["rank4"] == "SUSPENDED", "it is suspended")
+    slurm.run("scontrol", "resume", remote.job_id("rank4"))
+    assert remote.runexp("attach", "words").returncode == 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from runexp import report
 from runexp.output import one_line
 from runexp.wire.jobs import Progress
-from runexp.wire.states import Phase
+from runexp.wire.states import PENDING, Phase
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, JobView
 
 
@@ -68,7 +68,17 @@ def remark(job: JobView) -> str:
     scores = ", ".join(f"{s.metric} {s.value:.3f}" for s in job.scores if s.metric != "stderr")
     retried = f"attempt {len(job.attempts)}" if len(job.attempts) > 1 else ""
     found = f"{job.failure.kind}: {job.detail}" if job.failure else job.detail
-    return "; ".join(filter(None, (scores, found, retried, *(f"warning: {w}" for w in job.warnings))))
+    start = expected_start(job)
+    return "; ".join(filter(None, (scores, found, start, retried, *(f"warning: {w}" for w in job.warnings))))
+
+
+def expected_start(job: JobView) -> str:
+    """What the scheduler expects of a pending job; empty where it says nothing."""
+    if job.expected_start_at is None or job.state != PENDING:
+        return ""
+    at = time.localtime(job.expected_start_at)
+    today = at[:3] == time.localtime()[:3]
+    return f"expected to start {time.strftime('%H:%M' if today else '%Y-%m-%d %H:%M', at)}"
 
 
 def progress(made: Progress) -> str:

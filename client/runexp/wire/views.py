@@ -45,6 +45,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     attempts: tuple[AttemptView, ...] = ()
     progress: Progress | None = None
+    #: When the scheduler expects to start it, while it is pending.
+    expected_start_at: float | None = None
 
 
 class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,11 +32,11 @@ class Context:
         watcher = self.watchers.get(experiment.cluster)
         if watcher is None:
             return report.view(
-                experiment, {}, f"cluster {experiment.cluster} is no longer in the configuration"
+                experiment, {}, {}, f"cluster {experiment.cluster} is no longer in the configuration"
             )
         link = self.links.get(experiment.cluster)
         trouble = (link.trouble() if link else "") or _trouble(watcher)
-        return report.view(experiment, watcher.progress, trouble)
+        return report.view(experiment, watcher.progress, watcher.starts, trouble)
 
 
 def _trouble(watcher: Watcher) -> str:

@@ -36,6 +36,8 @@ class Watcher:
         self._faulty: set[str] = set()
         #: By token; of running jobs only. Shown, and forgotten with the daemon.
         self.progress: dict[str, Progress] = {}
+        #: By token: when the scheduler expects to start what is pending. Shown, and forgotten, too.
+        self.starts: dict[str, float] = {}
         #: Rings when progress was made.
         self.bell = Bell()
         #: Since when the cluster gives no answer, and why; None while all is well.
@@ -93,6 +95,8 @@ class Watcher:
         watches = {watch.token: watch for watch in self._watches}
         reports = [r for r in await self._ask(list(watches.values())) if r.token in watches]
         self._schedule.note(list(watches.values()), reports, clock.now())
+        self.starts |= {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
+        self.starts = {token: at for token, at in self.starts.items() if token in watches}
         if reports:
             await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
 

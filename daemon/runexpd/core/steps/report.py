@@ -36,8 +36,13 @@ def line(e: Experiment) -> ExperimentLine:
     )
 
 
-def view(e: Experiment, progress: Mapping[str, Progress], trouble: str = "") -> ExperimentView:
-    """All there is to see of an experiment. `progress` is by token, `trouble` what hinders its cluster."""
+def view(
+    e: Experiment, progress: Mapping[str, Progress], starts: Mapping[str, float], trouble: str = ""
+) -> ExperimentView:
+    """All there is to see of an experiment. By token: `progress`, and when the scheduler expects to start it (`starts`).
+
+    `trouble` is what hinders its cluster.
+    """
     return ExperimentView(
         id=e.id,
         name=e.name,
@@ -51,7 +56,7 @@ def view(e: Experiment, progress: Mapping[str, Progress], trouble: str = "") -> 
         asked_at=e.asked_at,
         ended_at=e.ended_at,
         seq=e.seq,
-        jobs=tuple(_job(e, job, progress) for job in e.jobs.values()),
+        jobs=tuple(_job(e, job, progress, starts) for job in e.jobs.values()),
         warnings=e.warnings,
         trouble=trouble if e.outcome is None else "",
     )
@@ -75,7 +80,7 @@ def report(e: Experiment) -> Report:
     )
 
 
-def _job(e: Experiment, job: Job, progress: Mapping[str, Progress]) -> JobView:
+def _job(e: Experiment, job: Job, progress: Mapping[str, Progress], starts: Mapping[str, float]) -> JobView:
     attempt = job.attempt
     return JobView(
         id=job.spec.id,
@@ -99,6 +104,7 @@ def _job(e: Experiment, job: Job, progress: Mapping[str, Progress]) -> JobView:
         warnings=job.warnings,
         attempts=tuple(_attempt(a) for a in job.attempts),
         progress=progress.get(attempt.token) if attempt and job.stage is Stage.QUEUED else None,
+        expected_start_at=starts.get(attempt.token) if attempt and job.state == states.PENDING else None,
     )
 
 
@@ -137,7 +143,7 @@ def _phase(e: Experiment, phase: Phase) -> PhaseReport:
         succeeded=sum(job.stage is Stage.VERIFIED for job in jobs),
         total=len(jobs),
         duration_seconds=_span(jobs),
-        jobs=tuple(_job(e, job, {}) for job in jobs),
+        jobs=tuple(_job(e, job, {}, {}) for job in jobs),
         log=e.logs.get(phase, ""),
     )
 
