@@ -24,7 +24,7 @@ from runexpd.core.state import Limits, State
 from runexpd.hosts.base import Host
 from runexpd.hosts.local import LocalHost
 from runexpd.hosts.ssh import open_ssh
-from runexpd.hosts.ssh_link import Pace, SshLink
+from runexpd.hosts.ssh_link import Connected, Pace, SshLink
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger
@@ -76,12 +76,22 @@ async def run(settings: Settings) -> None:
 async def _start(tasks: TaskGroup, context: Context, logbook: Logbook) -> None:
     carriers = Carriers(context.loop, context.clusters, context.tools, context.watchers, tasks)
     await tasks.start(context.loop.run, carriers.carry)
-    for watcher in context.watchers.values():
+    for name, watcher in context.watchers.items():
         tasks.start_soon(watcher.run, context.loop)
+        if name in context.links:
+            tasks.start_soon(_catch_up, context.links[name], watcher)
     tasks.start_soon(logbook.run)
     await tasks.start(socket.serve, paths.socket(), context)
     sdnotify.SystemdNotifier().notify("READY=1")
     logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
+
+
+async def _catch_up(link: SshLink, watcher: Watcher) -> None:
+    """One round as soon as a lost connection is back."""
+    while True:
+        await link.changed().wait()
+        if isinstance(link.status, Connected) and watcher.trouble is not None:
+            watcher.hurry()
 
 
 async def _stop_asked() -> None:

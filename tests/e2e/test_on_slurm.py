@@ -1,6 +1,7 @@
 """Whole experiments on a real Slurm, over a real SSH: fast stand-ins for the tools, everything else as it is."""
 
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -16,6 +17,7 @@ from fakes.home import blocks, harvested, wait_for
 from fakes.remote import Remote
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+ROUNDS = int(os.environ.get("RUNEXP_CHAOS_ROUNDS", "1"))
 ALL = ["base/words", "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0", "rank8/words_epoch1"]
 
 
@@ -151,21 +153,29 @@ def test_a_service_that_is_away_ends_nothing(remote: Remote, slurm: Cluster, ser
     assert_each_once(remote)
 
 
+@pytest.mark.timeout(60 + 60 * ROUNDS)
 def test_the_link_is_cut_and_the_daemon_killed_all_the_while(remote: Remote, slurm: Cluster) -> None:
-    dir = remote.experiment(Run("base", epochs=0), *(Run(f"r{n}", seconds=0.5) for n in range(6)))
-    remote.run(dir, "--detach")
-    for round in range(6):
-        time.sleep(0.15 * round)
-        slurm.cut_ssh()
-        remote.kill()
-        remote.start()
-    done = remote.runexp("attach", "words")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(executions(dir)) == len(set(executions(dir))) == 13
+    """RUNEXP_CHAOS_ROUNDS=40 makes it hundreds of times."""
+    for round in range(ROUNDS):
+        name = f"round{round}"
+        dir = remote.experiment(
+            Run("base", epochs=0), *(Run(f"r{n}", seconds=0.5) for n in range(6)), name=name
+        )
+        remote.run(dir, "--detach")
+        for _ in range(6):
+            time.sleep(random.uniform(0, 0.6))
+            if random.random() < 0.7:
+                slurm.cut_ssh()
+            if random.random() < 0.7:
+                remote.kill()
+                remote.start()
+        done = remote.runexp("attach", name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(executions(dir)) == len(set(executions(dir))) == 13
+        for log in dir.glob("run-*.log"):
+            seen = blocks(log)
+            assert len(seen) == len(set(seen)), "a block was written twice"
     assert_each_once(remote)
-    for name in ("experiment", "torchtune", "inspect"):
-        seen = blocks(dir / f"run-{name}.log")
-        assert len(seen) == len(set(seen)), "a block was written twice"
 
 
 def test_an_sshd_that_is_away_for_a_while(remote: Remote, slurm: Cluster) -> None:

@@ -92,9 +92,11 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
 class ClusterUnreachable(Exception):
     """Raised when a question got no answer that can be relied on. Nothing follows from it."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, asked: bool = True) -> None:
         super().__init__(what)
         self.what = what
+        #: The scheduler may have been asked; False: the question did not get as far.
+        self.asked = asked
 
 
 class Cluster(Protocol):

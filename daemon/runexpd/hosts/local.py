@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from runexpd.hosts.base import FileFact, FileMissing, FileRefused, HostUnreachable, Ran
-from runexpd.hosts.script import pack
+from runexpd.hosts.script import before
 
 T = TypeVar("T")
 
@@ -41,8 +41,9 @@ class LocalHost:
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
         """As in the contract. A command that is not there exits with 127, as a shell says it."""
-        packed = ["sh", "-c", pack(argv, self._prepend)] if self._prepend else argv
-        return await anyio.to_thread.run_sync(_run, packed, stdin, timeout_seconds)
+        if self._prepend:  # words of their own: one word alone may not be longer than 128 KiB
+            argv = ["sh", "-c", "\n".join([*before(self._prepend), 'exec "$@"']), "sh", *argv]
+        return await anyio.to_thread.run_sync(_run, argv, stdin, timeout_seconds)
 
     async def resolve(self, path: str) -> str:
         return await _in_thread(path, lambda: os.path.realpath(os.path.expanduser(path), strict=True))

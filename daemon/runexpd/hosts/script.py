@@ -11,5 +11,9 @@ def pack(argv: Sequence[str], prepend: Sequence[str]) -> str:
     """
     if any("\0" in word for word in argv):
         raise ValueError("an argument holds a NUL")
-    lines = ["{", *prepend, "} >&2 </dev/null"] if prepend else []
-    return "\n".join([*lines, f"exec {shlex.join(argv)}"])
+    return "\n".join([*before(prepend), f"exec {shlex.join(argv)}"])
+
+
+def before(prepend: Sequence[str]) -> list[str]:
+    """Those lines, kept from the command's output and input; none where there are none."""
+    return ["{", *prepend, "} >&2 </dev/null"] if prepend else []

@@ -20,6 +20,10 @@ class Schedule(Protocol):
         """A round was asked at `now`, about these, with this answer."""
         ...
 
+    def missed(self, now: float) -> None:
+        """A round was to be asked, and did not get as far as the scheduler."""
+        ...
+
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
         """When to ask again; `progress` is by token."""
         ...
@@ -37,6 +41,9 @@ class Every:
         self._asked_at = 0.0
 
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
+        self._asked_at = now
+
+    def missed(self, now: float) -> None:
         self._asked_at = now
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
@@ -72,6 +79,9 @@ class Budget:
             self._seen[report.token] = (report.state, report.reason)
             if report.final and report.started_at is not None and report.ended_at is not None:
                 self._durations[kinds[report.token]].append(report.ended_at - report.started_at)
+
+    def missed(self, now: float) -> None:
+        self._asked_at = now
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
         self._learn(watches, progress, now)

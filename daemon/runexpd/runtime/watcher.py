@@ -31,6 +31,7 @@ class Watcher:
         self._schedule = schedule
         self._watches: Sequence[Watch] = ()
         self._more = Bell()
+        self._hurried = False
         self._looked_at: dict[str, float] = {}
         #: Tokens of jobs whose tool failed to read their progress, which is said once.
         self._faulty: set[str] = set()
@@ -66,8 +67,14 @@ class Watcher:
             with anyio.move_on_after(max(0.0, pause)):
                 await more.wait()
 
+    def hurry(self) -> None:
+        """Ask as soon as may be: the cluster can be reached again."""
+        self._hurried = True
+        self._more.ring()
+
     async def _turn(self, loop: Loop) -> None:
-        if self._next_at() <= clock.now():
+        if self._hurried or self._next_at() <= clock.now():
+            self._hurried = False
             await self._round(loop)
         await self._look()
 
@@ -93,23 +100,28 @@ class Watcher:
 
     async def _round(self, loop: Loop) -> None:
         watches = {watch.token: watch for watch in self._watches}
-        reports = [r for r in await self._ask(list(watches.values())) if r.token in watches]
+        known = [Known(w.slurm_job_id, w.token, w.mark) for w in watches.values()]
+        try:
+            answer = await self._cluster.query(known)
+        except ClusterUnreachable as error:
+            self._note_trouble(error, list(watches.values()))
+            return
+        self.trouble = None
+        reports = [report for report in answer if report.token in watches]
         self._schedule.note(list(watches.values()), reports, clock.now())
         self.starts |= {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
         self.starts = {token: at for token, at in self.starts.items() if token in watches}
         if reports:
             await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
 
-    async def _ask(self, watches: Sequence[Watch]) -> Sequence[JobReport]:
-        try:
-            reports = await self._cluster.query([Known(w.slurm_job_id, w.token, w.mark) for w in watches])
-        except ClusterUnreachable as error:
-            if self.trouble is None:
-                logger.warning("cluster {}: {}", self._cluster.name, error.what)
-            self.trouble = (self.trouble[0] if self.trouble else clock.now(), error.what)
-            return ()
-        self.trouble = None
-        return reports
+    def _note_trouble(self, error: ClusterUnreachable, watches: Sequence[Watch]) -> None:
+        if self.trouble is None:
+            logger.warning("cluster {}: {}", self._cluster.name, error.what)
+        self.trouble = (self.trouble[0] if self.trouble else clock.now(), error.what)
+        if error.asked:
+            self._schedule.note(watches, (), clock.now())
+        else:
+            self._schedule.missed(clock.now())
 
     async def _look(self) -> None:
         """Into the outputs that it is time for."""

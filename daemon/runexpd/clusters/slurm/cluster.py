@@ -42,16 +42,15 @@ class SlurmCluster:
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         for start in range(0, len(batch), commands.BATCH):
             part = batch[start : start + commands.BATCH]
-            answers = await self._submit(part)
-            lost = Unclear("no word of it came back")
-            yield {submission.token: answers.get(submission.token, lost) for submission in part}
+            yield await self._submit(part)
 
     async def _submit(self, batch: Sequence[Submission]) -> dict[str, Answer]:
         try:
             ran = await self.host.run(commands.submit(batch, self._defaults), timeout_seconds=SUBMIT_SECONDS)
         except HostUnreachable as error:
             return {submission.token: Unclear(error.what) for submission in batch}
-        return {receipt.token: _answer(receipt) for receipt in parse.receipts(ran.stdout)}
+        answers = {receipt.token: _answer(receipt) for receipt in parse.receipts(ran.stdout)}
+        return {s.token: answers.get(s.token, _lost(ran)) for s in batch}
 
     async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
         try:
@@ -60,7 +59,11 @@ class SlurmCluster:
             return {token: Unclear(error.what) for token in tokens}
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
         found, has_tokens = parse.sections(ran.stdout), "SubmitLine" in self._fields
-        return {token: _resolved(token, receipts.get(token), found, has_tokens) for token in tokens}
+        answers = {token: _answer(receipt) for token, receipt in receipts.items()}
+        return {
+            token: _resolved(token, answers.get(token, _lost(ran)), receipts.get(token), found, has_tokens)
+            for token in tokens
+        }
 
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
         ran = await self._ask(commands.list_all())
@@ -115,7 +118,7 @@ class SlurmCluster:
         try:
             return await self.host.run(argv, timeout_seconds=QUERY_SECONDS)
         except HostUnreachable as error:
-            raise ClusterUnreachable(error.what) from error
+            raise ClusterUnreachable(error.what, asked=False) from error
 
 
 def _answer(receipt: Receipt) -> Answer:
@@ -133,11 +136,19 @@ def _answer(receipt: Receipt) -> Answer:
             return Unclear("it was begun, and has no receipt yet")
 
 
+def _lost(ran: Ran) -> Unclear:
+    said = " ".join(ran.stderr.split())[-200:]
+    return Unclear(f"no word of it came back{': ' if said else ''}{said}")
+
+
 def _resolved(
-    token: str, receipt: Receipt | None, found: dict[str, Section], accounting_has_tokens: bool
+    token: str,
+    answer: Answer,
+    receipt: Receipt | None,
+    found: dict[str, Section],
+    accounting_has_tokens: bool,
 ) -> Answer:
     """The receipt first, then the queue, then accounting; certain that there is none only if both could tell."""
-    answer = _answer(receipt) if receipt else Unclear("no word of it came back")
     if not isinstance(answer, Unclear):
         return answer
     queue, accounting = found.get(commands.QUEUE), found.get(commands.ACCOUNTING)

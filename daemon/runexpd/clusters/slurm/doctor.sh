@@ -17,4 +17,4 @@ look fields sacct --helpformat
 look assoc sacctmgr -n -P show assoc where "user=$me" format=Account,Partition,MaxSubmitJobs,QOS
 look qos sacctmgr -n -P show qos format=Name,MaxSubmitJobsPU
 look partitions sinfo -h -o %P
-look spool sh -c 'd=$HOME/.runexp; mkdir -p -m 700 "$d" && ln -s /dev/null "$d/doctor.$$" && rm "$d/doctor.$$"'
+look spool sh -c 'd=$HOME/.runexp; mkdir -p -m 700 "$d" && mkdir "$d/doctor.$$" && rmdir "$d/doctor.$$"'
