@@ -241,7 +241,8 @@ async def test_the_same_token_is_the_same_job(machine: Machine) -> None:
 
 async def test_a_token_that_never_arrived_is_told_apart(machine: Machine) -> None:
     await machine.submit("t1", "true")
-    answers = await machine.cluster.resolve(["t1", "t2"])
+    sent = [Submission(token=token, script="s", workdir="/", name="s") for token in ("t1", "t2")]
+    answers = await machine.cluster.resolve(sent)
     assert answers == {"t1": Accepted("1"), "t2": Deferred("it never arrived", at_once=True)}
     await machine.ended("t1")
 

@@ -1,13 +1,18 @@
 """Slurm as a cluster: the same promises on the fake and on the real one, over a real SSH."""
 
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
+import msgspec
 import pytest
 
 from fakes.slurm.sites import Site, fake_site, real_site
 from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission, Unclear
+from runexpd.clusters.slurm import cluster as slurm_cluster
+from runexpd.clusters.slurm import commands, parse
 from runexpd.clusters.slurm.cluster import SlurmCluster
 
 
@@ -38,7 +43,7 @@ async def test_a_token_makes_one_job_however_often_it_is_sent(site: Site) -> Non
     first = await site.send(submission)
     assert await site.send(submission) == first
     assert await site.send(submission, submission) == [first[0], first[0]]
-    assert await site.resolve(submission.token) == first
+    assert await site.resolve(submission) == first
     await site.ended(submission.token)
     assert (site.dir / "ran.txt").read_text() == "ran\n"
 
@@ -142,7 +147,7 @@ async def test_a_sites_defaults_are_for_what_a_script_leaves_open(site: Site) ->
 
 async def test_what_never_arrived_never_will(site: Site) -> None:
     submission = site.submission("one", "echo ran >>ran.txt")
-    (resolved,) = await site.resolve(submission.token)
+    (resolved,) = await site.resolve(submission)
     assert isinstance(resolved, Deferred)
     (late,) = await site.send(submission)
     assert isinstance(late, Deferred)
@@ -155,18 +160,58 @@ async def test_without_its_receipt_it_is_found_in_the_queue_or_in_accounting(sit
     await site.ended(over.token)
     for submission in (running, over):
         os.unlink(site.spool / submission.token / "receipt")
-    assert await site.resolve(running.token, over.token) == sent
+    assert await site.resolve(running, over) == sent
     await site.cluster.cancel(list(site.known.values()))
 
 
-async def test_what_is_begun_and_has_no_receipt_is_unclear_at_first_and_later_never_was(site: Site) -> None:
-    token = site.token("dead")
-    lock = site.spool / token / "lock"
-    lock.parent.mkdir(parents=True)
-    lock.write_text(f"999999 1 {os.uname().nodename}\n")
-    assert [type(answer) for answer in await site.resolve(token)] == [Unclear]
-    os.utime(lock, (1e9, 1e9))
-    assert [type(answer) for answer in await site.resolve(token)] == [Deferred]
+async def test_a_site_without_submit_line_finds_it_by_directory_name_and_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "FIELDS", commands.FIELDS[:-1])
+    site.cluster = SlurmCluster("test", site.host)
+    monkeypatch.setattr(parse, "queue", lambda text: [])
+    one = site.submission("one", "true")
+    twins = [msgspec.structs.replace(one, token=site.token(name)) for name in ("first", "second")]
+    other = site.submission("other", "true", workdir=site.dir / "elsewhere")
+    sent = await site.send(one, *twins, other)
+    for submission in (one, twins[0], twins[1], other):
+        await site.until(submission.token, ["COMPLETED"])
+    for lost in (one, other):
+        os.unlink(site.spool / lost.token / "receipt")
+        os.unlink(site.spool / lost.token / "out")
+    with anyio.fail_after(20):  # `sacct -S` lags by up to 5 s
+        found = await site.resolve(one, other)
+        while any(isinstance(answer, Unclear) for answer in found):
+            await anyio.sleep(0.5)
+            found = await site.resolve(one, other)
+    assert found == [sent[0], sent[3]], "the twins' ids are in their receipts"
+    os.unlink(site.spool / twins[0].token / "receipt")
+    os.unlink(site.spool / twins[0].token / "out")
+    (unsure,) = await site.resolve(one)
+    assert isinstance(unsure, Unclear)
+    assert "it may be any of the jobs" in unsure.reason
+
+
+async def test_what_left_no_trace_is_unclear_at_first_and_later_never_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = site.submission("dead", "true")
+    site.leave_a_lock(submission)
+    assert [type(answer) for answer in await site.resolve(submission)] == [Unclear]
+    assert [type(answer) for answer in await site.resolve(submission)] == [Unclear]
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    assert [type(answer) for answer in await site.resolve(submission)] == [Deferred]
+
+
+async def test_an_sbatch_that_outlived_its_shell_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    submission = site.submission("slow", "true")
+    site.leave_a_lock(submission)
+    with subprocess.Popen(["sh", "-c", "read line", f"x/{submission.token}/y"], stdin=subprocess.PIPE):
+        assert [type(answer) for answer in await site.resolve(submission)] == [Unclear]
+    assert [type(answer) for answer in await site.resolve(submission)] == [Deferred]
 
 
 async def test_cancel(site: Site) -> None:

@@ -59,7 +59,11 @@ class Round:
             self.answers |= answers
 
     async def find_out(self, cluster: SlurmCluster, tokens: list[str]) -> None:
-        self.answers |= await cluster.resolve(tokens)
+        """Until nothing is in doubt any more."""
+        while tokens:
+            self.answers |= await cluster.resolve([self.submission(token) for token in tokens])
+            tokens = [token for token in tokens if isinstance(self.answers[token], Unclear)]
+            await anyio.sleep(0.2)
 
 
 async def cut_off(round: Round, tokens: list[str], after_seconds: float, how: str) -> None:

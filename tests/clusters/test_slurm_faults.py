@@ -8,6 +8,7 @@ import pytest
 from fakes.slurm import FakeSlurm
 from fakes.slurm.sites import Site, fake_site
 from runexpd.clusters.base import Accepted, ClusterUnreachable, Deferred, Unclear
+from runexpd.clusters.slurm import cluster as slurm_cluster
 from runexpd.hosts.base import HostUnreachable
 
 
@@ -22,7 +23,7 @@ async def test_a_time_out_that_submitted_is_found_again(place: tuple[Site, FakeS
     submission = site.submission("one", "sleep 5")
     (answer,) = await site.send(submission)
     assert isinstance(answer, Unclear)
-    assert await site.resolve(submission.token) == [Accepted("1")]
+    assert await site.resolve(submission) == [Accepted("1")]
     fake.fail()
     assert [type(again) for again in await site.send(submission)] == [Unclear]
     assert len(fake.jobs()) == 1
@@ -35,7 +36,7 @@ async def test_whoever_dies_in_the_middle(place: tuple[Site, FakeSlurm], fault: 
     submission = site.submission("one", "sleep 5")
     assert [type(answer) for answer in await site.send(submission)] == [Unclear]
     fake.fail()
-    (resolved,) = await site.resolve(submission.token)
+    (resolved,) = await site.resolve(submission)
     assert isinstance(resolved, Accepted if jobs else Unclear)
     assert [type(again) for again in await site.send(submission)] == [Unclear]
     assert len(fake.jobs()) == jobs
@@ -50,14 +51,41 @@ async def test_put_off_is_not_refused(place: tuple[Site, FakeSlurm], fault: str)
     assert "Batch job submission failed" not in answer.reason
 
 
-async def test_a_time_out_that_did_not_submit_stays_unclear_until_it_is_sure(
-    place: tuple[Site, FakeSlurm],
+async def test_a_time_out_that_did_not_submit_is_sure_once_all_have_been_asked_for_a_while(
+    place: tuple[Site, FakeSlurm], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, fake = place
-    fake.fail(sbatch="timeout", sacct="down")
     submission = site.submission("one", "true")
+
+    async def resolved() -> type:
+        return type((await site.resolve(submission))[0])
+
+    fake.fail(sbatch="timeout")
     assert [type(answer) for answer in await site.send(submission)] == [Unclear]
-    assert [type(answer) for answer in await site.resolve(submission.token)] == [Unclear]
+    assert await resolved() is Unclear
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    fake.fail(sacct="down")
+    assert await resolved() is Unclear
+    fake.fail(squeue="down")
+    assert await resolved() is Unclear
+    fake.fail()
+    assert await resolved() is Deferred
+
+
+async def test_no_answer_in_between_begins_the_wait_anew(
+    place: tuple[Site, FakeSlurm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, fake = place
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 1.0)
+    submission = site.submission("one", "true")
+    fake.fail(sbatch="timeout")
+    await site.send(submission)
+    await site.resolve(submission)
+    await anyio.sleep(1.1)
+    fake.fail(sacct="down")
+    await site.resolve(submission)
+    fake.fail()
+    assert [type(answer) for answer in await site.resolve(submission)] == [Unclear]
 
 
 @pytest.mark.parametrize("fault", ["stub", "no-end", "down"])
@@ -127,7 +155,8 @@ async def test_a_host_that_is_away(place: tuple[Site, FakeSlurm], monkeypatch: p
     await site.send(submission)
     monkeypatch.setattr(site.host, "run", away)
     assert await site.send(submission) == [Unclear("no connection")]
-    assert await site.resolve(submission.token) == [Unclear("no connection")]
+    with pytest.raises(ClusterUnreachable, match="no connection"):
+        await site.resolve(submission)
     with pytest.raises(ClusterUnreachable, match="no connection"):
         await site.reports()
     with pytest.raises(ClusterUnreachable, match="no connection"):

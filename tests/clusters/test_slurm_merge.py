@@ -2,7 +2,7 @@
 
 import pytest
 
-from runexp.wire.states import END_STATES
+from runexp.wire.states import END_STATES, LOST
 from runexpd.clusters.base import JobReport, Known
 from runexpd.clusters.slurm import merge
 from runexpd.clusters.slurm.parse import Accounted, Queued
@@ -66,8 +66,20 @@ def test_while_the_queue_has_it_the_queue_is_right(
     ],
     ids=["absent", "stub", "another's", "a longer token", "another id", "no end"],
 )
-def test_no_news(accounting: list[Accounted]) -> None:
-    assert report([], accounting) is None
+def test_no_news_while_one_of_the_two_was_not_asked(accounting: list[Accounted]) -> None:
+    assert report(None, accounting) is None
+    assert report(None, None) is None
+    assert report([], None) is None
+
+
+@pytest.mark.parametrize("accounting", [[], [recorded("FAILED", end=None)], [recorded("RUNNING", end=None)]])
+def test_what_neither_queue_nor_accounting_knows_the_end_of_is_lost_and_not_over(
+    accounting: list[Accounted],
+) -> None:
+    found = report([], accounting)
+    assert found is not None
+    assert (found.state, found.final) == (LOST, False)
+    assert LOST not in END_STATES
 
 
 def test_an_end_is_not_final_while_the_queue_gives_no_answer() -> None:
@@ -94,7 +106,9 @@ def test_an_array_ends_with_its_last_element_and_as_badly_as_its_worst() -> None
     over = report([], elements)
     assert over is not None
     assert (over.state, over.final, over.ended_at) == ("FAILED", True, 300.0)
-    assert report([], [*elements, recorded("RUNNING", id="7_4", end=None)]) is None
+    one_runs = report([], [*elements, recorded("RUNNING", id="7_4", end=None)])
+    assert one_runs is not None
+    assert not one_runs.final
 
 
 def test_a_heterogeneous_job_is_all_of_its_parts() -> None:

@@ -327,6 +327,25 @@ def test_a_listing_without_the_job_is_no_news() -> None:
     assert world.state == before
 
 
+def test_a_lost_job_is_not_over_until_somebody_gives_it_up() -> None:
+    world = begun()
+    world.accept("rank4")
+    world.show("rank4", "LOST")
+    assert (world.job("rank4").stage, world.job("rank4").state) == (Stage.QUEUED, "LOST")
+    world.see(CancelWanted(experiment=ID, jobs=("rank4",)))
+    assert world.job("rank4").stage is Stage.QUEUED
+    world.show("rank4", "LOST")
+    assert (world.job("rank4").stage, world.job("rank4").state) == (Stage.ENDED, "CANCELLED")
+
+
+def test_a_lost_job_that_is_there_again_goes_on() -> None:
+    world = begun()
+    world.accept("rank4")
+    world.show("rank4", "LOST")
+    world.show("rank4", "RUNNING")
+    assert (world.job("rank4").stage, world.job("rank4").state) == (Stage.QUEUED, "RUNNING")
+
+
 def test_news_of_another_attempt_is_none() -> None:
     world = begun()
     world.accept("rank4")

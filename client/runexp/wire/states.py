@@ -44,13 +44,16 @@ IN_FLIGHT = frozenset({Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED})
 #: Stages in which nothing more is owed.
 SETTLED = frozenset({Stage.VERIFIED, Stage.FAILED, Stage.SKIPPED})
 
-# States of ours, before Slurm knows a job and after it has finished with it.
+# States of ours: before Slurm knows a job, after it has finished with it, and when it has forgotten it.
 PLANNED = "PLANNED"
 SUBMITTING = "SUBMITTING"
 SUBMIT_FAILED = "SUBMIT_FAILED"
 VERIFIED = "VERIFIED"
 UNVERIFIED = "UNVERIFIED"
 SKIPPED = "SKIPPED"
+
+#: The cluster accepted it, and neither queue nor accounting knows it any more. It is not over: it may run, or have run.
+LOST = "LOST"
 
 # Slurm's.
 PENDING = "PENDING"

@@ -74,7 +74,7 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the cluster says of one attempt."""
 
     token: str
-    #: Slurm's word, or one that nobody knows yet.
+    #: Slurm's word, one that nobody knows yet, or LOST.
     state: str
     #: The cluster will not change it any more: an end state, with an end time, and not in the queue.
     final: bool
@@ -113,10 +113,11 @@ class Cluster(Protocol):
         """
         ...
 
-    async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
+    async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
         """What became of submissions whose answer was lost, by token, without submitting any.
 
         `Unclear` as long as it can't be told. `Deferred` when it is certain that it never arrived.
+        Raises ClusterUnreachable.
         """
         ...
 

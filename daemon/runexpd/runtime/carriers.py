@@ -25,6 +25,8 @@ from runexpd.tools.base import Tool
 
 #: Between two tries at something that the outside did not answer.
 RETRY_SECONDS = 5.0
+#: Between two looks for a submission that stays unclear, at most.
+SELDOM_SECONDS = 30.0
 #: A cancelled job takes a while to end; it is asked to again after this long.
 CANCEL_SECONDS = 15.0
 
@@ -96,12 +98,24 @@ class Carriers:
                 telling.start_soon(self._loop.tell_all, answers)
 
     async def _resolve(self, cluster: Cluster, batch: Sequence[Resolve]) -> None:
-        answers = await submitter.resolve(cluster, batch)
-        for answer in answers:
-            logger.info("submission {} of {} is {}", answer.token, answer.job, type(answer).__name__.lower())
-        await self._loop.tell_all(answers)
-        if any(isinstance(answer, Unclear) for answer in answers):
-            await anyio.sleep(RETRY_SECONDS)
+        """Until it is known; ever more seldom, since each time costs Slurm two queries."""
+        pause, doubtful = RETRY_SECONDS, list(batch)
+        while doubtful:
+            try:
+                answers = await submitter.resolve(cluster, doubtful)
+            except ClusterUnreachable as error:
+                logger.debug("{} submissions not looked for yet: {}", len(doubtful), error.what)
+                await anyio.sleep(RETRY_SECONDS)
+                continue
+            await self._loop.tell_all(answers)
+            for answer in answers:
+                word = type(answer).__name__.lower()
+                logger.info("submission {} of {} is {}", answer.token, answer.job, word)
+            unclear = {answer.token for answer in answers if isinstance(answer, Unclear)}
+            doubtful = [command for command in doubtful if command.token in unclear]
+            if doubtful:
+                await anyio.sleep(pause)
+                pause = min(2 * pause, SELDOM_SECONDS)
 
     async def _judge(self, command: Judge) -> None:
         try:

@@ -22,13 +22,13 @@ async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Seq
 
 
 async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> Sequence[Answer]:
-    """What became of them, as far as it can be told."""
+    """What became of them, as far as it can be told. Raises ClusterUnreachable."""
     commands = {command.token: command for command in batch}
-    answers = await cluster.resolve(list(commands))
+    answers = await cluster.resolve([_submission(command) for command in batch])
     return [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
-def _submission(command: Submit) -> Submission:
+def _submission(command: Submit | Resolve) -> Submission:
     job = command.job
     parents = {str(PurePosixPath(path).parent) for path in (job.output, job.error) if path}
     return Submission(

@@ -25,6 +25,10 @@ class FakeSlurm:
         """From now on, by command: see commands.py. None given: all is well again."""
         (self.dir / "faults.json").write_text(json.dumps(faults))
 
+    def forget(self) -> None:
+        """Every job, as a slurmctld that lost its state does. What runs, runs on."""
+        (self.dir / "jobs.json").write_text("{}")
+
     def jobs(self) -> list[dict[str, object]]:
         path = self.dir / "jobs.json"
         return list(json.loads(path.read_text()).values()) if path.exists() else []

@@ -61,6 +61,8 @@ def sbatch(dir, fault, argv):
             "command": token_path,
             "submit_line": shlex.join(["sbatch", *argv]),
             "exit": "0:0",
+            "workdir": os.getcwd(),
+            "submitted": int(time.time()),
             "start": None,
             "end": None,
             "pid": None,
@@ -148,10 +150,13 @@ def sacct(dir, fault, argv):
             "Start": job["start"] or "Unknown",
             "End": job["end"] or "Unknown",
             "User": "alice",
+            "Submit": job["submitted"],
+            "JobName": job["name"],
+            "WorkDir": job["workdir"],
             "SubmitLine": job["submit_line"],
         }
         if fault == "stub":
-            row |= {"State": "COMPLETED", "User": "root", "SubmitLine": ""}
+            row |= {"State": "COMPLETED", "User": "root", "SubmitLine": "", "WorkDir": ""}
         if fault == "no-end":
             row |= {"State": "FAILED", "End": "Unknown"}
         print(asked["delimiter"].join(str(row[name]) for name in names))

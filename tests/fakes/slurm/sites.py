@@ -56,6 +56,16 @@ class Site:
         self.give(script)
         return Submission(token=self.token(name), script=str(script), workdir=str(workdir), name=script.name)
 
+    def leave_a_lock(self, submission: Submission) -> None:
+        """As of a submission whose process is gone, without a receipt."""
+        room = self.spool / submission.token
+        for made in (self.spool, room):
+            if not made.exists():
+                made.mkdir()
+                self.give(made)
+        (room / "lock").write_text(f"999999 1 {os.uname().nodename}\n")
+        self.give(room / "lock")
+
     async def send(self, *batch: Submission) -> list[Answer]:
         answers = {t: a async for part in self.cluster.submit(batch) for t, a in part.items()}
         for token, answer in answers.items():
@@ -63,9 +73,9 @@ class Site:
                 self.known[token] = Known(answer.slurm_job_id, token)
         return [answers[submission.token] for submission in batch]
 
-    async def resolve(self, *tokens: str) -> list[Answer]:
-        answers = await self.cluster.resolve(tokens)
-        return [answers[token] for token in tokens]
+    async def resolve(self, *batch: Submission) -> list[Answer]:
+        answers = await self.cluster.resolve(batch)
+        return [answers[submission.token] for submission in batch]
 
     async def reports(self, *tokens: str) -> dict[str, JobReport]:
         found = await self.cluster.query([self.known[token] for token in tokens or self.known])

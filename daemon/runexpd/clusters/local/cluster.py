@@ -34,9 +34,11 @@ class LocalCluster:
         for submission in batch:
             yield {submission.token: await anyio.to_thread.run_sync(self._submit, submission)}
 
-    async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
+    async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
         """Nothing is ever unclear here: the link is there or it is not, and only this daemon makes it."""
-        return {token: await anyio.to_thread.run_sync(self._what_became_of, token) for token in tokens}
+        return {
+            each.token: await anyio.to_thread.run_sync(self._what_became_of, each.token) for each in batch
+        }
 
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
         """None: nobody but the daemon submits here."""

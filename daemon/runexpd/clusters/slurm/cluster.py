@@ -4,10 +4,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from runexp.wire.jobs import JobSpec
-from runexp.wire.states import END_STATES
+from runexp.wire.states import END_STATES, LOST
 from runexp.wire.views import Check
 from runexpd.clusters.base import (
-    Accepted,
     Answer,
     ClusterUnreachable,
     Deferred,
@@ -17,15 +16,16 @@ from runexpd.clusters.base import (
     Submission,
     Unclear,
 )
-from runexpd.clusters.slurm import adopt, commands, doctor, errors, merge, parse
-from runexpd.clusters.slurm.parse import Accounted, Receipt, Section, mark
+from runexpd.clusters.slurm import adopt, commands, doctor, doubt, errors, merge, parse
+from runexpd.clusters.slurm.parse import Accounted, Section
 from runexpd.hosts.base import Host, HostUnreachable, Ran
 
 #: Longer than Slurm's own time-outs: slurmctld's absence takes 9 to 18 s to be noticed, for each sbatch.
 SUBMIT_SECONDS = 600.0
 QUERY_SECONDS = 90.0
-#: A submission that died without a receipt, and that neither queue nor accounting has after this long, never arrived.
-GRACE_SECONDS = 60
+#: A submission that left no trace never arrived, and a job that left none is lost, when queue and accounting have been
+#: giving answers without it for so long: an overloaded slurmctld may take what it has let time out.
+GRACE_SECONDS = 120.0
 _NO_ACCOUNTING = "accounting storage is disabled"
 #: One field that it doesn't know fails the whole of sacct.
 _NO_SUBMIT_LINE = 'Invalid field requested: "SubmitLine"'
@@ -38,6 +38,8 @@ class SlurmCluster:
         self.host = host
         self._defaults = dict(defaults or {})
         self._fields: Sequence[str] = commands.FIELDS
+        #: By token, on the monotonic clock. Forgotten with the daemon: then it only takes longer.
+        self._traceless_since: dict[str, float] = {}
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         for start in range(0, len(batch), commands.BATCH):
@@ -49,21 +51,31 @@ class SlurmCluster:
             ran = await self.host.run(commands.submit(batch, self._defaults), timeout_seconds=SUBMIT_SECONDS)
         except HostUnreachable as error:
             return {submission.token: Unclear(error.what) for submission in batch}
-        answers = {receipt.token: _answer(receipt) for receipt in parse.receipts(ran.stdout)}
+        answers = {receipt.token: errors.answer(receipt) for receipt in parse.receipts(ran.stdout)}
         return {s.token: answers.get(s.token, _lost(ran)) for s in batch}
 
-    async def resolve(self, tokens: Sequence[str]) -> Mapping[str, Answer]:
-        try:
-            ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields))
-        except ClusterUnreachable as error:
-            return {token: Unclear(error.what) for token in tokens}
+    async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
+        tokens = [submission.token for submission in batch]
+        ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields))
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
-        found, has_tokens = parse.sections(ran.stdout), "SubmitLine" in self._fields
-        answers = {token: _answer(receipt) for token, receipt in receipts.items()}
-        return {
-            token: _resolved(token, answers.get(token, _lost(ran)), receipts.get(token), found, has_tokens)
-            for token in tokens
-        }
+        found = parse.sections(ran.stdout)
+        queue, accounting = _queue(found.get(commands.QUEUE), ran.stderr), _accounting(found)
+        listed = found[commands.TAKEN].text if commands.TAKEN in found else ""
+        taken = {parse.job_id(line) or "" for line in listed.splitlines()}
+        answers = {}
+        for each in batch:
+            verdict = doubt.verdict(each, receipts.get(each.token), queue, accounting, taken)
+            answers[each.token] = self._sure(each.token, verdict)
+        return answers
+
+    def _sure(self, token: str, verdict: Answer | None) -> Answer:
+        """There is no job once no trace of it was found for a while."""
+        if verdict is not None:
+            self._traceless_since.pop(token, None)
+            return verdict
+        if self._traceless_seconds(token) < GRACE_SECONDS:
+            return Unclear("neither the queue nor accounting has it; they are asked again")
+        return Deferred("its submission never reached Slurm", at_once=True)
 
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
         ran = await self._ask(commands.list_all())
@@ -75,11 +87,8 @@ class SlurmCluster:
         ran = await self._ask_sacct(lambda fields: commands.query(jobs, fields))
         found = parse.sections(ran.stdout)
         queue = _queue(found.get(commands.QUEUE), ran.stderr)
-        accounting = found.get(commands.ACCOUNTING)
-        rows: Sequence[Accounted] | None = None
-        if accounting is not None and accounting.exit_code == 0:
-            rows = parse.accounting(accounting.text)
-        elif _NO_ACCOUNTING in ran.stderr and queue is not None:
+        rows: Sequence[Accounted] | None = _accounting(found)
+        if rows is None and _NO_ACCOUNTING in ran.stderr and queue is not None:
             ended = [row.id for row in queue if row.state in END_STATES]
             rows = (
                 list(parse.details((await self._ask(commands.details(ended))).stdout).values())
@@ -90,7 +99,18 @@ class SlurmCluster:
             raise ClusterUnreachable(
                 f"neither sacct nor squeue answers: {' '.join(ran.stderr.split())[:300]}"
             )
-        return merge.reports(jobs, queue, rows)
+        return [report for report in merge.reports(jobs, queue, rows) if self._is_news(report)]
+
+    def _is_news(self, report: JobReport) -> bool:
+        if report.state == LOST:
+            return self._traceless_seconds(report.token) >= GRACE_SECONDS
+        self._traceless_since.pop(report.token, None)
+        return True
+
+    def _traceless_seconds(self, token: str) -> float:
+        """How long it has been looked for in vain."""
+        now = time.monotonic()
+        return now - self._traceless_since.setdefault(token, now)
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
         before = time.time()
@@ -121,53 +141,9 @@ class SlurmCluster:
             raise ClusterUnreachable(error.what, asked=False) from error
 
 
-def _answer(receipt: Receipt) -> Answer:
-    match receipt.what:
-        case "id":
-            id = parse.job_id(receipt.text)
-            return Accepted(id) if id else Unclear(f"sbatch printed no job id: {receipt.text}")
-        case "error":
-            return errors.failed(receipt.number, receipt.text)
-        case "later":
-            return Deferred(errors.plain(receipt.text))
-        case "withdrawn":
-            return Deferred("it never arrived", at_once=True)
-        case _:
-            return Unclear("it was begun, and has no receipt yet")
-
-
 def _lost(ran: Ran) -> Unclear:
     said = " ".join(ran.stderr.split())[-200:]
     return Unclear(f"no word of it came back{': ' if said else ''}{said}")
-
-
-def _resolved(
-    token: str,
-    answer: Answer,
-    receipt: Receipt | None,
-    found: dict[str, Section],
-    accounting_has_tokens: bool,
-) -> Answer:
-    """The receipt first, then the queue, then accounting; certain that there is none only if both could tell."""
-    if not isinstance(answer, Unclear):
-        return answer
-    queue, accounting = found.get(commands.QUEUE), found.get(commands.ACCOUNTING)
-    queued = [row.id for row in parse.queue(queue.text) if mark(token) in row.command] if queue else []
-    recorded = (
-        [row.id for row in parse.accounting(accounting.text) if mark(token) in row.submit_line]
-        if accounting
-        else []
-    )
-    for id in (*queued, *recorded):
-        return Accepted(id)
-    could_tell = accounting_has_tokens and _is_answer(queue) and _is_answer(accounting)
-    if could_tell and receipt is not None and receipt.what == "dying" and receipt.number > GRACE_SECONDS:
-        return Deferred("its submission died before it reached Slurm", at_once=True)
-    return answer
-
-
-def _is_answer(section: Section | None) -> bool:
-    return section is not None and section.exit_code == 0
 
 
 def _queue(section: Section | None, stderr: str) -> list[parse.Queued] | None:
@@ -177,3 +153,9 @@ def _queue(section: Section | None, stderr: str) -> list[parse.Queued] | None:
     if section.exit_code == 0:
         return parse.queue(section.text)
     return [] if "Invalid job id specified" in stderr else None
+
+
+def _accounting(found: Mapping[str, Section]) -> list[Accounted] | None:
+    """sacct's rows; None where it gave no answer."""
+    section = found.get(commands.ACCOUNTING)
+    return parse.accounting(section.text) if section is not None and section.exit_code == 0 else None

@@ -16,10 +16,13 @@ DEFAULTED = ("partition", "account")
 _PRINTABLE = re.compile(r"[^\x00-\x1f|]+")
 
 #: Sections of an answer are told apart by these lines, each with the exit code of what was asked.
-QUEUE, ACCOUNTING, END = "==queue", "==accounting", "==end"
+QUEUE, ACCOUNTING, TAKEN = "==queue", "==accounting", "==taken"
 
 #: What is asked of sacct. SubmitLine holds the token; it is there from Slurm 21.08 on.
-FIELDS = ("JobID", "State", "ExitCode", "Start", "End", "User", "SubmitLine")
+FIELDS = (
+    *("JobID", "State", "ExitCode", "Start", "End", "User", "Submit", "JobName", "WorkDir"),
+    "SubmitLine",
+)
 
 _QUERY = """
 us=$(printf '\\037')

@@ -1,8 +1,10 @@
-"""What a failed sbatch means. Pure. Texts of Slurm 22.05; the same in src/common/slurm_errno.c of later ones."""
+"""What sbatch's answer means. Pure. Texts of Slurm 22.05; the same in src/common/slurm_errno.c of later ones."""
 
 import re
 
-from runexpd.clusters.base import Answer, Deferred, Refused, Unclear
+from runexpd.clusters.base import Accepted, Answer, Deferred, Refused, Unclear
+from runexpd.clusters.slurm import parse
+from runexpd.clusters.slurm.parse import Receipt
 
 #: slurmctld may have taken it all the same.
 _UNCLEAR = r"Socket timed out|temporarily unable|send/recv operation|Unexpected message|Zero Bytes were"
@@ -14,6 +16,22 @@ _LATER = (
 )
 #: It would go the same way with the next one: the rest of a batch is not tried. An extended regular expression, too.
 STOPS = f"{_UNCLEAR}|{_LATER}"
+
+
+def answer(receipt: Receipt) -> Answer:
+    """From what submit.sh or resolve.sh said."""
+    match receipt.what:
+        case "id":
+            id = parse.job_id(receipt.text)
+            return Accepted(id) if id else Unclear(f"sbatch printed no job id: {receipt.text}")
+        case "error":
+            return failed(receipt.exit_code, receipt.text)
+        case "later":
+            return Deferred(plain(receipt.text))
+        case "withdrawn":
+            return Deferred("it never arrived", at_once=True)
+        case _:
+            return Unclear("it was begun, and has no receipt yet")
 
 
 def failed(exit_code: int, said: str) -> Answer:

@@ -4,17 +4,22 @@ The rules: a job's end is final when accounting gives an end state *with* an end
 asked with success, no longer has it (or only remembers it in an end state). While the queue has it, the queue's word
 counts: accounting may call a requeued job PREEMPTED for seconds. Accounting's stub rows (no user of ours, no command) are
 no news, nor is an end state without an end time. A row whose command is another's is not of this attempt, though it has
-its id: ids are used again after a crash of slurmctld.
+its id: ids are used again after a crash of slurmctld. What both were asked for with success, and neither of them has (or
+accounting without an end), is LOST; for moments that is nothing unusual, so whoever asks waits for it to stay so.
 """
 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from runexp.wire.states import END_STATES
+from runexp.wire.states import END_STATES, LOST
 from runexpd.clusters.base import JobReport, Known
 from runexpd.clusters.slurm.parse import Accounted, Queued, bears
 
 Row = TypeVar("Row", Queued, Accounted)
+
+#: Accounting's words for what the queue must have, too.
+_IN_QUEUE = ("PENDING", "RUNNING", "SUSPENDED", "REQUEUED", "RESIZING")
+_FORGOTTEN = "neither queue nor accounting knows it any more; `runexp cancel` gives it up"
 
 #: Worst first: what an array or a heterogeneous job is when its elements differ.
 _WORST = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "CANCELLED", "COMPLETED")
@@ -30,6 +35,8 @@ def reports(
         waiting = [row for row in queued.get(job.slurm_job_id, []) if bears(row.command, job)]
         recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job)]
         report = _report(job.token, waiting, recorded, queue is not None)
+        if report is None and not waiting and queue is not None and accounting is not None:
+            report = JobReport(token=job.token, state=LOST, final=False, reason=_FORGOTTEN)
         if report is not None:
             found.append(report)
     return found
@@ -77,6 +84,8 @@ def _report(
             ended_at=max(ends),
         )
     if recorded and not queued and not any(row.state in END_STATES for row in recorded):
+        if queue_answered and all(row.state in _IN_QUEUE for row in recorded):
+            return None
         return JobReport(token=token, state=recorded[0].state, final=False, started_at=start)
     return None
 

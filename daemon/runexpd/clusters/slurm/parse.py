@@ -15,11 +15,13 @@ class Receipt(msgspec.Struct, frozen=True):
     """What submit.sh or resolve.sh said of a token."""
 
     token: str
-    #: id, error, locked, withdrawn or dying.
+    #: id, error, locked, withdrawn, later or gone.
     what: str
-    #: sbatch's exit code, or for `dying` the seconds since.
-    number: int
+    #: sbatch's exit code.
+    exit_code: int
     text: str
+    #: Seconds since 1970; only resolve.sh says so.
+    begun_at: float | None = None
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -58,15 +60,20 @@ class Accounted(msgspec.Struct, frozen=True):
     start: float | None
     end: float | None
     user: str
+    #: A site's older sacct has none of it; nor has a stub.
     submit_line: str
+    submitted_at: float | None = None
+    name: str = ""
+    workdir: str = ""
 
 
 def receipts(text: str) -> Iterator[Receipt]:
     for line in text.splitlines():
         parts = line.split(US)
-        if len(parts) == 3:
-            what, _, number = parts[1].partition(" ")
-            yield Receipt(parts[0], what, int(number) if number.isdigit() else 0, parts[2].strip())
+        if len(parts) in (3, 4):
+            what, _, code = parts[1].partition(" ")
+            exit_code = int(code) if code.isdigit() else 0
+            yield Receipt(parts[0], what, exit_code, parts[2].strip(), _time("".join(parts[3:])))
 
 
 def sections(text: str) -> dict[str, Section]:
@@ -98,16 +105,25 @@ def queue(text: str) -> list[Queued]:
 
 
 def accounting(text: str) -> list[Accounted]:
-    """Rows of sacct's JobID, State, ExitCode, Start, End, User, SubmitLine. `CANCELLED by 1001` is CANCELLED."""
+    """Rows of sacct's commands.FIELDS, with SubmitLine or without. `CANCELLED by 1001` is CANCELLED."""
     rows = []
     for line in text.splitlines():
-        parts = line.split(US, 6)
-        if len(parts) == 6:  # a site whose sacct has no SubmitLine
-            parts.append("")
-        if len(parts) == 7 and re.fullmatch(r"\d+(?:[_+].*)?", parts[0]):
-            id, state, exit_code, start, end, user, submit_line = parts
+        parts = [*line.split(US, 9), ""][:10]
+        if len(parts) == 10 and re.fullmatch(r"\d+(?:[_+].*)?", parts[0]):
+            id, state, exit_code, start, end, user, submitted_at, name, workdir, submit_line = parts
             rows.append(
-                Accounted(id, state.split(" ")[0], exit_code, _time(start), _time(end), user, submit_line)
+                Accounted(
+                    id=id,
+                    state=state.split(" ")[0],
+                    exit_code=exit_code,
+                    start=_time(start),
+                    end=_time(end),
+                    user=user,
+                    submit_line=submit_line,
+                    submitted_at=_time(submitted_at),
+                    name=name,
+                    workdir=workdir,
+                )
             )
     return rows
 

@@ -1,8 +1,9 @@
 # What became of submissions, without submitting any: arguments are sacct's fields, and tokens. Prints as submit.sh
-# does, and besides:
+# does, after each a <unit separator> and when it was begun, and besides:
 # `withdrawn`: it had never begun, and now never will, since the lock is taken here.
-# `dying SECONDS`: it began, left no receipt, and whoever was at it is gone; so long ago.
-# Then the queue and accounting, for tokens without a receipt.
+# `gone`: it began, left no receipt, and whoever was at it is gone.
+# Then the queue and accounting, for tokens without a receipt; and where sacct has no SubmitLine to tell tokens by, the
+# ids that are in receipts.
 fields=$1
 shift
 us=$(printf '\037')
@@ -16,6 +17,10 @@ born() { # born PID: when it was started, in $born; empty where it is over (a zo
   { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return
   set -- ${line##*) }
   [ "$1" = Z ] || born=${20}
+}
+
+say() { # say WHAT TEXT
+  printf '%s%s%s%s%s%s%s\n' "$token" "$us" "$1" "$us" "$2" "$us" "$begun"
 }
 
 text() {
@@ -34,24 +39,27 @@ for token; do
   receipt= pid= since= at=
   { IFS= read -r receipt <"$room/receipt"; } 2>/dev/null
   { read -r pid since at <"$room/lock"; } 2>/dev/null
+  begun=$(stat -c %Y "$room/lock" 2>/dev/null) || begun=$now
   case $pid in withdrawn) receipt=withdrawn ;; esac
   case $receipt in
-    withdrawn) printf '%s%swithdrawn%s\n' "$token" "$us" "$us" ;;
+    withdrawn) say withdrawn ;;
     "done 0")
       text "$room/out"
-      printf '%s%sid%s%s\n' "$token" "$us" "$us" "$line" ;;
+      say id "$line" ;;
     "done "*)
       text "$room/err"
-      printf '%s%serror %s%s%s\n' "$token" "$us" "${receipt#done }" "$us" "$line" ;;
+      say "error ${receipt#done }" "$line" ;;
     *)
-      age=$((now - $(stat -c %Y "$room/lock" 2>/dev/null || echo "$now")))
       born "${pid:-none}"
       if [ "$at" = "$host" ] && [ -n "$born" ] && [ "$born" = "$since" ]; then
-        printf '%s%slocked%s\n' "$token" "$us" "$us"
-      elif [ -n "$at" ] && [ "$at" != "$host" ] && [ "$age" -lt 600 ]; then
-        printf '%s%slocked%s\n' "$token" "$us" "$us"
+        say locked
+      elif [ -n "$at" ] && [ "$at" != "$host" ] && [ $((now - begun)) -lt 600 ]; then
+        say locked
+      # An sbatch may outlive its shell, and try on for two minutes. (In brackets: grep does not find itself.)
+      elif grep -qs "[/]$token/" /proc/[0-9]*/cmdline; then
+        say locked
       else
-        printf '%s%sdying %s%s\n' "$token" "$us" "$age" "$us"
+        say gone
       fi ;;
   esac
 done
@@ -61,3 +69,10 @@ echo "==end $?"
 echo "==accounting"
 SLURM_TIME_FORMAT=%s timeout 30 sacct -n -X -P --delimiter="$us" -S now-14days --format="$fields"
 echo "==end $?"
+case $fields in
+  *SubmitLine*) ;;
+  *)
+    echo "==taken"
+    cat "$spool"/*/out
+    echo "==end 0" ;;
+esac 2>/dev/null

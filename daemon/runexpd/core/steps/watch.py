@@ -1,4 +1,7 @@
-"""What a listing means. A job that is left out, or shown in a word that nobody knows, is not over."""
+"""What a listing means. A job that is left out, or shown in a word that nobody knows, is not over.
+
+Nor is one that the cluster has lost: only a person who gives it up ends it.
+"""
 
 from collections.abc import Iterator
 
@@ -22,6 +25,15 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             exit_code=report.exit_code,
             started_at=report.started_at,
             ended_at=report.ended_at if report.ended_at is not None else now,
+        )
+    elif report.state == states.LOST and job.cancel_asked:
+        yield events.JobEnded(
+            job=report.job,
+            token=report.token,
+            state=states.CANCELLED,
+            exit_code="",
+            started_at=job.attempt.started_at,
+            ended_at=now,
         )
     elif _is_news(job.attempt, report):
         yield events.StateChanged(

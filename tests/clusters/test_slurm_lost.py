@@ -1,0 +1,79 @@
+"""A job that Slurm accepted and then forgot, as it may when slurmctld is killed or its state is lost."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import cluster
+from fakes.slurm.sites import Site, fake_site, real_site
+from runexp.wire.states import LOST
+from runexpd.clusters.slurm import cluster as slurm_cluster
+
+Place = tuple[Site, Callable[[], None]]
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real)])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    """A site, and what makes it lose all its jobs."""
+    if request.param == "fake":
+        site, fake = fake_site(tmp_path)
+        yield site, fake.forget
+    else:
+        request.getfixturevalue("slurm")  # which is the other tests': this one takes a cluster of its own
+        async with _of_its_own() as own:
+            yield own
+
+
+@asynccontextmanager
+async def _of_its_own() -> AsyncIterator[Place]:
+    dir = Path(tempfile.mkdtemp(prefix="runexp-slurm-"))
+    real = cluster.up(dir)
+
+    def lose() -> None:
+        real.stop("slurmctld", signal.SIGKILL)
+        for state in (dir / "spool/ctld").glob("job_state*"):
+            os.unlink(state)
+        real.start("slurmctld")
+        cluster.wait_for(lambda: cluster.idle_nodes(real) == 4, "the nodes")
+
+    try:
+        async with real_site(real) as site:
+            yield site, lose
+    finally:
+        cluster.down(dir)
+        shutil.rmtree(dir, ignore_errors=True)
+
+
+async def test_it_is_called_lost_after_a_while_and_never_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, lose = place
+    submission = site.submission("one", "true", "#SBATCH --hold")
+    await site.send(submission)
+    await site.until(submission.token, ["PENDING"])
+    lose()
+    assert await site.reports() == {}, "for moments that is nothing unusual"
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    report = (await site.reports())[submission.token]
+    assert (report.state, report.final) == (LOST, False)
+    assert "gives it up" in str(report.reason)
+
+
+async def test_whoever_is_given_its_id_is_not_taken_for_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, lose = place
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    lost, next = site.submission("lost", "true", "#SBATCH --hold"), site.submission("next", "true")
+    await site.send(lost)
+    lose()
+    await site.send(next)
+    assert site.known[next.token].slurm_job_id == site.known[lost.token].slurm_job_id
+    assert (await site.ended(next.token)).state == "COMPLETED"
+    assert (await site.reports())[lost.token].state == LOST
