@@ -102,7 +102,7 @@ async def test_one_job_an_attempt_whatever_is_cut(slurm: Cluster, monkeypatch: p
     (dir / "true.slurm").write_text("#!/bin/sh\n#SBATCH --output=/dev/null\ntrue\n")
     seen: Counter[str] = Counter()
     for number in range(ROUNDS):
-        how, after = random.choice(["daemon", "sshd", "shell", "tcp"]), random.uniform(0.05, 0.18)
+        how, after = random.choice(["daemon", "sshd", "shell", "tcp"]), random.uniform(0.02, 0.13)
         round = Round(slurm, dir, number)
         await one_round(round, how, after)
         jobs = jobs_of(slurm, round.mark)
