@@ -86,7 +86,6 @@ def running(home: Remote) -> Iterator[None]:
         yield
     finally:
         home.stop()
-        shutil.move(home.dir / "daemon.log", "/tmp/last-daemon.log")
         shutil.rmtree(home.dir, ignore_errors=True)
 
 

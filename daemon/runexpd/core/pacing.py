@@ -101,7 +101,8 @@ def _usual_at(job: Awaited, asked_at: float) -> float:
     if job.end_at is not None and asked_at < job.end_at + WARM_SECONDS:
         return min(job.end_at + WARM_SECONDS, asked_at + LONGEST_PAUSE_SECONDS)
     since = job.changed_at if job.end_at is None else job.end_at
-    return asked_at + min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, (asked_at - since) * GROWTH))
+    pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, (asked_at - since) * GROWTH))
+    return max(asked_at, job.changed_at) + pause
 
 
 def expected_end(started_at: float, now: float, share_done: float | None) -> float | None:

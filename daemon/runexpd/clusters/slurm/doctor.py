@@ -65,7 +65,7 @@ def _accounting(look: Mapping[str, Section]) -> Iterator[Check]:
     if "SubmitLine" in look.get("fields", _NONE).text.split():
         yield Check(name="SubmitLine", verdict=Verdict.OK, found="there: lost submissions are found by it")
     else:
-        hint = "from Slurm 21.08 on; a submission whose answer and receipt are both lost is then looked for in the queue only"
+        hint = "from Slurm 21.08 on; without it, lost submissions are found by directory, name and time"
         yield Check(name="SubmitLine", verdict=Verdict.WARNING, found="not a field of this sacct", hint=hint)
 
 
