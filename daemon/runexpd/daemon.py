@@ -130,7 +130,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
 
     def site(host: Host, link: SshLink | None) -> _Site:
         cluster = SlurmCluster(name, host, defaults)
-        budget = Budget(settings.queries_per_minute, clock.now())
+        budget = Budget(settings.queries_per_minute, lambda: cluster.queries, clock.now())
         return _Site(cluster, Watcher(cluster, tools, budget), link)
 
     if settings.host is None:

@@ -16,7 +16,7 @@ def rounds(until: float, jobs: list[Awaited], per_minute: float = 4.0) -> list[f
     """The moments at which a watcher asks, from a full bucket at NOW on, with nothing ever changing."""
     bucket, asked, at = pacing.full(per_minute, NOW), [NOW], NOW
     while True:
-        bucket = pacing.spent(bucket, at)
+        bucket = pacing.spent(bucket, at, pacing.ROUND_COST)
         at = pacing.next_round_at(bucket, at, at, jobs)
         if at > until:
             return asked

@@ -92,11 +92,9 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
 class ClusterUnreachable(Exception):
     """Raised when a question got no answer that can be relied on. Nothing follows from it."""
 
-    def __init__(self, what: str, asked: bool = True) -> None:
+    def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
-        #: The scheduler may have been asked; False: the question did not get as far.
-        self.asked = asked
 
 
 class Cluster(Protocol):
@@ -104,6 +102,8 @@ class Cluster(Protocol):
     name: str
     #: The machine whose file system the jobs' directories are on.
     host: hosts.Host
+    #: Questions that the scheduler has been asked so far, whoever wanted to know: what a budget counts.
+    queries: int
 
     def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         """Submit each, in order, once; yield answers by token as they become known, every token exactly once.

@@ -65,10 +65,10 @@ def refilled(bucket: Bucket, now: float) -> Bucket:
     return Bucket(bucket.per_minute, min(bucket.size, bucket.queries + earned), now)
 
 
-def spent(bucket: Bucket, now: float, queries: float = ROUND_COST) -> Bucket:
-    """After a round at `now`."""
+def spent(bucket: Bucket, now: float, queries: float) -> Bucket:
+    """After so many. What was asked without waiting may leave a debt, of a full bucket at most."""
     after = refilled(bucket, now)
-    return Bucket(after.per_minute, after.queries - queries, now)
+    return Bucket(after.per_minute, max(-after.size, after.queries - queries), now)
 
 
 def affordable_at(bucket: Bucket, now: float) -> float:

@@ -63,13 +63,13 @@ class Carriers:
             self._start(submits, self._submit, self._clusters[name], submits)
         for name, resolves in _by_cluster(fresh, Resolve).items():
             self._start(resolves, self._resolve, self._clusters[name], resolves)
+        for name, cancels in _by_cluster(fresh, Cancel).items():
+            self._start(cancels, self._cancel, self._clusters[name], cancels)
         for command in fresh:
             if isinstance(command, Judge):
                 self._start([command], self._judge, command)
             elif isinstance(command, Mend):
                 self._start([command], self._mend, command)
-            elif isinstance(command, Cancel):
-                self._start([command], self._cancel, command)
 
     def _is_fresh(self, command: Keyed) -> bool:
         return command.key not in self._in_hand and command.cluster in self._clusters
@@ -144,13 +144,11 @@ class Carriers:
             MendDone(experiment=command.experiment, job=command.job, number=command.number, refused=refused)
         )
 
-    async def _cancel(self, command: Cancel) -> None:
+    async def _cancel(self, cluster: Cluster, batch: Sequence[Cancel]) -> None:
         try:
-            await self._clusters[command.cluster].cancel(
-                [Known(command.slurm_job_id, command.token, command.mark)]
-            )
+            await cluster.cancel([Known(c.slurm_job_id, c.token, c.mark) for c in batch])
         except ClusterUnreachable as error:
-            logger.debug("job {} not cancelled yet: {}", command.slurm_job_id, error.what)
+            logger.debug("{} jobs not cancelled yet: {}", len(batch), error.what)
             await anyio.sleep(RETRY_SECONDS)
         else:
             await anyio.sleep(CANCEL_SECONDS)

@@ -4,7 +4,7 @@ What a schedule knows it learns from the watches and reports of each round; afte
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from runexp.wire import states
@@ -18,10 +18,6 @@ from runexpd.core.pacing import Awaited
 class Schedule(Protocol):
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
         """A round was asked at `now`, about these, with this answer."""
-        ...
-
-    def missed(self, now: float) -> None:
-        """A round was to be asked, and did not get as far as the scheduler."""
         ...
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
@@ -43,9 +39,6 @@ class Every:
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
         self._asked_at = now
 
-    def missed(self, now: float) -> None:
-        self._asked_at = now
-
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
         return self._asked_at + self._seconds
 
@@ -56,7 +49,10 @@ class Every:
 class Budget:
     """So many queries a minute on average, spent where a change is likely: see core.pacing."""
 
-    def __init__(self, queries_per_minute: float, now: float) -> None:
+    def __init__(self, queries_per_minute: float, queries: Callable[[], int], now: float) -> None:
+        """`queries`: how many have been asked so far."""
+        self._queries = queries
+        self._paid = queries()
         self._bucket = pacing.full(queries_per_minute, now)
         self._asked_at = now
         #: By token: what was seen last, and when it had changed.
@@ -70,7 +66,7 @@ class Budget:
         self._durations: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
-        self._bucket = pacing.spent(self._bucket, now)
+        self._pay(now)
         self._asked_at = now
         kinds = {watch.token: _kind(watch) for watch in watches}
         for report in reports:
@@ -80,10 +76,8 @@ class Budget:
             if report.final and report.started_at is not None and report.ended_at is not None:
                 self._durations[kinds[report.token]].append(report.ended_at - report.started_at)
 
-    def missed(self, now: float) -> None:
-        self._asked_at = now
-
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
+        self._pay(now)
         self._learn(watches, progress, now)
         return pacing.next_round_at(self._bucket, now, self._asked_at, list(self._awaited(watches)))
 
@@ -92,6 +86,12 @@ class Budget:
         started_at = watch.started_at if watch.started_at is not None else seen_at
         end_at = self._end_at(watch)
         return pacing.look_pause_seconds(now - started_at, None if end_at is None else end_at - now)
+
+    def _pay(self, now: float) -> None:
+        """For whatever has been asked: rounds, and what a person's command or a lost submission took."""
+        queries = self._queries()
+        self._bucket = pacing.spent(self._bucket, now, queries - self._paid)
+        self._paid = queries
 
     def _learn(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> None:
         for watch in watches:

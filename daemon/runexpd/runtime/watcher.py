@@ -118,10 +118,7 @@ class Watcher:
         if self.trouble is None:
             logger.warning("cluster {}: {}", self._cluster.name, error.what)
         self.trouble = (self.trouble[0] if self.trouble else clock.now(), error.what)
-        if error.asked:
-            self._schedule.note(watches, (), clock.now())
-        else:
-            self._schedule.missed(clock.now())
+        self._schedule.note(watches, (), clock.now())
 
     async def _look(self) -> None:
         """Into the outputs that it is time for."""

@@ -164,8 +164,7 @@ def sacct(dir, fault, argv):
 
 def scancel(dir, fault, argv):
     with jobs(dir) as known:
-        job = known.get(argv[-1])
-        if job and job["state"] not in ENDED:
+        for job in [known[id] for id in argv if id in known and known[id]["state"] not in ENDED]:
             job["state"] = "CANCELLED"
             if job["pid"]:
                 subprocess.run(["pkill", "-TERM", "-P", str(job["pid"])], check=False)

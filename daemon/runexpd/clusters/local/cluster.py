@@ -21,6 +21,7 @@ from runexpd.hosts.base import Host
 
 class LocalCluster:
     name = "local"
+    queries = 0
 
     def __init__(self, root: Path, host: Host, max_running: int = 2, kill_wait_seconds: float = 5.0) -> None:
         """`root`: the spool's directory; made if it isn't there."""

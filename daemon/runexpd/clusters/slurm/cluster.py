@@ -36,6 +36,7 @@ class SlurmCluster:
         """`defaults`: options by commands.DEFAULTED, for scripts that don't set them."""
         self.name = name
         self.host = host
+        self.queries = 0
         self._defaults = dict(defaults or {})
         self._fields: Sequence[str] = commands.FIELDS
         #: By token, on the monotonic clock. Forgotten with the daemon: then it only takes longer.
@@ -78,7 +79,7 @@ class SlurmCluster:
         return Deferred("its submission never reached Slurm", at_once=True)
 
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
-        ran = await self._ask(commands.list_all())
+        ran = await self._ask(commands.list_all(), queries=1)
         if ran.exit_code != 0:
             raise ClusterUnreachable(f"squeue gives no answer: {' '.join(ran.stderr.split())[:300]}")
         return await adopt.find(self.host, parse.strangers(ran.stdout), jobs, ours)
@@ -90,11 +91,7 @@ class SlurmCluster:
         rows: Sequence[Accounted] | None = _accounting(found)
         if rows is None and _NO_ACCOUNTING in ran.stderr and queue is not None:
             ended = [row.id for row in queue if row.state in END_STATES]
-            rows = (
-                list(parse.details((await self._ask(commands.details(ended))).stdout).values())
-                if ended
-                else []
-            )
+            rows = await self._details(ended) if ended else []
         if rows is None and queue is None:
             raise ClusterUnreachable(
                 f"neither sacct nor squeue answers: {' '.join(ran.stderr.split())[:300]}"
@@ -125,20 +122,31 @@ class SlurmCluster:
         return list(doctor.checks(found, max_submit=max_submit, clock_difference=difference))
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
-        await self._ask(commands.cancel(jobs))
+        ran = await self._ask(commands.list_jobs(jobs), queries=1)
+        queue = _queue(Section(ran.stdout, ran.exit_code), ran.stderr)
+        if queue is None:
+            raise ClusterUnreachable(f"squeue gives no answer: {' '.join(ran.stderr.split())[:300]}")
+        if ids := merge.still_theirs(jobs, queue):
+            await self._ask(commands.cancel(ids), queries=0)
+
+    async def _details(self, ids: Sequence[str]) -> Sequence[Accounted]:
+        ran = await self._ask(commands.details(ids), queries=len(ids))
+        return list(parse.details(ran.stdout).values())
 
     async def _ask_sacct(self, command: Callable[[Sequence[str]], Sequence[str]]) -> Ran:
-        ran = await self._ask(command(self._fields))
+        ran = await self._ask(command(self._fields), queries=2)
         if _NO_SUBMIT_LINE in ran.stderr and "SubmitLine" in self._fields:
             self._fields = tuple(field for field in self._fields if field != "SubmitLine")
-            ran = await self._ask(command(self._fields))
+            ran = await self._ask(command(self._fields), queries=2)
         return ran
 
-    async def _ask(self, argv: Sequence[str]) -> Ran:
+    async def _ask(self, argv: Sequence[str], queries: int) -> Ran:
         try:
-            return await self.host.run(argv, timeout_seconds=QUERY_SECONDS)
+            ran = await self.host.run(argv, timeout_seconds=QUERY_SECONDS)
         except HostUnreachable as error:
-            raise ClusterUnreachable(error.what, asked=False) from error
+            raise ClusterUnreachable(error.what) from error
+        self.queries += queries
+        return ran
 
 
 def _lost(ran: Ran) -> Unclear:

@@ -6,7 +6,6 @@ from importlib import resources
 
 from runexpd.clusters.base import Known, Submission
 from runexpd.clusters.slurm.errors import STOPS
-from runexpd.clusters.slurm.parse import mark
 
 #: Keeps one command below what Linux takes as one argument (128 KiB), paths of 500 characters included.
 BATCH = 100
@@ -34,14 +33,6 @@ echo "==end $?"
 echo "==queue"
 timeout 30 squeue -h -t all -j "$ids" -o "%i$us%T$us%r$us%S$us%o"
 echo "==end $?"
-"""
-_CANCEL = """
-while [ $# -ge 2 ]; do
-  case "$(squeue -h -t all -j "$1" -o %o 2>/dev/null)" in
-    *"$2"*) scancel "$1" ;;
-  esac
-  shift 2
-done
 """
 
 
@@ -93,7 +84,12 @@ def look_over() -> list[str]:
     return ["sh", "-c", _script("doctor.sh"), "runexp-doctor"]
 
 
-def cancel(jobs: Sequence[Known]) -> list[str]:
-    """End each that is still ours."""
-    words = [word for job in jobs for word in (job.slurm_job_id, job.mark or mark(job.token))]
-    return ["sh", "-c", _CANCEL, "runexp-cancel", *words]
+def list_jobs(jobs: Sequence[Known]) -> list[str]:
+    """The queue's rows of these."""
+    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -t all -j "$1" -o "%i$us%T$us%r$us%S$us%o"'
+    return ["sh", "-c", ask, "runexp-list", ",".join(job.slurm_job_id for job in jobs)]
+
+
+def cancel(ids: Sequence[str]) -> list[str]:
+    """End these."""
+    return ["scancel", *ids]

@@ -42,6 +42,16 @@ def reports(
     return found
 
 
+def still_theirs(jobs: Sequence[Known], queue: Sequence[Queued]) -> list[str]:
+    """Ids of these jobs that the queue has, as theirs."""
+    queued = _by_job(queue)
+    return [
+        job.slurm_job_id
+        for job in jobs
+        if any(bears(row.command, job) for row in queued.get(job.slurm_job_id, ()))
+    ]
+
+
 def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """By the job's own id: `7_3` and `7+1` are of job 7."""
     found: dict[str, list[Row]] = {}
