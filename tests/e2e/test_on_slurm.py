@@ -14,19 +14,19 @@ import pytest
 from cluster import Cluster
 from fakes.experiments import Run, executions, write_run
 from fakes.home import blocks, harvested, wait_for
-from fakes.remote import Remote
+from fakes.remote import SETTINGS, Remote
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 ROUNDS = int(os.environ.get("RUNEXP_CHAOS_ROUNDS", "1"))
+AWAY_SECONDS = float(os.environ.get("RUNEXP_AWAY_SECONDS", "12"))
 ALL = ["base/words", "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0", "rank8/words_epoch1"]
 
 
 @pytest.fixture
 def remote(tmp_path: Path, slurm: Cluster) -> Iterator[Remote]:
     remote = Remote(tmp_path / "home", slurm)
-    remote.start()
-    yield remote
-    remote.stop()
+    with remote.running():
+        yield remote
 
 
 def running(remote: Remote, job: str) -> bool:
@@ -138,19 +138,40 @@ def test_a_submit_limit_of_the_site_means_wait(remote: Remote, slurm: Cluster) -
     assert_each_once(remote)
 
 
+@pytest.mark.timeout(120 + 3 * AWAY_SECONDS)
 @pytest.mark.parametrize("service", ["slurmdbd", "slurmctld"])
 def test_a_service_that_is_away_ends_nothing(remote: Remote, slurm: Cluster, service: str) -> None:
+    """RUNEXP_AWAY_SECONDS=60 makes it a minute."""
     dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=3), Run("rank8", epochs=2, seconds=3))
     remote.run(dir, "--detach")
     wait_for(lambda: running(remote, "rank4"), "it runs")
     slurm.stop(service)
-    time.sleep(12)
+    time.sleep(AWAY_SECONDS)
     assert not [e for e in remote.of_type("JobEnded") if e["state"] != "COMPLETED"]
     slurm.start(service)
     done = remote.runexp("attach", "words")
     assert done.returncode == 0, done.stdout + done.stderr + remote.log()
     assert executions(dir) == ALL
     assert_each_once(remote)
+
+
+def test_a_submission_that_slurmctld_let_time_out_and_took_all_the_same(
+    tmp_path: Path, slurm: Cluster
+) -> None:
+    remote = Remote(tmp_path / "home", slurm, {**SETTINGS, "stagger_seconds": 3})
+    dir = remote.experiment(Run("base", epochs=0), Run("rank4"), Run("rank8", epochs=2))
+    with remote.running():
+        remote.run(dir, "--detach")
+        wait_for(lambda: bool(remote.of_type("SubmitAccepted")), "the first is submitted")
+        slurm.send("slurmctld", signal.SIGSTOP)
+        try:
+            wait_for(lambda: bool(remote.of_type("SubmitUnclear")), "sbatch has timed out")
+        finally:
+            slurm.send("slurmctld", signal.SIGCONT)
+        done = remote.runexp("attach", "words")
+        assert done.returncode == 0, done.stdout + done.stderr + remote.log()
+        assert executions(dir) == ALL
+        assert_each_once(remote)
 
 
 @pytest.mark.timeout(60 + 60 * ROUNDS)
