@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import cluster
 from cluster import Cluster
 from fakes.experiments import Run, executions, write_run
 from fakes.home import blocks, harvested, wait_for
@@ -63,6 +64,27 @@ def test_one_login_is_enough(remote: Remote, slurm: Cluster) -> None:
     for name in ("words", "more"):
         assert remote.run(remote.experiment(name=name)).returncode == 0
     assert log.read_text().count("Accepted publickey") == before + 1
+
+
+def test_a_daemon_on_a_login_node_needs_no_ssh(tmp_path: Path, slurm: Cluster) -> None:
+    """These tests may be root's; jobs, and the directories that they write to, are the cluster's user's."""
+    for name in ("sbatch", "mkdir"):
+        command = shlex.join([*cluster.as_user(slurm.user), shutil.which(name) or name])
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    there = {"SLURM_CONF": slurm.environment()["SLURM_CONF"], "HOME": slurm.home, "PATH": f"{tmp_path}:$PATH"}
+    prepend = [f"export {name}={value}" for name, value in there.items()]
+    remote = Remote(tmp_path / "home", slurm, {**SETTINGS, "host": None, "prepend": prepend})
+    with remote.running():
+        dir = remote.experiment()
+        slurm.stop("sshd")
+        try:
+            done = remote.run(dir)
+        finally:
+            slurm.start("sshd")
+        assert done.returncode == 0, done.stdout + done.stderr + remote.log()
+        assert executions(dir) == ALL
+        assert_each_once(remote)
 
 
 def test_names_with_spaces_and_quotes(remote: Remote) -> None:

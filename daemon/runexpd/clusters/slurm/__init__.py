@@ -3,8 +3,11 @@
     submit.sh, resolve.sh   what runs on the head node: lock, sbatch, receipt; and what became of it
     commands.py             the command lines (pure)
     parse.py                what they print (pure)
-    errors.py               what a failed sbatch means (pure)
+    errors.py               what sbatch's answer means (pure)
+    doubt.py                what became of a submission whose answer was lost (pure)
     merge.py                what queue and accounting say together (pure)
+    adopt.py                jobs that somebody else submitted
+    doctor.py, doctor.sh    what a cluster is like
     cluster.py              asks, and answers
 
 The token. Each submission has a room of its own, ~/.runexp/TOKEN. The lock in it can be made once, the receipt says how
