@@ -203,6 +203,18 @@ async def test_what_left_no_trace_is_unclear_at_first_and_later_never_was(
     assert [type(answer) for answer in await site.resolve(submission)] == [Deferred]
 
 
+async def test_where_no_lock_can_be_made_nothing_is_sure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    submission, first = site.submission("one", "true"), site.submission("first", "true")
+    await site.send(first)
+    (site.spool / submission.token).write_text("in the way of its directory")
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Deferred)
+    (resolved,) = await site.resolve(submission)
+    assert isinstance(resolved, Unclear)
+    assert "can not be written to" in resolved.reason
+
+
 async def test_an_sbatch_that_outlived_its_shell_is_waited_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

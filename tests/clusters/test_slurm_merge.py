@@ -19,7 +19,7 @@ def recorded(
     state: str = "COMPLETED",
     end: float | None = 200.0,
     id: str = "7",
-    line: str = f"sbatch {PATH}",
+    line: str | None = f"sbatch {PATH}",
     user: str = "me",
 ) -> Accounted:
     return Accounted(id, state, "0:0", 100.0, end, user, line)
@@ -59,17 +59,25 @@ def test_while_the_queue_has_it_the_queue_is_right(
     [
         [],
         [recorded("COMPLETED", user="root", line="")],
+        [recorded("COMPLETED", line="")],
         [recorded(line="sbatch /home/me/.runexp/other/../../../../exp/finetune.slurm")],
         [recorded(line="sbatch /home/me/.runexp/t12/../../../../exp/finetune.slurm")],
         [recorded(id="77")],
         [recorded("FAILED", end=None)],
     ],
-    ids=["absent", "stub", "another's", "a longer token", "another id", "no end"],
+    ids=["absent", "stub", "stub with a user", "another's", "a longer token", "another id", "no end"],
 )
 def test_no_news_while_one_of_the_two_was_not_asked(accounting: list[Accounted]) -> None:
     assert report(None, accounting) is None
     assert report(None, None) is None
     assert report([], None) is None
+
+
+def test_where_sacct_has_no_submit_line_the_id_and_a_user_must_do() -> None:
+    found = report([], [recorded("FAILED", line=None)])
+    assert found is not None
+    assert (found.state, found.final) == ("FAILED", True)
+    assert report(None, [recorded("FAILED", line=None, user="root")]) is None
 
 
 @pytest.mark.parametrize("accounting", [[], [recorded("FAILED", end=None)], [recorded("RUNNING", end=None)]])

@@ -39,7 +39,7 @@ def verdict(
 
 def _of_token(token: str, queue: Sequence[Queued], accounting: Sequence[Accounted]) -> list[str]:
     queued = [row.id for row in queue if mark(token) in row.command]
-    return queued + [row.id for row in accounting if mark(token) in row.submit_line]
+    return queued + [row.id for row in accounting if mark(token) in (row.submit_line or "")]
 
 
 def _of_place(
@@ -51,7 +51,7 @@ def _of_place(
     return [
         row.id
         for row in accounting
-        if not row.submit_line
+        if row.submit_line is None
         and (row.workdir, row.name) == (submission.workdir, submission.name)
         and row.submitted_at is not None
         and -CLOCKS_SECONDS <= row.submitted_at - begun_at <= SBATCH_SECONDS

@@ -31,7 +31,7 @@ def answer(receipt: Receipt) -> Answer:
         case "withdrawn":
             return Deferred("it never arrived", at_once=True)
         case _:
-            return Unclear("it was begun, and has no receipt yet")
+            return Unclear(receipt.text or "it was begun, and has no receipt yet")
 
 
 def failed(exit_code: int, said: str) -> Answer:

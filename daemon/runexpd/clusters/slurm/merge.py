@@ -61,8 +61,10 @@ def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _is_ours(row: Accounted, job: Known) -> bool:
-    """A stub has no user and no command; a site whose sacct has no SubmitLine shows none either, but a user."""
-    return bears(row.submit_line, job) or (not row.submit_line and bool(row.user) and row.user != "root")
+    """A stub has no command, and root's name or none. Where sacct has no SubmitLine, that and the id must do."""
+    if row.submit_line is None:
+        return row.user not in ("", "root")
+    return bears(row.submit_line, job)
 
 
 def _report(

@@ -60,8 +60,8 @@ class Accounted(msgspec.Struct, frozen=True):
     start: float | None
     end: float | None
     user: str
-    #: A site's older sacct has none of it; nor has a stub.
-    submit_line: str
+    #: None: this sacct has no such field. A stub's is empty.
+    submit_line: str | None
     submitted_at: float | None = None
     name: str = ""
     workdir: str = ""
@@ -108,9 +108,9 @@ def accounting(text: str) -> list[Accounted]:
     """Rows of sacct's commands.FIELDS, with SubmitLine or without. `CANCELLED by 1001` is CANCELLED."""
     rows = []
     for line in text.splitlines():
-        parts = [*line.split(US, 9), ""][:10]
-        if len(parts) == 10 and re.fullmatch(r"\d+(?:[_+].*)?", parts[0]):
-            id, state, exit_code, start, end, user, submitted_at, name, workdir, submit_line = parts
+        parts = line.split(US, 9)
+        if len(parts) in (9, 10) and re.fullmatch(r"\d+(?:[_+].*)?", parts[0]):
+            id, state, exit_code, start, end, user, submitted_at, name, workdir = parts[:9]
             rows.append(
                 Accounted(
                     id=id,
@@ -119,7 +119,7 @@ def accounting(text: str) -> list[Accounted]:
                     start=_time(start),
                     end=_time(end),
                     user=user,
-                    submit_line=submit_line,
+                    submit_line=parts[9] if len(parts) == 10 else None,
                     submitted_at=_time(submitted_at),
                     name=name,
                     workdir=workdir,

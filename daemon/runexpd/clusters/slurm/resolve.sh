@@ -30,12 +30,17 @@ text() {
 
 for token; do
   room=$spool/$token
-  mkdir -p "$room"
+  mkdir -p "$room" 2>/dev/null
   set -C
   if { printf 'withdrawn\n' >"$room/lock"; } 2>/dev/null; then
     printf 'withdrawn\n' >"$room/receipt"
   fi
   set +C
+  if [ ! -e "$room/lock" ]; then
+    begun=$now
+    say locked "$spool can not be written to: whether it was begun can't be told"
+    continue
+  fi
   receipt= pid= since= at=
   { IFS= read -r receipt <"$room/receipt"; } 2>/dev/null
   { read -r pid since at <"$room/lock"; } 2>/dev/null
