@@ -159,9 +159,20 @@ async def test_without_its_receipt_it_is_found_in_the_queue_or_in_accounting(sit
     sent = await site.send(running, over)
     await site.ended(over.token)
     for submission in (running, over):
-        os.unlink(site.spool / submission.token / "receipt")
+        site.lose_receipt(submission)
     assert await site.resolve(running, over) == sent
     await site.cluster.cancel(list(site.known.values()))
+
+
+async def test_what_sbatch_said_before_the_receipt_was_written_counts(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parse, "queue", lambda text: [])
+    monkeypatch.setattr(parse, "accounting", lambda text: [])
+    submission = site.submission("one", "true")
+    sent = await site.send(submission)
+    os.unlink(site.spool / submission.token / "receipt")
+    assert await site.resolve(submission) == sent
 
 
 async def test_a_site_without_submit_line_finds_it_by_directory_name_and_time(
@@ -177,16 +188,14 @@ async def test_a_site_without_submit_line_finds_it_by_directory_name_and_time(
     for submission in (one, twins[0], twins[1], other):
         await site.until(submission.token, ["COMPLETED"])
     for lost in (one, other):
-        os.unlink(site.spool / lost.token / "receipt")
-        os.unlink(site.spool / lost.token / "out")
+        site.lose_receipt(lost)
     with anyio.fail_after(20):  # `sacct -S` lags by up to 5 s
         found = await site.resolve(one, other)
         while any(isinstance(answer, Unclear) for answer in found):
             await anyio.sleep(0.5)
             found = await site.resolve(one, other)
     assert found == [sent[0], sent[3]], "the twins' ids are in their receipts"
-    os.unlink(site.spool / twins[0].token / "receipt")
-    os.unlink(site.spool / twins[0].token / "out")
+    site.lose_receipt(twins[0])
     (unsure,) = await site.resolve(one)
     assert isinstance(unsure, Unclear)
     assert "it may be any of the jobs" in unsure.reason

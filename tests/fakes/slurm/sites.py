@@ -56,6 +56,11 @@ class Site:
         self.give(script)
         return Submission(token=self.token(name), script=str(script), workdir=str(workdir), name=script.name)
 
+    def lose_receipt(self, submission: Submission) -> None:
+        """And what sbatch printed: as if whoever was at it had been killed before either."""
+        for name in ("receipt", "out"):
+            os.unlink(self.spool / submission.token / name)
+
     def leave_a_lock(self, submission: Submission) -> None:
         """As of a submission whose process is gone, without a receipt."""
         room = self.spool / submission.token

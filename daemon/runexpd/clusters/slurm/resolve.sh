@@ -63,6 +63,9 @@ for token; do
       # An sbatch may outlive its shell, and try on for two minutes. (In brackets: grep does not find itself.)
       elif grep -qs "[/]$token/" /proc/[0-9]*/cmdline; then
         say locked
+      # sbatch said its word, and nobody was left to write the receipt.
+      elif { IFS= read -r line <"$room/out"; } 2>/dev/null; then
+        say id "$line"
       else
         say gone
       fi ;;
