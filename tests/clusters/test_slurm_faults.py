@@ -1,5 +1,6 @@
 """What Slurm answers on a bad day, shown by the fake: nothing is ever called ended, or submitted twice, because of it."""
 
+import os
 from pathlib import Path
 
 import anyio
@@ -70,6 +71,19 @@ async def test_a_time_out_that_did_not_submit_is_sure_once_all_have_been_asked_f
     assert await resolved() is Unclear
     fake.fail()
     assert await resolved() is Deferred
+
+
+async def test_without_accounting_the_queue_is_sure_while_it_remembers(
+    place: tuple[Site, FakeSlurm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, fake = place
+    monkeypatch.setattr(slurm_cluster, "GRACE_SECONDS", 0.0)
+    submission, old = site.submission("one", "true"), site.submission("old", "true")
+    fake.fail(sbatch="timeout", sacct="disabled")
+    await site.send(submission)
+    await site.send(old)
+    os.utime(site.spool / old.token / "lock", (1e9, 1e9))
+    assert [type(answer) for answer in await site.resolve(submission, old)] == [Deferred, Unclear]
 
 
 async def test_no_answer_in_between_begins_the_wait_anew(

@@ -63,9 +63,13 @@ class SlurmCluster:
         queue, accounting = _queue(found.get(commands.QUEUE), ran.stderr), _accounting(found)
         listed = found[commands.TAKEN].text if commands.TAKEN in found else ""
         taken = {parse.job_id(line) or "" for line in listed.splitlines()}
+        now = parse.seconds(found[commands.NOW].text) if commands.NOW in found else None
         answers = {}
         for each in batch:
-            verdict = doubt.verdict(each, receipts.get(each.token), queue, accounting, taken)
+            receipt, recorded = receipts.get(each.token), accounting
+            if _NO_ACCOUNTING in ran.stderr and doubt.queue_remembers(receipt, now):
+                recorded = []
+            verdict = doubt.verdict(each, receipt, queue, recorded, taken)
             answers[each.token] = self._sure(each.token, verdict)
         return answers
 

@@ -15,7 +15,7 @@ DEFAULTED = ("partition", "account")
 _PRINTABLE = re.compile(r"[^\x00-\x1f|]+")
 
 #: Sections of an answer are told apart by these lines, each with the exit code of what was asked.
-QUEUE, ACCOUNTING, TAKEN = "==queue", "==accounting", "==taken"
+QUEUE, ACCOUNTING, TAKEN, NOW = "==queue", "==accounting", "==taken", "==now"
 
 #: What is asked of sacct. SubmitLine holds the token; it is there from Slurm 21.08 on.
 FIELDS = (

@@ -10,6 +10,8 @@ from runexpd.clusters.slurm.parse import Accounted, Queued, Receipt, mark
 CLOCKS_SECONDS = 5.0
 #: From the lock to the job at most: sbatch gives up after two minutes of tries.
 SBATCH_SECONDS = 600.0
+#: The queue has a job for at least so long, ended or not: a little less than what MinJobAge is unless a site changes it.
+MEMORY_SECONDS = 240.0
 
 
 def verdict(
@@ -35,6 +37,13 @@ def verdict(
         return Unclear(f"it may be any of the jobs {', '.join(likely)}")
     all_asked = queue is not None and accounting is not None
     return None if all_asked and receipt.what != "locked" else answer
+
+
+def queue_remembers(receipt: Receipt | None, now: float | None) -> bool:
+    """Whether the queue alone can tell that there is no job, since it was begun so short a time ago."""
+    if receipt is None or receipt.begun_at is None or now is None:
+        return False
+    return now - receipt.begun_at < MEMORY_SECONDS
 
 
 def _of_token(token: str, queue: Sequence[Queued], accounting: Sequence[Accounted]) -> list[str]:

@@ -73,7 +73,7 @@ def receipts(text: str) -> Iterator[Receipt]:
         if len(parts) in (3, 4):
             what, _, code = parts[1].partition(" ")
             exit_code = int(code) if code.isdigit() else 0
-            yield Receipt(parts[0], what, exit_code, parts[2].strip(), _time("".join(parts[3:])))
+            yield Receipt(parts[0], what, exit_code, parts[2].strip(), seconds("".join(parts[3:])))
 
 
 def sections(text: str) -> dict[str, Section]:
@@ -100,7 +100,9 @@ def queue(text: str) -> list[Queued]:
         parts = line.split(US)
         if len(parts) == 5:
             id, state, reason, start, command = parts
-            rows.append(Queued(id, state, None if reason in ("None", "") else reason, _time(start), command))
+            rows.append(
+                Queued(id, state, None if reason in ("None", "") else reason, seconds(start), command)
+            )
     return rows
 
 
@@ -116,11 +118,11 @@ def accounting(text: str) -> list[Accounted]:
                     id=id,
                     state=state.split(" ")[0],
                     exit_code=exit_code,
-                    start=_time(start),
-                    end=_time(end),
+                    start=seconds(start),
+                    end=seconds(end),
                     user=user,
                     submit_line=parts[9] if len(parts) == 10 else None,
-                    submitted_at=_time(submitted_at),
+                    submitted_at=seconds(submitted_at),
                     name=name,
                     workdir=workdir,
                 )
@@ -138,8 +140,8 @@ def details(text: str) -> dict[str, Accounted]:
                 fields["JobId"],
                 fields["JobState"],
                 fields.get("ExitCode", ""),
-                _time(fields.get("StartTime", "")),
-                _time(fields.get("EndTime", "")),
+                seconds(fields.get("StartTime", "")),
+                seconds(fields.get("EndTime", "")),
                 "me",
                 fields.get("Command", ""),
             )
@@ -172,5 +174,6 @@ def job_id(parsable: str) -> str | None:
     return match[1] if match else None
 
 
-def _time(text: str) -> float | None:
+def seconds(text: str) -> float | None:
+    """Since 1970, in whole ones; None for `Unknown`, `N/A` and the like."""
     return float(text) if text.isdigit() else None

@@ -2,7 +2,7 @@
 # does, after each a <unit separator> and when it was begun, and besides:
 # `withdrawn`: it had never begun, and now never will, since the lock is taken here.
 # `gone`: it began, left no receipt, and whoever was at it is gone.
-# Then the queue and accounting, for tokens without a receipt; and where sacct has no SubmitLine to tell tokens by, the
+# Then the time, the queue and accounting, for tokens without a receipt; and where sacct has no SubmitLine to tell tokens by, the
 # ids that are in receipts.
 fields=$1
 shift
@@ -71,6 +71,9 @@ for token; do
       fi ;;
   esac
 done
+echo "==now"
+date +%s
+echo "==end $?"
 echo "==queue"
 timeout 30 squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
 echo "==end $?"
