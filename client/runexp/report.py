@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from runexp.wire.jobs import Usage
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexp.wire.views import JobView, PhaseReport, Report
 
@@ -34,6 +35,29 @@ def elapsed(job: JobView) -> float | None:
     if job.started_at is None or job.ended_at is None:
         return None
     return max(0.0, job.ended_at - job.started_at)
+
+
+def utilization(elapsed_seconds: float, usage: Usage) -> str:
+    """`1 min 12 s of 30 min 00 s (4 %), 1 GPU, 4 CPUs (92 %), memory 3.1 GB of 8.0 GB (39 %)`, as far as it is known."""
+    parts = [duration(elapsed_seconds) + _of(elapsed_seconds, usage.time_limit_seconds, duration)]
+    if usage.gpus:
+        parts.append(f"{usage.gpus} GPU{'s' * (usage.gpus > 1)}")
+    if usage.cpus:
+        could = usage.cpus * elapsed_seconds
+        busy = f" ({usage.cpu_seconds / could:.0%})" if usage.cpu_seconds is not None and could else ""
+        parts.append(f"{usage.cpus} CPU{'s' * (usage.cpus > 1)}{busy}")
+    if usage.peak_memory_bytes:
+        asked = _of(usage.peak_memory_bytes, usage.memory_bytes, _bytes)
+        parts.append(f"memory {_bytes(usage.peak_memory_bytes)}{asked}")
+    return ", ".join(parts)
+
+
+def _of(used: float, given: float | None, words: Callable[[float], str]) -> str:
+    return f" of {words(given)} ({used / given:.0%})" if given else ""
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def text(report: Report) -> str:

@@ -45,7 +45,7 @@ def test_report_exits_by_how_the_experiment_ended(
     assert runexp("report", "words").exit_code == code
 
 
-@pytest.mark.parametrize("form", ["text", "markdown"])
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_report_says_what_was_done_and_what_failed_and_where_its_output_is(
     daemon: FakeDaemon, runexp: Runexp, form: str
 ) -> None:

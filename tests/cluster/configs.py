@@ -34,12 +34,14 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=5
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={ports["slurmdbd"]}
 # On the way to slurmdbd munge's socket is taken from here, not from AuthInfo.
 AccountingStoragePass={dir}/run/munge.socket
+AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=associations,limits
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core

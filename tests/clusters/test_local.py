@@ -65,6 +65,18 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+async def test_an_ended_job_tells_what_it_used(machine: Machine) -> None:
+    work = f"{sys.executable} -c \"b'x' * 200_000_000; sum(range(20_000_000))\""
+    await machine.submit("t1", work, "#SBATCH --time=2")
+    usage = (await machine.ended("t1")).usage
+    assert usage is not None
+    assert (usage.time_limit_seconds, usage.cpus, usage.gpus) == (120.0, 1, 0)
+    assert usage.cpu_seconds is not None
+    assert 0.05 < usage.cpu_seconds < 20
+    assert usage.peak_memory_bytes is not None
+    assert 2e8 < usage.peak_memory_bytes < 3e8
+
+
 async def test_a_job_runs_in_its_directory_and_says_how_it_ended(machine: Machine) -> None:
     assert await machine.submit(
         "t1", "pwd; echo $SLURM_JOB_ID $SLURM_JOB_NAME", "#SBATCH -J words"

@@ -55,6 +55,30 @@ async def test_exit_codes(site: Site) -> None:
     assert (report.state, report.exit_code) == ("FAILED", "7:0")
 
 
+#: Half a second of work, and 200 MB held until it was looked at.
+WORK = """python3 - <<'end'
+import time
+held, until = b"x" * 200_000_000, time.process_time() + 0.5
+while time.process_time() < until: pass
+time.sleep(6)
+end"""
+
+
+async def test_an_ended_job_tells_what_it_used(site: Site) -> None:
+    submission = site.submission("used", WORK, "#SBATCH --time=2\n#SBATCH --gres=gpu:2")
+    await site.send(submission)
+    usage = (await site.ended(submission.token)).usage
+    assert usage is not None
+    assert (usage.time_limit_seconds, usage.gpus) == (120.0, 2)
+    assert usage.cpus is not None
+    assert usage.cpus >= 1
+    assert usage.cpu_seconds is not None
+    assert 0.4 < usage.cpu_seconds < 5
+    assert usage.memory_bytes == 64000 << 20
+    assert usage.peak_memory_bytes is not None
+    assert 2e8 < usage.peak_memory_bytes < 4e8
+
+
 async def test_a_refused_one_stops_no_other(site: Site) -> None:
     good, last = site.submission("good", "true"), site.submission("last", "true")
     bad = site.submission("bad", "true")

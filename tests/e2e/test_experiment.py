@@ -52,7 +52,12 @@ def test_the_run_logs_say_each_thing_once_and_in_order(home: Home, dir: Path) ->
         "EXPERIMENT_COMPLETE",
     ]
     assert [actions["torchtune"][0], actions["torchtune"][-1]] == ["IDENTIFY_RUNS", "ALL_COMPLETE"]
+    assert actions["inspect"][:2] == ["VERIFY_FINETUNING", "IDENTIFY_EVALS"]
     assert actions["inspect"].count("ALL_SUBMITTED") == 1
+    for name, count in (("torchtune", 2), ("inspect", 4)):
+        assert actions[name].count("COMPUTE_UTILIZATION") == count
+        checks = [b for b in blocks(dir / f"run-{name}.log") if b.startswith("STATUS_CHECK: words")]
+        assert f"Result: {count} jobs: " in checks[-1]
     jobs = {job["id"]: job["slurm_job_id"] for job in home.json("status", "words")["jobs"]}
     found = harvested(dir / "run-torchtune.log", "SUBMIT_JOB") + harvested(
         dir / "run-inspect.log", "SUBMIT_EVAL"

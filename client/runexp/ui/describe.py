@@ -49,6 +49,8 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, event.state + (f" ({event.reason})" if event.reason else "")
         case events.JobEnded():
             return event.job, f"{event.state}, exit code {event.exit_code}"
+        case events.StatusChecked():
+            return event.phase, ", ".join(f"{count} {state}" for state, count in event.counts.items())
         case events.ResultVerified():
             scores = "".join(f", {s.metric} {s.value:.3f}" for s in event.scores if s.metric != "stderr")
             warnings = "".join(f"; warning: {warning}" for warning in event.warnings)

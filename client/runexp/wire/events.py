@@ -5,7 +5,7 @@ These are the ledger's payload and the wire's. Times are seconds since 1970, UTC
 
 import msgspec
 
-from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
 from runexp.wire.states import Outcome, Phase
 
 
@@ -131,6 +131,15 @@ class JobEnded(_Event, frozen=True, kw_only=True):
     exit_code: str
     started_at: float | None
     ended_at: float
+    usage: Usage | None = None
+
+
+class StatusChecked(_Event, frozen=True, kw_only=True):
+    """A look at the cluster brought news of the phase: how its jobs stand now."""
+
+    phase: Phase
+    #: Jobs by the word that is shown.
+    counts: dict[str, int]
 
 
 class ResultVerified(_Event, frozen=True, kw_only=True):
@@ -228,6 +237,7 @@ Event = (
     | SubmitUnclear
     | StateChanged
     | JobEnded
+    | StatusChecked
     | ResultVerified
     | ResultRejected
     | MendIntended

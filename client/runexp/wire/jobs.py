@@ -77,6 +77,19 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ended job was given, and what it used of it, as its scheduler accounts for it. None: not known."""
+
+    time_limit_seconds: float | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    #: Of all its processes together.
+    cpu_seconds: float | None = None
+    #: What it asked for, and the most that a step of it held at a time.
+    memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool found of a job's results."""
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from runexp.wire.jobs import Failure, Policy, Progress, Score
+from runexp.wire.jobs import Failure, Policy, Progress, Score, Usage
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
 
@@ -17,6 +17,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: float | None
     started_at: float | None
     ended_at: float | None
+    usage: Usage | None = None
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):

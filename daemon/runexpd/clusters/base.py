@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from runexp.wire.jobs import JobSpec
+from runexp.wire.jobs import JobSpec, Usage
 from runexp.wire.views import Check
 from runexpd.hosts import base as hosts
 
@@ -87,6 +87,8 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     #: When the scheduler expects to start it.
     expected_start_at: float | None = None
+    #: Of a job that is over.
+    usage: Usage | None = None
 
 
 class ClusterUnreachable(Exception):

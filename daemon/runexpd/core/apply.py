@@ -54,6 +54,8 @@ def _to_experiment(experiment: Experiment, event: events.Event, at: float) -> Ex
             return _barrier_cleared(experiment, event)
         case events.ExperimentEnded():
             return replace(experiment, outcome=event.outcome, ended_at=at)
+        case events.StatusChecked():
+            return experiment
         case events.ExperimentAdded():
             raise IllegalTransition(f"experiment {experiment.id} was added twice")
         case events.SubmitDeferred():
@@ -134,8 +136,8 @@ def _put_off(job: Job, event: events.SubmitDeferred) -> Job:
 def _seen(job: Job, event: Seen) -> Job:
     if isinstance(event, events.StateChanged):
         return _reattempt(job, event, state=event.state, reason=event.reason, started_at=event.started_at)
-    times = {"started_at": event.started_at, "ended_at": event.ended_at}
-    return _reattempt(job, event, state=event.state, reason=None, exit_code=event.exit_code, **times)
+    ended = {"exit_code": event.exit_code, "started_at": event.started_at, "ended_at": event.ended_at}
+    return _reattempt(job, event, state=event.state, reason=None, usage=event.usage, **ended)
 
 
 def _found(job: Job, event: Found) -> Job:

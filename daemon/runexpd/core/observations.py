@@ -2,7 +2,7 @@
 
 import msgspec
 
-from runexp.wire.jobs import JobSpec, Policy, RunSpec, Verdict
+from runexp.wire.jobs import JobSpec, Policy, RunSpec, Usage, Verdict
 
 
 class Queued(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +91,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    usage: Usage | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,9 @@ same transaction: there is no moment at which a crash could leave half of it.
 from collections.abc import Iterator
 from typing import assert_never
 
+from runexp.wire import events
 from runexp.wire.events import Event, Recorded
+from runexp.wire.states import Phase
 from runexpd.core.apply import fold
 from runexpd.core.observations import (
     Accepted,
@@ -32,10 +34,10 @@ Fact = tuple[str, Event]
 
 def observe(state: State, observation: Observation, now: float) -> list[Fact]:
     """Everything that happened by `now` (seconds since 1970), in order. The same observation again says nothing new."""
-    facts: list[Fact] = []
-    for meaning in _meanings(state, observation, now):
-        facts.append(meaning)
-    state = _after(state, facts, now)
+    facts = list(_meanings(state, observation, now))
+    before, state = state, _after(state, facts, now)
+    facts += (checks := list(_checked(before, facts, state)))
+    state = _after(state, checks, now)
     while more := list(_owed(state, now)):
         facts += more
         state = _after(state, more, now)
@@ -65,18 +67,30 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
             assert_never(observation)
 
 
+def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:
+    """Once for each phase in which the cluster's words changed."""
+    phases: dict[tuple[str, Phase], None] = {}
+    for id, event in facts:
+        if isinstance(event, events.StateChanged | events.JobEnded):
+            job = before.experiments[id].jobs[event.job]
+            if job.state != event.state:
+                phases[id, job.spec.phase] = None
+    for id, phase in phases:
+        yield id, watch.checked(after.experiments[id], phase)
+
+
 def _owed(state: State, now: float) -> Iterator[Fact]:
     """The first kind of thing that is owed; `observe` asks again with it applied."""
     for experiment in state.running():
         for step in (plan.cancelled, retry.owed, barrier.owed):
-            if events := list(step(experiment)):
-                yield from _of(experiment.id, iter(events))
+            if following := list(step(experiment)):
+                yield from _of(experiment.id, iter(following))
                 return
     yield from submit.intended(state, now)
 
 
-def _of(experiment: str, events: Iterator[Event]) -> Iterator[Fact]:
-    return ((experiment, event) for event in events)
+def _of(experiment: str, happened: Iterator[Event]) -> Iterator[Fact]:
+    return ((experiment, event) for event in happened)
 
 
 def _after(state: State, facts: list[Fact], now: float) -> State:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from runexp.wire import states
-from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
 
@@ -27,6 +27,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     ended_at: float | None = None
     output: str | None = None
+    usage: Usage | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import msgspec
 from runexp import report as summary
 from runexp.wire import events, states
 from runexp.wire.events import Recorded
+from runexp.wire.jobs import Usage
 from runexp.wire.states import Phase, Stage
 from runexpd.core.state import Experiment, Job
 from runexpd.core.steps.report import report
@@ -57,9 +58,11 @@ def blocks(before: Experiment, event: events.Event, after: Experiment) -> Iterat
         case events.PhaseClosed():
             yield from _phase_closed(after, event)
         case events.BarrierCleared():
-            yield _barrier_cleared(after, event)
+            yield from _barrier_cleared(after, event)
         case events.ExperimentEnded():
             yield _ended(after, event)
+        case events.StatusChecked():
+            yield Block(event.phase, "STATUS_CHECK", after.name, f"asked {after.cluster}", _counts(event))
         case events.ExperimentAdded() | events.AttemptIntended():
             pass
         case _:
@@ -109,10 +112,14 @@ def _phase_closed(e: Experiment, event: events.PhaseClosed) -> Iterator[Block]:
     yield Block(EXPERIMENT, f"{event.phase.upper()}_COMPLETE", phase.tool, details, result)
 
 
-def _barrier_cleared(e: Experiment, event: events.BarrierCleared) -> Block:
+def _barrier_cleared(e: Experiment, event: events.BarrierCleared) -> Iterator[Block]:
     details = f"trained: {', '.join(event.succeeded) or 'none'}; failed: {', '.join(event.failed) or 'none'}"
     verdict = "evaluate" if event.evaluate else "no evaluation is submitted"
-    return Block(EXPERIMENT, "BARRIER", e.name, details, f"{verdict}: {_line(event.reason)}")
+    yield Block(EXPERIMENT, "BARRIER", e.name, details, f"{verdict}: {_line(event.reason)}")
+    count = (
+        f"{len(event.succeeded)}/{len(event.succeeded) + len(event.failed)} runs have verified checkpoints"
+    )
+    yield Block(Phase.EVALUATION, "VERIFY_FINETUNING", e.name, details, count)
 
 
 def _ended(e: Experiment, event: events.ExperimentEnded) -> Block:
@@ -148,6 +155,8 @@ def _of_job(before: Job, event: events.Event, after: Job) -> Iterator[Block]:
         case events.StateChanged() | events.JobEnded():
             if before.state != event.state:
                 yield _state_change(before, event, after)
+            if isinstance(event, events.JobEnded) and event.started_at is not None:
+                yield _utilization(event.ended_at - event.started_at, event.usage or Usage(), after)
         case events.ResultVerified():
             yield _verified(event, after)
         case events.ResultRejected():
@@ -219,6 +228,16 @@ def _state_change(before: Job, event: events.StateChanged | events.JobEnded, aft
     return Block(
         after.spec.phase, "STATE_CHANGE", after.spec.id, _line(details), f"job {job_id} is {event.state}"
     )
+
+
+def _counts(event: events.StatusChecked) -> str:
+    return f"{sum(event.counts.values())} jobs: " + ", ".join(f"{n} {s}" for s, n in event.counts.items())
+
+
+def _utilization(elapsed_seconds: float, usage: Usage, job: Job) -> Block:
+    job_id = job.attempt.slurm_job_id if job.attempt else ""
+    used = summary.utilization(elapsed_seconds, usage)
+    return Block(job.spec.phase, "COMPUTE_UTILIZATION", job.spec.id, f"job {job_id} as accounted for", used)
 
 
 def _error(job: Job) -> Block:

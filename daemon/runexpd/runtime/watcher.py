@@ -174,4 +174,5 @@ def _report(watch: Watch, report: JobReport) -> Report:
         reason=report.reason,
         started_at=report.started_at,
         ended_at=report.ended_at,
+        usage=report.usage,
     )

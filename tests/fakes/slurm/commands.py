@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -63,6 +64,10 @@ def sbatch(dir, fault, argv):
             "exit": "0:0",
             "workdir": os.getcwd(),
             "submitted": int(time.time()),
+            "limit": directives.get("time", "UNLIMITED"),
+            "gpus": directives.get("gres", "gpu:0").split(":")[-1],
+            "cpu": 0.0,
+            "memory": 0,
             "start": None,
             "end": None,
             "pid": None,
@@ -98,7 +103,9 @@ def _start(dir, id, script, directives):
         known[id] |= {"state": "RUNNING", "start": int(time.time()), "pid": job.pid}
     code = job.wait()
     with jobs(dir) as known:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         ended = {"end": int(time.time()), "exit": f"{max(code, 0)}:{max(-code, 0)}"}
+        ended |= {"cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss}
         if known[id]["state"] != "CANCELLED":
             ended["state"] = "FAILED" if code else "COMPLETED"
         else:
@@ -154,12 +161,26 @@ def sacct(dir, fault, argv):
             "JobName": job["name"],
             "WorkDir": job["workdir"],
             "SubmitLine": job["submit_line"],
+            "TimelimitRaw": job["limit"],
+            "AllocCPUS": 1,
+            "AllocTRES": f"billing=1,cpu=1,gres/gpu={job['gpus']},node=1",
+            "TotalCPU": f"{job['cpu'] // 60:02.0f}:{job['cpu'] % 60:06.3f}",
+            "ReqMem": "64000M",
+            "MaxRSS": "",
         }
         if fault == "stub":
             row |= {"State": "COMPLETED", "User": "root", "SubmitLine": "", "WorkDir": ""}
         if fault == "no-end":
             row |= {"State": "FAILED", "End": "Unknown"}
         print(asked["delimiter"].join(str(row[name]) for name in names))
+        if "-X" not in argv:
+            row |= {
+                "JobID": f"{job['id']}.batch",
+                "User": "",
+                "SubmitLine": "",
+                "MaxRSS": f"{job['memory']}K",
+            }
+            print(asked["delimiter"].join(str(row[name]) for name in names))
 
 
 def scancel(dir, fault, argv):

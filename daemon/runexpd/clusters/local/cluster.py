@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 
 from runexp.wire.jobs import JobSpec
 from runexp.wire.views import Check, Verdict
@@ -85,7 +86,7 @@ class LocalCluster:
         # The lock before the records: a keeper that ends in between has written its end by the time it lets go.
         kept = spool.is_held(directory / "keeper.lock")
         if end := spool.read(directory / "end.json"):
-            return JobReport(token=job.token, final=True, **end)
+            return msgspec.convert({"token": job.token, "final": True, **end}, JobReport)
         if not kept:
             _start_keeper(directory)
         if start := spool.read(directory / "start.json"):

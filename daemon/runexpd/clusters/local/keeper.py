@@ -6,6 +6,7 @@ one holder, and a job with a start record never starts again.
 """
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -96,7 +97,7 @@ def _run(directory: Path, job: dict[str, Any]) -> None:
         os.close(handle)
     status = _wait(directory, job, pid, started_at)
     processes.end_all(job["token"], 0, _reap)
-    _end(directory, started_at, *status)
+    _end(directory, started_at, *status, usage=_usage(job))
 
 
 def _open_outputs(job: dict[str, Any]) -> tuple[int, int]:
@@ -190,10 +191,28 @@ def _reap(pid: int = 0) -> int | None:
     return found
 
 
-def _end(directory: Path, started_at: float | None, state: str, exit_code: str) -> None:
+def _usage(job: dict[str, Any]) -> dict[str, Any]:
+    """Of every process of the job: all of them were buried here. As runexp.wire.jobs.Usage has it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "time_limit_seconds": job["limit_seconds"],
+        "cpus": job["cpus"],
+        "gpus": job["gpus"],
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_memory_bytes": used.ru_maxrss * 1024,
+    }
+
+
+def _end(
+    directory: Path,
+    started_at: float | None,
+    state: str,
+    exit_code: str,
+    usage: dict[str, Any] | None = None,
+) -> None:
     (directory.parent.parent / "queue" / directory.name).unlink(missing_ok=True)
     record = {"state": state, "exit_code": exit_code, "started_at": started_at, "ended_at": time.time()}
-    spool.write(directory / "end.json", record)
+    spool.write(directory / "end.json", {**record, "usage": usage})
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 from runexpd.clusters.base import Known, Submission
+from runexpd.clusters.slurm import usage
 from runexpd.clusters.slurm.errors import STOPS
 
 #: Keeps one command below what Linux takes as one argument (128 KiB), paths of 500 characters included.
@@ -20,6 +21,8 @@ QUEUE, ACCOUNTING, TAKEN, NOW = "==queue", "==accounting", "==taken", "==now"
 #: What is asked of sacct. SubmitLine holds the token; it is there from Slurm 21.08 on.
 FIELDS = (
     *("JobID", "State", "ExitCode", "Start", "End", "User", "Submit", "JobName", "WorkDir"),
+    *usage.FIELDS,
+    "MaxRSS",
     "SubmitLine",
 )
 
@@ -28,7 +31,7 @@ us=$(printf '\\037')
 ids=$1
 export SLURM_TIME_FORMAT=%s
 echo "==accounting"
-timeout 30 sacct -n -X -P --delimiter="$us" -j "$ids" --format="$2"
+timeout 30 sacct -n -P --delimiter="$us" -j "$ids" --format="$2"
 echo "==end $?"
 echo "==queue"
 timeout 30 squeue -h -t all -j "$ids" -o "%i$us%T$us%r$us%S$us%o"
@@ -62,7 +65,7 @@ def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:
 
 
 def query(jobs: Sequence[Known], fields: Sequence[str]) -> list[str]:
-    """sacct and squeue, once each, whatever the number of jobs."""
+    """sacct and squeue, once each, whatever the number of jobs. With steps: only they know their memory."""
     ids = ",".join(job.slurm_job_id for job in jobs)
     return ["sh", "-c", _QUERY, "runexp-query", ids, ",".join(fields)]
 

@@ -94,6 +94,7 @@ def _report(
             exit_code=worst.exit_code,
             started_at=start,
             ended_at=max(ends),
+            usage=worst.usage if len(recorded) == 1 else None,
         )
     if recorded and not queued and not any(row.state in END_STATES for row in recorded):
         if queue_answered and all(row.state in _IN_QUEUE for row in recorded):

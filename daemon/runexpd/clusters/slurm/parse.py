@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from runexp.wire.jobs import Usage
 from runexp.wire.states import END_STATES
 from runexpd.clusters.base import Known
+from runexpd.clusters.slurm.usage import usage
 
 US = "\x1f"
 
@@ -65,6 +67,7 @@ class Accounted(msgspec.Struct, frozen=True):
     submitted_at: float | None = None
     name: str = ""
     workdir: str = ""
+    usage: Usage = Usage()
 
 
 def receipts(text: str) -> Iterator[Receipt]:
@@ -107,11 +110,18 @@ def queue(text: str) -> list[Queued]:
 
 
 def accounting(text: str) -> list[Accounted]:
-    """Rows of sacct's commands.FIELDS, with SubmitLine or without. `CANCELLED by 1001` is CANCELLED."""
+    """Jobs of sacct's commands.FIELDS, with SubmitLine or without. `CANCELLED by 1001` is CANCELLED.
+
+    Rows of a job's steps (`7.batch`) add to its usage.
+    """
+    lines = (line.split(US, 15) for line in text.splitlines())
+    table = [parts for parts in lines if len(parts) in (15, 16)]
+    max_rss: dict[str, list[str]] = {}
+    for parts in table:
+        max_rss.setdefault(parts[0].split(".")[0], []).append(parts[14])
     rows = []
-    for line in text.splitlines():
-        parts = line.split(US, 9)
-        if len(parts) in (9, 10) and re.fullmatch(r"\d+(?:[_+].*)?", parts[0]):
+    for parts in table:
+        if re.fullmatch(r"\d+(?:[_+][^.]*)?", parts[0]):
             id, state, exit_code, start, end, user, submitted_at, name, workdir = parts[:9]
             rows.append(
                 Accounted(
@@ -121,10 +131,11 @@ def accounting(text: str) -> list[Accounted]:
                     start=seconds(start),
                     end=seconds(end),
                     user=user,
-                    submit_line=parts[9] if len(parts) == 10 else None,
+                    submit_line=parts[15] if len(parts) == 16 else None,
                     submitted_at=seconds(submitted_at),
                     name=name,
                     workdir=workdir,
+                    usage=usage(parts[9:14], max_rss[id]),
                 )
             )
     return rows

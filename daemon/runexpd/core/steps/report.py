@@ -131,6 +131,7 @@ def _attempt(a: Attempt) -> AttemptView:
         submitted_at=a.accepted_at,
         started_at=a.started_at,
         ended_at=a.ended_at,
+        usage=a.usage,
     )
 
 

@@ -3,12 +3,13 @@
 Nor is one that the cluster has lost: only a person who gives it up ends it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from runexp.wire import events, states
-from runexp.wire.states import Stage
+from runexp.wire.states import Phase, Stage
 from runexpd.core.observations import Report
-from runexpd.core.state import Attempt, State
+from runexpd.core.state import Attempt, Experiment, State
 from runexpd.core.steps import submit
 
 
@@ -25,6 +26,7 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             exit_code=report.exit_code,
             started_at=report.started_at,
             ended_at=report.ended_at if report.ended_at is not None else now,
+            usage=report.usage,
         )
     elif report.state == states.LOST and job.cancel_asked:
         yield events.JobEnded(
@@ -43,6 +45,11 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             reason=report.reason,
             started_at=report.started_at,
         )
+
+
+def checked(experiment: Experiment, phase: Phase) -> events.StatusChecked:
+    """How the phase stands after a round that brought news of it."""
+    return events.StatusChecked(phase=phase, counts=dict(Counter(job.state for job in experiment.of(phase))))
 
 
 def _is_news(attempt: Attempt, report: Report) -> bool:

@@ -1,0 +1,47 @@
+"""What accounting says a job was given and used, as numbers. Pure. The forms are those of sacct(1); others mean: not known."""
+
+import re
+from collections.abc import Sequence
+
+from runexp.wire.jobs import Usage
+
+_MULTIPLES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+#: The fields of a job's row that tell, in the order in which `usage` takes them; steps' rows have MaxRSS, too.
+FIELDS = ("TimelimitRaw", "AllocCPUS", "AllocTRES", "TotalCPU", "ReqMem")
+
+
+def usage(given: Sequence[str], max_rss: Sequence[str]) -> Usage:
+    """Of a job's FIELDS, and the MaxRSS of each of its steps."""
+    limit_minutes, alloc_cpus, alloc_tres, total_cpu, req_mem = given
+    gpus = re.search(r"(?:^|,)gres/gpu=(\d+)", alloc_tres)
+    cpus = int(alloc_cpus) if alloc_cpus.isdigit() else None
+    peaks = [peak for text in max_rss if (peak := memory_bytes(text)) is not None]
+    return Usage(
+        time_limit_seconds=float(limit_minutes) * 60 if limit_minutes.isdigit() else None,
+        cpus=cpus,
+        # Left out where there were none, and where the site doesn't account for them.
+        gpus=int(gpus[1]) if gpus else None,
+        cpu_seconds=cpu_seconds(total_cpu),
+        memory_bytes=memory_bytes(req_mem, cpus or 1),
+        # Nothing held at all: nothing was gathered.
+        peak_memory_bytes=max(peaks, default=0) or None,
+    )
+
+
+def cpu_seconds(text: str) -> float | None:
+    """`[days-[hours:]]minutes:seconds[.fraction]`; none at all of an ended job means that nothing was gathered."""
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)", text)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds or None
+
+
+def memory_bytes(text: str, cpus: int = 1) -> int | None:
+    """`4000M`, or of an older Slurm `4000Mc` (a CPU) and `4Gn` (a node); 0 is no limit."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)([cn]?)", text)
+    if match is None:
+        return None
+    return int(float(match[1]) * _MULTIPLES[match[2]] * (cpus if match[3] == "c" else 1)) or None
