@@ -116,7 +116,7 @@ def test_a_time_limit_and_a_cancel_by_hand(remote: Remote, slurm: Cluster) -> No
 
 
 def test_a_job_that_slurm_requeues_has_not_ended(remote: Remote, slurm: Cluster) -> None:
-    dir = remote.experiment(Run("rank4", seconds=4))
+    dir = remote.experiment(Run("rank4", seconds=6))
     remote.run(dir, "--detach")
     wait_for(lambda: running(remote, "rank4"), "it runs")
     id = remote.job_id("rank4")
@@ -164,7 +164,7 @@ def test_a_submit_limit_of_the_site_means_wait(remote: Remote, slurm: Cluster) -
 @pytest.mark.parametrize("service", ["slurmdbd", "slurmctld"])
 def test_a_service_that_is_away_ends_nothing(remote: Remote, slurm: Cluster, service: str) -> None:
     """RUNEXP_AWAY_SECONDS=60 makes it a minute."""
-    dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=3), Run("rank8", epochs=2, seconds=3))
+    dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=5), Run("rank8", epochs=2, seconds=5))
     remote.run(dir, "--detach")
     wait_for(lambda: running(remote, "rank4"), "it runs")
     slurm.stop(service)
@@ -222,7 +222,7 @@ def test_the_link_is_cut_and_the_daemon_killed_all_the_while(remote: Remote, slu
 
 
 def test_an_sshd_that_is_away_for_a_while(remote: Remote, slurm: Cluster) -> None:
-    dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=2))
+    dir = remote.experiment(Run("base", epochs=0), Run("rank4", seconds=6))
     remote.run(dir, "--detach")
     wait_for(lambda: running(remote, "rank4"), "it runs")
     slurm.cut_ssh()
@@ -308,7 +308,7 @@ def test_why_it_waits_and_until_when_is_shown(remote: Remote, slurm: Cluster) ->
 
 
 def test_a_suspended_job_goes_on(remote: Remote, slurm: Cluster) -> None:
-    remote.run(remote.experiment(Run("rank4", seconds=4)), "--detach")
+    remote.run(remote.experiment(Run("rank4", seconds=6)), "--detach")
     wait_for(lambda: running(remote, "rank4"), "it runs")
     slurm.run("scontrol", "suspend", remote.job_id("rank4"))
     wait_for(lambda: remote.states("words")["rank4"] == "SUSPENDED", "it is suspended")
