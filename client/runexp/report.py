@@ -38,7 +38,7 @@ def elapsed(job: JobView) -> float | None:
 
 
 def utilization(elapsed_seconds: float, usage: Usage) -> str:
-    """`1 min 12 s of 30 min 00 s (4 %), 1 GPU, 4 CPUs (92 %), memory 3.1 GB of 8.0 GB (39 %)`, as far as it is known."""
+    """`1 min 12 s of 30 min 00 s (4%), 1 GPU, 4 CPUs (92%), memory 3.1 GiB of 8.0 GiB (39%)`, as far as it is known."""
     parts = [duration(elapsed_seconds) + _of(elapsed_seconds, usage.time_limit_seconds, duration)]
     if usage.gpus:
         parts.append(f"{usage.gpus} GPU{'s' * (usage.gpus > 1)}")
@@ -57,7 +57,8 @@ def _of(used: float, given: float | None, words: Callable[[float], str]) -> str:
 
 
 def _bytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    """In Slurm's own multiples."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def text(report: Report) -> str:

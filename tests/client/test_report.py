@@ -10,7 +10,7 @@ from runexp.report import utilization
 from runexp.wire.jobs import Failure, Score, Usage
 from runexp.wire.states import Outcome, Phase, Stage
 
-GB = 10**9
+GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ GB = 10**9
         (Usage(), "1 min 12 s"),
         (Usage(time_limit_seconds=1800.0, cpus=1), "1 min 12 s of 30 min 00 s (4%), 1 CPU"),
         (
-            Usage(cpus=4, gpus=2, cpu_seconds=144.0, memory_bytes=8 * GB, peak_memory_bytes=2 * GB),
-            "1 min 12 s, 2 GPUs, 4 CPUs (50%), memory 2.0 GB of 8.0 GB (25%)",
+            Usage(cpus=4, gpus=2, cpu_seconds=144.0, memory_bytes=8 * GIB, peak_memory_bytes=2 * GIB),
+            "1 min 12 s, 2 GPUs, 4 CPUs (50%), memory 2.0 GiB of 8.0 GiB (25%)",
         ),
         (
-            Usage(gpus=0, cpus=2, cpu_seconds=0.0, peak_memory_bytes=12_000_000),
-            "1 min 12 s, 2 CPUs (0%), memory 12 MB",
+            Usage(gpus=0, cpus=2, cpu_seconds=0.0, peak_memory_bytes=12 << 20),
+            "1 min 12 s, 2 CPUs (0%), memory 12 MiB",
         ),
     ],
 )

@@ -317,6 +317,15 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) ->
         time.sleep(0.05)
 
 
+_HOW_TO_USE = """\
+up: ssh -F {dir}/ssh_config cluster    experiments go into {home}
+for runexpd, as the first line of ~/.ssh/config:
+    Include {dir}/ssh_config
+and in ~/.config/runexp/config.yaml:
+    clusters: {{try: {{host: cluster, queries_per_minute: 60}}}}
+then, with the daemon started anew: runexp doctor try"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=["up", "down", "status"])
@@ -327,7 +336,7 @@ def main() -> None:
         if missing() and os.getuid() == 0:
             install_packages()
         cluster = up(dir)
-        print(f"up: ssh -F {dir}/ssh_config cluster    experiments go into {cluster.home}")
+        print(_HOW_TO_USE.format(dir=dir, home=cluster.home))
     elif args.command == "down":
         down(dir)
         print("down")
