@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from runexpd.clusters.base import Accepted, Answer, Deferred, JobReport, Known, Refused, Submission
-from runexpd.clusters.local import processes, spool
+from runexpd.clusters.local import keeper, processes, spool
 from runexpd.clusters.local.cluster import LocalCluster
 from runexpd.hosts.local import LocalHost
 
@@ -300,6 +300,36 @@ async def test_a_submitter_killed_at_any_moment_makes_each_job_once(
         )
     assert {(await machine.ended(token)).exit_code for token in tokens} == {"3:0"}
     assert sorted((machine.dir / "executions").read_text().split()) == tokens
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine with three."""
+    real = os.listdir
+    devices = ["nvidia0", "nvidia1", "nvidia2", "nvidiactl", "null"]
+    monkeypatch.setattr(os, "listdir", lambda path: devices if path == "/dev" else real(path))
+    # Set first, so that it is as before once the test is over, whatever a keeper has written there.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    return monkeypatch
+
+
+def test_a_job_gets_gpus_that_no_other_has(machine: Machine, gpus: pytest.MonkeyPatch) -> None:
+    root = machine.dir / "spool"
+    (root / "max_running").write_text("3")
+    given = []
+    for count in (1, 1, 2, 1):
+        gpus.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+        given.append(os.environ["CUDA_VISIBLE_DEVICES"] if keeper._take(root, count) else None)
+    # Two were asked of the one that is left: the slot is free again for the one that fits.
+    assert given == ["0", "1", None, "2"]
+
+
+def test_only_the_daemon_s_own_gpus_are_given(gpus: pytest.MonkeyPatch) -> None:
+    assert processes.gpu_numbers() == ["0", "1", "2"]
+    gpus.setenv("CUDA_VISIBLE_DEVICES", "2,7")
+    assert processes.gpu_numbers() == ["2"]
+    gpus.delenv("CUDA_VISIBLE_DEVICES")
+    assert processes.gpu_numbers() == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(

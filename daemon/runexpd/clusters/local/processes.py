@@ -89,5 +89,7 @@ def _signal_all(pids: set[int], *signals: signal.Signals) -> None:
 
 
 def gpu_numbers() -> list[str]:
-    """This machine's NVIDIA devices."""
-    return [name[6:] for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()]
+    """This machine's NVIDIA devices; of them those in CUDA_VISIBLE_DEVICES, where the daemon was started with it."""
+    names = [name[6:] for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()]
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return names if allowed is None else [name for name in names if name in allowed.split(",")]
