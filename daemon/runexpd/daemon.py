@@ -145,7 +145,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
     )
     pace = Pace(sessions=settings.sessions)
     async with open_ssh(
-        target, now=clock.now, jitter=random.random, prepend=settings.prepend, pace=pace
+        target, now=clock.steady, jitter=random.random, prepend=settings.prepend, pace=pace
     ) as host:
         yield site(host, host.link)
 

@@ -21,7 +21,7 @@ from runexpd.core.observations import (
     Tick,
     Unclear,
 )
-from runexpd.core.steps import plan
+from runexpd.core.steps import plan, submit
 
 TRAININGS = ["rank4", "rank8"]
 CELLS = ["base/words", "rank4/words/epoch0", "rank8/words/epoch0"]
@@ -247,6 +247,20 @@ def test_trainings_keep_their_distance_and_evaluations_need_none() -> None:
     for id in TRAININGS:
         world.finish(id, GOOD)
     assert world.in_stage(Stage.SUBMITTING) == CELLS
+
+
+def test_a_clock_that_is_set_back_holds_up_no_submission() -> None:
+    world = World(stagger_seconds=5.0)
+    world.see(scaffold(["r1", "r2", "r3"]))
+    world.accept("r1")
+    world.now -= 3600.0
+    world.see(Tick())
+    assert world.in_stage(Stage.SUBMITTING) == ["r2"]
+    assert submit.wake_at(world.state, world.now) == world.now + 5.0
+    world.see(Deferred(experiment=ID, job="r2", token=world.token("r2"), reason="limit"))
+    world.now -= 3600.0
+    world.see(Tick())
+    assert len(world.in_stage(Stage.SUBMITTING)) == 1
 
 
 def test_a_refused_script_fails_and_the_others_go_on() -> None:

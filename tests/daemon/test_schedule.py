@@ -4,7 +4,7 @@ from fakes.builders import training
 from runexp.wire.jobs import Progress
 from runexpd.clusters.base import JobReport
 from runexpd.core.commands import Watch
-from runexpd.runtime.schedule import Budget
+from runexpd.runtime.schedule import Budget, Every
 
 PER_MINUTE = 4.0
 
@@ -75,3 +75,14 @@ def test_a_round_without_an_answer_keeps_its_distance() -> None:
     budget = asked.budget(0.0)
     budget.note(watches, (), 50.0)
     assert budget.next_at(watches, {}, 50.0) > 51.0
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
+    watches = [watch("a", started_at=None)]
+    budget = Asked().budget(7200.0)
+    budget.note(watches, [], 7200.0)
+    budget.next_at(watches, {}, 7200.0)
+    every = Every(0.5)
+    every.note(watches, [], 7200.0)
+    assert budget.next_at(watches, {}, 3600.0) <= 3660.0
+    assert every.next_at(watches, {}, 3600.0) == 3600.5

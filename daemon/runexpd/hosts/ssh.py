@@ -85,7 +85,8 @@ async def open_ssh(
 ) -> AsyncIterator[SshHost]:
     """A host whose connection is kept while the context lasts. Connects when first asked for something.
 
-    Arguments: `now` tells the time in seconds since 1970, `jitter` a number from 0 to 1 by chance, `sleep` waits.
+    Arguments: `now` tells the time in seconds, by a clock that nobody sets, `jitter` a number from 0 to 1 by chance,
+    `sleep` waits.
     """
     # asyncssh reports every session and file it opens; its warnings and errors are enough.
     asyncssh.set_log_level("WARNING")

@@ -75,14 +75,15 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     next_try_at: float
 
 
-#: Times are seconds since 1970.
+#: Times are seconds of the link's own clock.
 Status = Idle | Connecting | Connected | Down | LoginNeeded | Refused
 
 
 class SshLink:
     """Hands out the connection. `keep` must be running for it to come up.
 
-    Arguments: `now` tells the time in seconds since 1970, `jitter` a number from 0 to 1 by chance, `sleep` waits.
+    Arguments: `now` tells the time in seconds, by a clock that nobody sets, `jitter` a number from 0 to 1 by chance,
+    `sleep` waits.
     """
 
     def __init__(

@@ -9,6 +9,11 @@ def now() -> float:
     return time.time()
 
 
+def steady() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine sleeps: for pauses, not for dates."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def new_experiment_id() -> str:
     """Eight hexadecimal digits: short to type, and never the same twice."""
     return secrets.token_hex(4)

@@ -40,7 +40,7 @@ class Every:
         self._asked_at = now
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
-        return self._asked_at + self._seconds
+        return min(self._asked_at, now) + self._seconds
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
         return self._seconds
@@ -79,7 +79,9 @@ class Budget:
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
         self._pay(now)
         self._learn(watches, progress, now)
-        return pacing.next_round_at(self._bucket, now, self._asked_at, list(self._awaited(watches)))
+        # A clock that was set back leaves times behind that lie ahead: they are as good as now.
+        self._asked_at = min(self._asked_at, now)
+        return pacing.next_round_at(self._bucket, now, self._asked_at, list(self._awaited(watches, now)))
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
         seen_at = self._changed_at.get(watch.token, now)
@@ -104,7 +106,7 @@ class Budget:
                 end = pacing.expected_end(started_at, now, share) if started_at is not None else None
                 self._moved[watch.token] = (made, end)
 
-    def _awaited(self, watches: Sequence[Watch]) -> Iterator[Awaited]:
+    def _awaited(self, watches: Sequence[Watch], now: float) -> Iterator[Awaited]:
         ends = {watch.token: self._end_at(watch) for watch in watches}
         gates: dict[str, list[Watch]] = defaultdict(list)
         for watch in watches:
@@ -112,7 +114,7 @@ class Budget:
         for gate, waiting in gates.items():
             last = self._last_of(waiting, ends) if gate else None
             for watch in waiting:
-                changed_at, limit = self._changed_at[watch.token], watch.job.time_limit_seconds
+                changed_at, limit = min(self._changed_at[watch.token], now), watch.job.time_limit_seconds
                 yield Awaited(changed_at, ends[watch.token], watch is last)
                 if watch.started_at is not None and limit is not None:
                     yield Awaited(changed_at, watch.started_at + limit)

@@ -86,8 +86,9 @@ class Watcher:
 
     def _look_at(self, watch: Watch) -> float:
         """When to look into a running job's output again."""
-        pause = self._schedule.look_pause_seconds(watch, self.progress.get(watch.token), clock.now())
-        return self._looked_at.get(watch.token, -math.inf) + pause
+        now = clock.now()
+        pause = self._schedule.look_pause_seconds(watch, self.progress.get(watch.token), now)
+        return min(self._looked_at.get(watch.token, -math.inf), now) + pause
 
     def _open(self) -> list[Watch]:
         """Jobs with an output to look into: what runs, and what may have begun since the last round."""

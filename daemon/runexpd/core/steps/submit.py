@@ -61,7 +61,7 @@ def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
     for cluster in sorted({e.cluster for e in state.running()}):
         limits = state.limits.get(cluster, Limits())
         room = _most(state, cluster, limits, now) - _count(state, cluster, states.IN_FLIGHT)
-        training_at = _training_free_at(state, cluster, limits)
+        training_at = _training_free_at(state, cluster, limits, now)
         for experiment, job in _waiting(state, cluster):
             if room <= 0:
                 break
@@ -81,8 +81,8 @@ def wake_at(state: State, now: float) -> float | None:
         in_flight = _count(state, cluster, states.IN_FLIGHT)
         if in_flight >= limits.max_submit:
             continue
-        room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster)
-        training_at = _training_free_at(state, cluster, limits)
+        room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster, now)
+        training_at = _training_free_at(state, cluster, limits, now)
         for _, job in _waiting(state, cluster):
             trains = job.spec.phase is Phase.OPTIMIZATION
             times.append(max(room_at, training_at if trains else 0.0))
@@ -114,12 +114,18 @@ def _waiting(state: State, cluster: str) -> Iterator[tuple[Experiment, Job]]:
 
 def _most(state: State, cluster: str, limits: Limits, now: float) -> int:
     """How many of ours may be in flight: our own limit, or what the cluster held when it last took no more."""
-    held = (e.held_at for e in state.running() if e.cluster == cluster and e.held_until > now)
+    held = (e.held_at for e in state.running() if e.cluster == cluster and _is_held(e, now))
     return min((limits.max_submit, *held))
 
 
-def _held_until(state: State, cluster: str) -> float:
-    return max((e.held_until for e in state.running() if e.cluster == cluster), default=0.0)
+def _held_until(state: State, cluster: str, now: float) -> float:
+    held = (e.held_until for e in state.running() if e.cluster == cluster and _is_held(e, now))
+    return max(held, default=0.0)
+
+
+def _is_held(experiment: Experiment, now: float) -> bool:
+    """A clock that was set back leaves times behind that lie too far ahead: they hold nobody up."""
+    return now < experiment.held_until <= now + DEFER_SECONDS
 
 
 def _count(state: State, cluster: str, stages: frozenset[Stage]) -> int:
@@ -131,14 +137,14 @@ def _count(state: State, cluster: str, stages: frozenset[Stage]) -> int:
     )
 
 
-def _training_free_at(state: State, cluster: str, limits: Limits) -> float:
-    """From when on the next training submission keeps its distance from the last one."""
+def _training_free_at(state: State, cluster: str, limits: Limits, now: float) -> float:
+    """From when on the next training submission keeps its distance from the last one. As for times ahead: see _is_held."""
     intended_at = [
         job.attempt.intended_at
         for experiment in state.experiments.values()
         if experiment.cluster == cluster
         for job in experiment.of(Phase.OPTIMIZATION)
-        if job.attempt
+        if job.attempt and job.attempt.intended_at <= now + limits.stagger_seconds
     ]
     return max(intended_at, default=float("-inf")) + limits.stagger_seconds
 
