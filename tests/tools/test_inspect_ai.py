@@ -118,6 +118,34 @@ async def test_anything_else_is_not(cell: Cell, said: dict[str, Any] | None, exp
     assert kind(await cell.verdict()) == expected
 
 
+def odd(**values: float) -> dict[str, Any]:
+    said = header()
+    said["results"]["scores"][0]["metrics"] |= {
+        name: {"name": name, "value": v} for name, v in values.items()
+    }
+    return said
+
+
+async def test_a_metric_that_is_no_number_is_left_out_with_a_warning(cell: Cell) -> None:
+    cell.log(odd(stderr=float("nan"), perplexity=float("inf")))
+    verdict = await cell.verdict()
+    assert verdict.good
+    assert verdict.scores == (Score("match", "accuracy", 0.8),)
+    assert verdict.warnings == ("match stderr is nan", "match perplexity is inf")
+
+
+async def test_scores_that_are_no_numbers_are_none(cell: Cell) -> None:
+    cell.log(odd(accuracy=float("nan"), stderr=float("nan")))
+    verdict = await cell.verdict()
+    assert kind(verdict) == "not_scored"
+    assert "match accuracy is nan, match stderr is nan" in verdict.detail
+
+
+async def test_a_header_of_another_form_is_said_to_be_one(cell: Cell) -> None:
+    cell.log({"status": 7})
+    assert "its header is not as expected" in (await cell.verdict()).detail
+
+
 async def test_the_log_decides_not_the_exit_code(cell: Cell) -> None:
     cell.log(header())
     verdict = await cell.verdict("FAILED", "1:0")

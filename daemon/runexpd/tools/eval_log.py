@@ -5,7 +5,10 @@ no header. Names sort by the UTC time of their start.
 """
 
 import io
+import json
+import math
 import zipfile
+from collections.abc import Iterator
 
 import msgspec
 import zipfile_zstd  # noqa: F401 - teaches zipfile method 93
@@ -89,20 +92,30 @@ def parse(tail: bytes) -> Header:
             info = archive.getinfo(HEADER)
             if info.header_offset < 0:
                 raise _NeedsMore
-            return msgspec.json.decode(archive.read(info), type=Header)
+            # Not msgspec's own reading: inspect-ai writes NaN and Infinity, which are no JSON.
+            return msgspec.convert(json.loads(archive.read(info)), Header)
     except KeyError:
         raise NotALog("it was never finished") from None
     except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        if isinstance(error, msgspec.MsgspecError):
+        if isinstance(error, msgspec.MsgspecError | json.JSONDecodeError):
             raise NotALog(f"its header is not as expected: {error}") from None
         raise _NeedsMore from None
 
 
 def scores(results: Results) -> tuple[Score, ...]:
-    """Every metric of every scorer."""
+    """Every metric of every scorer that is a number."""
+    return tuple(score for score in _all_scores(results) if math.isfinite(score.value))
+
+
+def not_numbers(results: Results) -> tuple[str, ...]:
+    """The others: `match stderr is nan`."""
     return tuple(
-        Score(scorer.name, metric, value.value)
-        for scorer in results.scores
-        for metric, value in scorer.metrics.items()
-        if value.value is not None
+        f"{s.name} {s.metric} is {s.value}" for s in _all_scores(results) if not math.isfinite(s.value)
     )
+
+
+def _all_scores(results: Results) -> Iterator[Score]:
+    for scorer in results.scores:
+        for metric, value in scorer.metrics.items():
+            if value.value is not None:
+                yield Score(scorer.name, metric, value.value)

@@ -48,8 +48,8 @@ class InspectAi:
         if found is None:
             return await _no_log(files, job, attempt)
         fact, header = found
-        if header is None:
-            return await _unfinished(files, attempt, fact)
+        if isinstance(header, eval_log.NotALog):
+            return await _headless(files, attempt, fact, header)
         verdict = judge(header, fact.path)
         if verdict.good and attempt is not None and attempt.state != COMPLETED:
             ended = f"the job ended {attempt.state} {attempt.exit_code} though its log is complete"
@@ -120,24 +120,25 @@ def _job(text: str, path: str, run: str, task: str, epoch: int | None) -> JobSpe
 
 async def _newest(
     files: Files, job: JobSpec, attempt: Attempt | None
-) -> tuple[FileFact, eval_log.Header | None] | None:
-    """The newest log of this job and its header, None if it has none; None for no log at all."""
+) -> tuple[FileFact, eval_log.Header | eval_log.NotALog] | None:
+    """The newest log of this job and its header, or why it has none; None for no log at all."""
     earliest = (attempt.started_at or 0.0) - CLOCK_TOLERANCE_SECONDS if attempt else 0.0
     logs = [f for f in await files.list(str(job.facts["log_dir"])) if f.path.endswith(".eval")]
-    unfinished: FileFact | None = None
+    headless: tuple[FileFact, eval_log.NotALog] | None = None
     for fact in sorted(logs, key=lambda f: f.path.rpartition("/")[2], reverse=True):
         if fact.modified_at < earliest:
             continue
         try:
             header = await eval_log.read_header(files, fact)
-        except eval_log.NotALog:
+        except eval_log.NotALog as why:
             if not job.facts.get("shared_log_dir"):
-                return fact, None
-            unfinished = unfinished or (fact if f"_{job.task}_" in fact.path.replace("-", "_") else None)
+                return fact, why
+            if headless is None and f"_{job.task}_" in fact.path.replace("-", "_"):
+                headless = fact, why
             continue
         if _is_of(job, header):
             return fact, header
-    return (unfinished, None) if unfinished else None
+    return headless
 
 
 def _is_of(job: JobSpec, header: eval_log.Header) -> bool:
@@ -168,9 +169,10 @@ def judge(header: eval_log.Header, path: str) -> Verdict:
         )
     if header.status != "success":
         return _bad(f"eval_{header.status}", f"the log says {header.status}", path)
-    values = eval_log.scores(results) if results else ()
+    values, odd = (eval_log.scores(results), eval_log.not_numbers(results)) if results else ((), ())
     if results is None or not values or results.completed_samples == 0:
-        return _bad("not_scored", "the log says success, but nothing was scored", path)
+        scored = f"all it has is {', '.join(odd)}" if odd else "nothing was scored"
+        return _bad("not_scored", f"the log says success, but {scored}", path)
     count = f"{results.completed_samples} of {results.total_samples} samples"
     some = results.completed_samples < results.total_samples
     return Verdict(
@@ -178,7 +180,7 @@ def judge(header: eval_log.Header, path: str) -> Verdict:
         detail=count,
         artifacts=(path,),
         scores=values,
-        warnings=(f"only {count} were completed",) if some else (),
+        warnings=(*((f"only {count} were completed",) if some else ()), *odd),
     )
 
 
@@ -194,12 +196,12 @@ async def _no_log(files: Files, job: JobSpec, attempt: Attempt | None) -> Verdic
     return _bad(said.kind if said else "no_log", f"ended well and left no log; last said: {last}")
 
 
-async def _unfinished(files: Files, attempt: Attempt | None, fact: FileFact) -> Verdict:
-    """A log that was begun and has no header: the evaluation runs still, or was killed. The job's end tells which."""
+async def _headless(files: Files, attempt: Attempt | None, fact: FileFact, why: eval_log.NotALog) -> Verdict:
+    """A log without a header that can be read: mostly the evaluation runs still, or was killed. The job's end tells which."""
     if attempt is not None and attempt.state != COMPLETED:
         failure = output.by_state(attempt, await output.tail(files, attempt.output))
         return _bad(failure.kind, failure.message, fact.path)
-    return _bad("eval_started", "the log was begun and never finished", fact.path)
+    return _bad("eval_started", f"a log was begun, but {why}", fact.path)
 
 
 def parse_progress(text: str) -> Progress | None:
