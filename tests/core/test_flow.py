@@ -177,6 +177,44 @@ def test_results_that_are_gone_are_noticed_and_not_made_again_by_themselves() ->
     assert world.experiment.outcome is Outcome.PARTIAL
 
 
+def test_a_training_that_is_made_again_has_its_scores_made_again() -> None:
+    world = begun()
+    for id in TRAININGS + CELLS:
+        world.finish(id, GOOD)
+    world.see(scaffold(verdicts={"rank4": BAD}))
+    assert world.job("rank4/words/epoch0").state == "VERIFIED"
+    world.see(RetryWanted(experiment=ID, jobs=("rank4",), specs=()))
+    assert world.in_stage(Stage.SUBMITTING) == ["rank4"]
+    assert world.in_stage(Stage.PLANNED) == ["rank4/words/epoch0"]
+    assert world.job("rank8/words/epoch0").state == "VERIFIED"
+    world.finish("rank4", GOOD)
+    world.finish("rank4/words/epoch0", SCORED)
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("trained_at", "evaluated_at", "current"),
+    [(100.0, 200.0, True), (200.0, 100.0, False), (None, 100.0, True), (200.0, None, True)],
+)
+def test_scores_of_a_model_that_was_trained_again_by_hand_do_not_count(
+    trained_at: float | None, evaluated_at: float | None, current: bool
+) -> None:
+    verdicts = {
+        "rank4": replace(GOOD, begun_at=trained_at),
+        "rank4/words/epoch0": replace(SCORED, begun_at=evaluated_at),
+    }
+    found = World()
+    found.see(scaffold(["rank4"], verdicts=verdicts))
+    assert found.job("rank4/words/epoch0").stage is (Stage.VERIFIED if current else Stage.SUBMITTING)
+    known = World()
+    known.see(scaffold(["rank4"]))
+    for id in ["rank4", "base/words", "rank4/words/epoch0"]:
+        known.finish(id, GOOD)
+    known.see(scaffold(["rank4"], verdicts=verdicts))
+    assert known.job("rank4/words/epoch0").stage is (Stage.VERIFIED if current else Stage.FAILED)
+    assert known.job("rank4").stage is Stage.VERIFIED
+
+
 def test_retry_submits_what_failed_and_what_was_skipped_for_it() -> None:
     world = begun()
     world.finish("rank4", BAD)

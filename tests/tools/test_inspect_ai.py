@@ -118,6 +118,21 @@ async def test_anything_else_is_not(cell: Cell, said: dict[str, Any] | None, exp
     assert kind(await cell.verdict()) == expected
 
 
+@pytest.mark.parametrize(
+    ("created", "begun_at"),
+    [
+        ("2026-11-24T02:49:32+00:00", 1795488572.0),
+        ("2026-11-23T21:49:32-05:00", 1795488572.0),
+        ("2026-11-24T02:49:32", None),
+        ("", None),
+    ],
+)
+async def test_when_a_log_was_begun(cell: Cell, created: str, begun_at: float | None) -> None:
+    said = header()
+    cell.log(said | {"eval": said["eval"] | {"created": created}})
+    assert (await cell.verdict()).begun_at == begun_at
+
+
 def odd(**values: float) -> dict[str, Any]:
     said = header()
     said["results"]["scores"][0]["metrics"] |= {

@@ -86,8 +86,12 @@ async def test_whole_epochs_of_this_attempt_are_verified(trained: Trained) -> No
 
 async def test_a_training_of_an_earlier_time_proves_itself_by_its_own_log(trained: Trained) -> None:
     assert kind(await trained.verdict(None)) == "not_trained"
-    trained.train()
-    assert (await trained.verdict(None)).good
+    attempt = trained.train()
+    verdict = await trained.verdict(None)
+    assert verdict.good
+    assert verdict.begun_at is not None
+    assert attempt.started_at is not None
+    assert -1 <= verdict.begun_at - attempt.started_at < 20
     trained.age(trained.artifacts / "epoch_1" / SHARD)
     assert "epoch_1 is older" in (await trained.verdict(None)).detail
 

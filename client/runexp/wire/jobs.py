@@ -105,6 +105,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: When the making of what was found began, in seconds since 1970; None: not known.
+    begun_at: float | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

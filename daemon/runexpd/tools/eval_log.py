@@ -9,6 +9,7 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 import zipfile_zstd  # noqa: F401 - teaches zipfile method 93
@@ -44,6 +45,8 @@ class Error(msgspec.Struct):
 
 
 class Eval(msgspec.Struct):
+    #: When it was begun, ISO 8601.
+    created: str = ""
     task: str = ""
     model: str = ""
     model_args: dict[str, object] = {}
@@ -57,6 +60,15 @@ class Header(msgspec.Struct):
     results: Results | None = None
     error: Error | None = None
     invalidated: bool = False
+
+
+def begun_at(header: Header) -> float | None:
+    """In seconds since 1970; None where the header doesn't say, or not in which time zone."""
+    try:
+        created = datetime.fromisoformat(header.eval.created)
+    except ValueError:
+        return None
+    return created.timestamp() if created.tzinfo is not None else None
 
 
 class NotALog(Exception):

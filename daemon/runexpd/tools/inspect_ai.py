@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from posixpath import join, normpath
 
+from msgspec.structs import replace
+
 from runexp.wire.jobs import Failure, JobSpec, Progress, Verdict
 from runexp.wire.states import COMPLETED, Phase
 from runexpd.experiments.scaffold import Discovery, Scaffold
@@ -181,6 +183,7 @@ def judge(header: eval_log.Header, path: str) -> Verdict:
         artifacts=(path,),
         scores=values,
         warnings=(*((f"only {count} were completed",) if some else ()), *odd),
+        begun_at=eval_log.begun_at(header),
     )
 
 
@@ -223,10 +226,4 @@ def _bad(kind: str, message: str, path: str | None = None) -> Verdict:
 
 
 def _with_warning(verdict: Verdict, warning: str) -> Verdict:
-    return Verdict(
-        good=True,
-        detail=verdict.detail,
-        artifacts=verdict.artifacts,
-        scores=verdict.scores,
-        warnings=(*verdict.warnings, warning),
-    )
+    return replace(verdict, warnings=(*verdict.warnings, warning))

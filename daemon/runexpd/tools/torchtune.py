@@ -13,7 +13,7 @@ from runexp.wire.states import COMPLETED, Phase
 from runexpd.experiments.problems import BadExperiment
 from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import FileMissing, Files
-from runexpd.tools import output, peft, safetensors, scripts, torchtune_config
+from runexpd.tools import checkpoint, output, peft, scripts, torchtune_config
 from runexpd.tools.base import Attempt
 from runexpd.tools.torchtune_config import Training
 
@@ -158,15 +158,19 @@ async def _judge_epochs(
     warnings = await peft.warnings(files, directories, _str(job, "environments").splitlines())
     count = f"{len(epochs)} epoch{'s' if len(epochs) > 1 else ''}"
     return Verdict(
-        good=True, detail=f"{count}, {steps} steps", artifacts=tuple(directories), warnings=tuple(warnings)
+        good=True,
+        detail=f"{count}, {steps} steps",
+        artifacts=tuple(directories),
+        warnings=tuple(warnings),
+        begun_at=began_at or None,
     )
 
 
 async def _problem(files: Files, directory: str, began_at: float) -> str:
-    checkpoint = await safetensors.inspect(files, directory)
-    if checkpoint.problem:
-        return checkpoint.problem
-    old = [s for s in checkpoint.shards if s.modified_at < began_at - CLOCK_TOLERANCE_SECONDS]
+    found = await checkpoint.inspect(files, directory)
+    if found.problem:
+        return found.problem
+    old = [s for s in found.shards if s.modified_at < began_at - CLOCK_TOLERANCE_SECONDS]
     return "is older than this training: an earlier one left it" if old else ""
 
 

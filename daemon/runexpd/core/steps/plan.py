@@ -9,6 +9,7 @@ from runexp.wire.views import PlanLine
 from runexpd.core.observations import CancelWanted, Queued, RetryWanted, ScaffoldSeen
 from runexpd.core.state import Experiment, Job, State
 
+OUTDATED = Failure("outdated", "scored before its model was trained anew")
 OPTIMIZE_ONLY = "left out: --optimize-only"
 CANCELLED = "cancelled before it was submitted"
 
@@ -64,16 +65,15 @@ def _found(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> Iterator[event
         cause = verdict.failure.message if verdict.failure else verdict.detail
         failure = Failure("results_gone", f"verified before, and no longer: {cause}")
         yield events.ResultRejected(job=id, token=token, failure=failure, warnings=verdict.warnings)
+    elif stage is Stage.VERIFIED and _is_outdated(seen, spec):
+        yield events.ResultRejected(job=id, token=token, failure=OUTDATED)
 
 
 def _may_be_adopted(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> bool:
     """An evaluation in the queue counts only if it is of a model that is there, or in the making."""
     if job is not None and job.stage not in (Stage.PLANNED, Stage.SKIPPED):
         return False
-    trainings = [other for other in seen.jobs if other.phase is Phase.OPTIMIZATION and other.run == spec.run]
-    return spec.phase is Phase.OPTIMIZATION or all(
-        _is_good(seen, training.id) or training.id in seen.queued for training in trainings
-    )
+    return all(_is_good(seen, id) or id in seen.queued for id in _trainings_before(seen, spec))
 
 
 def _adopted(experiment: str, place: int, id: str, job: Job | None, queued: Queued) -> events.JobAdopted:
@@ -90,8 +90,21 @@ def _adopted(experiment: str, place: int, id: str, job: Job | None, queued: Queu
 
 def _is_current(seen: ScaffoldSeen, spec: JobSpec) -> bool:
     """Whether results are of the model as it is: an evaluation is older than a training that is still owed."""
-    trainings = [job for job in seen.jobs if job.phase is Phase.OPTIMIZATION and job.run == spec.run]
-    return spec.phase is Phase.OPTIMIZATION or all(_is_good(seen, job.id) for job in trainings)
+    return all(_is_good(seen, id) for id in _trainings_before(seen, spec)) and not _is_outdated(seen, spec)
+
+
+def _is_outdated(seen: ScaffoldSeen, spec: JobSpec) -> bool:
+    """Whether an evaluation was begun before its model was trained for the last time, as far as both times are known."""
+    evaluated_at = seen.verdicts[spec.id].begun_at if spec.id in seen.verdicts else None
+    trained_at = (seen.verdicts[id].begun_at for id in _trainings_before(seen, spec) if id in seen.verdicts)
+    return evaluated_at is not None and any(at is not None and at > evaluated_at for at in trained_at)
+
+
+def _trainings_before(seen: ScaffoldSeen, spec: JobSpec) -> list[str]:
+    """What an evaluation evaluates; nothing for a training, and for a model that isn't trained here."""
+    if spec.phase is Phase.OPTIMIZATION:
+        return []
+    return [job.id for job in seen.jobs if job.phase is Phase.OPTIMIZATION and job.run == spec.run]
 
 
 def _is_good(seen: ScaffoldSeen, id: str) -> bool:
@@ -104,7 +117,7 @@ def _left_out(id: str, job: Job | None) -> Iterator[events.Event]:
 
 
 def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The jobs that `retry` makes owed: what failed (of those named), and what was skipped for it."""
+    """The jobs that `retry` makes owed: what failed (of those named), what was skipped for it, and what is outdated by it."""
     failed = {j.spec.id for j in experiment.jobs.values() if j.stage is Stage.FAILED and _is_named(j, named)}
     runs = {experiment.jobs[id].spec.run for id in failed}
     skipped = {
@@ -112,7 +125,13 @@ def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str,
         for j in experiment.jobs.values()
         if j.stage is Stage.SKIPPED and (_is_named(j, named) or j.spec.run in runs)
     }
-    return tuple(id for id in experiment.jobs if id in failed | skipped)
+    retrained = {j.spec.run for j in experiment.of(Phase.OPTIMIZATION) if j.spec.id in failed}
+    outdated = {
+        j.spec.id
+        for j in experiment.of(Phase.EVALUATION)
+        if j.stage in (Stage.VERIFIED, Stage.FAILED) and j.spec.run in retrained
+    }
+    return tuple(id for id in experiment.jobs if id in failed | skipped | outdated)
 
 
 def _is_named(job: Job, named: tuple[str, ...]) -> bool:
@@ -133,6 +152,9 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     experiment = state.experiments.get(wanted.experiment)
     jobs = retriable(experiment, wanted.jobs) if experiment else ()
     if jobs:
+        for id in jobs:
+            if experiment and experiment.jobs[id].stage is Stage.VERIFIED:
+                yield events.ResultRejected(job=id, token=experiment.jobs[id].proof, failure=OUTDATED)
         yield events.RetryAsked(jobs=jobs, specs=tuple(spec for spec in wanted.specs if spec.id in jobs))
         for place, id in enumerate(experiment.jobs if experiment else ()):
             if experiment and id in jobs and id in wanted.queued:
