@@ -96,6 +96,15 @@ async def test_a_training_of_an_earlier_time_proves_itself_by_its_own_log(traine
     assert "epoch_1 is older" in (await trained.verdict(None)).detail
 
 
+async def test_a_verified_training_that_was_made_again_by_hand_was_begun_then(trained: Trained) -> None:
+    attempt = trained.train()
+    before = (await trained.verdict(attempt)).begun_at
+    assert before is not None
+    log = next((trained.artifacts / "logs").iterdir())
+    log.with_name(f"log_{int(before) + 50}.txt").write_text(log.read_text())
+    assert (await trained.verdict(attempt)).begun_at == before + 50
+
+
 async def test_results_of_an_earlier_attempt_are_not_this_ones(trained: Trained) -> None:
     trained.train()
     for path in trained.artifacts.rglob("*"):

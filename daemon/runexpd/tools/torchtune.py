@@ -8,6 +8,8 @@ must be whole, newer than the attempt's start, and the attempt's own log must sh
 import re
 from posixpath import join
 
+import msgspec
+
 from runexp.wire.jobs import Failure, JobSpec, Progress, Remedy, Verdict
 from runexp.wire.states import COMPLETED, Phase
 from runexpd.experiments.problems import BadExperiment
@@ -56,19 +58,19 @@ class Torchtune:
         if attempt is not None and attempt.state != COMPLETED:
             failure = output.by_state(attempt, text)
             return _bad(failure.kind, failure.message, await _remedy(files, job, failure))
-        steps, began_at = await _steps(files, job, attempt, text)
-        if steps == 0:
+        seen = await _trained(files, job, attempt, text)
+        if seen.steps == 0:
             if attempt is None:
                 return _bad("not_trained", "no log of a training with steps")
             return _bad("no_steps", "trained no step: is the batch larger than the data set?")
-        training = await _as_trained(files, job, began_at)
-        return await _judge_epochs(files, job, training, steps, began_at)
+        training = await _as_trained(files, job, seen.since)
+        return await _judge_epochs(files, job, training, seen)
 
     async def progress(self, files: Files, job: JobSpec, attempt: Attempt) -> Progress | None:
         seen = parse_progress(await output.tail(files, attempt.output, PROGRESS_BYTES), _int(job, "epochs"))
         if seen is not None:
             return seen
-        steps, _ = await _steps(files, job, attempt, "")
+        steps = (await _trained(files, job, attempt, "")).steps
         return Progress(epochs=_int(job, "epochs"), done=steps) if steps else None
 
     def classify(self, output_text: str) -> Failure | None:
@@ -110,8 +112,18 @@ def _environments(scaffold: Scaffold, run: str) -> list[str]:
     return sorted({environment for text in texts for environment in scripts.environments(text)})
 
 
-async def _steps(files: Files, job: JobSpec, attempt: Attempt | None, text: str) -> tuple[int, float]:
-    """How many steps this attempt (None: the newest training there was) took, and since when (seconds since 1970)."""
+class _Trained(msgspec.Struct, frozen=True):
+    """What logs tell of a training. Times are seconds since 1970."""
+
+    steps: int
+    #: What is older than this is not this training's.
+    since: float
+    #: By the name of its log; None: it has none.
+    begun_at: float | None = None
+
+
+async def _trained(files: Files, job: JobSpec, attempt: Attempt | None, text: str) -> _Trained:
+    """How far this attempt (None: the newest training there was) came; `text` is its output's end."""
     logs = {
         int(m[1]): f.path for f in await files.list(_str(job, "log_dir")) if (m := _LOG_NAME.search(f.path))
     }
@@ -122,17 +134,18 @@ async def _steps(files: Files, job: JobSpec, attempt: Attempt | None, text: str)
         log = (await files.read(logs[began], -PROGRESS_BYTES)).decode(errors="replace")
         found = _STEP.findall(log)
         if found:
-            return int(found[-1][0]), attempt.started_at or began if attempt else float(began)
+            since = attempt.started_at or began if attempt else began
+            return _Trained(int(found[-1][0]), float(since), float(began))
     bars = [m for line in output.lines(text) if (m := _BAR.match(line))]
-    return (int(bars[-1][2]) if bars else 0), (attempt.started_at or 0.0) if attempt else 0.0
+    return _Trained(int(bars[-1][2]) if bars else 0, (attempt.started_at or 0.0) if attempt else 0.0)
 
 
-async def _as_trained(files: Files, job: JobSpec, began_at: float) -> Training:
+async def _as_trained(files: Files, job: JobSpec, since: float) -> Training:
     """The config that the attempt wrote beside its checkpoints, overrides included; else the run's own."""
     facts = Training(epochs=_int(job, "epochs"))
     written = f"{_str(job, 'output_dir')}/torchtune_config.yaml"
     fact = await files.stat(written)
-    if fact is None or fact.modified_at < began_at - CLOCK_TOLERANCE_SECONDS:
+    if fact is None or fact.modified_at < since - CLOCK_TOLERANCE_SECONDS:
         return facts
     try:
         return torchtune_config.read(
@@ -142,16 +155,14 @@ async def _as_trained(files: Files, job: JobSpec, began_at: float) -> Training:
         return facts
 
 
-async def _judge_epochs(
-    files: Files, job: JobSpec, training: Training, steps: int, began_at: float
-) -> Verdict:
+async def _judge_epochs(files: Files, job: JobSpec, training: Training, seen: _Trained) -> Verdict:
     epochs = training.epochs_to_save or tuple(range(training.epochs or 0))
     if not epochs:
         return _bad("bad_config", f"{_str(job, 'config')} doesn't say how many epochs")
     directories = [f"{_str(job, 'output_dir')}/epoch_{epoch}" for epoch in epochs]
     problems = []
     for directory in directories:
-        if problem := await _problem(files, directory, began_at):
+        if problem := await _problem(files, directory, seen.since):
             problems.append(f"{directory.rpartition('/')[2]} {problem}")
     if problems:
         return _bad("checkpoint", "; ".join(problems))
@@ -159,18 +170,18 @@ async def _judge_epochs(
     count = f"{len(epochs)} epoch{'s' if len(epochs) > 1 else ''}"
     return Verdict(
         good=True,
-        detail=f"{count}, {steps} steps",
+        detail=f"{count}, {seen.steps} steps",
         artifacts=tuple(directories),
         warnings=tuple(warnings),
-        begun_at=began_at or None,
+        begun_at=seen.begun_at,
     )
 
 
-async def _problem(files: Files, directory: str, began_at: float) -> str:
+async def _problem(files: Files, directory: str, since: float) -> str:
     found = await checkpoint.inspect(files, directory)
     if found.problem:
         return found.problem
-    old = [s for s in found.shards if s.modified_at < began_at - CLOCK_TOLERANCE_SECONDS]
+    old = [s for s in found.shards if s.modified_at < since - CLOCK_TOLERANCE_SECONDS]
     return "is older than this training: an earlier one left it" if old else ""
 
 
