@@ -156,7 +156,8 @@ def _of_job(before: Job, event: events.Event, after: Job) -> Iterator[Block]:
             if before.state != event.state:
                 yield _state_change(before, event, after)
             if isinstance(event, events.JobEnded) and event.started_at is not None:
-                yield _utilization(event.ended_at - event.started_at, event.usage or Usage(), after)
+                elapsed_seconds = max(0.0, event.ended_at - event.started_at)
+                yield _utilization(elapsed_seconds, event.usage or Usage(), after)
         case events.ResultVerified():
             yield _verified(event, after)
         case events.ResultRejected():
