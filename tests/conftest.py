@@ -45,7 +45,10 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A daemon for experiments with the real torchtune and inspect-ai: two jobs at a time."""
-    home = Home(tmp_path_factory.mktemp("real") / "home", "local: {max_running: 2, stagger_seconds: 0}\n")
+    home = Home(
+        tmp_path_factory.mktemp("real") / "home",
+        "local: {max_running: 2, stagger_seconds: 0, results_seconds: 1}\n",
+    )
     home.start()
     yield home
     home.stop()

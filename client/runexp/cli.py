@@ -1,10 +1,12 @@
 """The command `runexp`: the tree of commands; no logic."""
 
+from typing import Any
+
 import click
 
-from runexp import __version__, exits
+from runexp import __version__, exits, output
 from runexp.commands.attach import attach
-from runexp.commands.changes import cancel, retry
+from runexp.commands.changes import accept, cancel, retry
 from runexp.commands.completion import completion
 from runexp.commands.daemon import daemon
 from runexp.commands.doctor import doctor
@@ -21,6 +23,11 @@ class _InOrder(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What a command meets while it reads its arguments is an error in a line, too."""
+        with output.errors():
+            return super().invoke(ctx)
 
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.HELP)
@@ -39,6 +46,7 @@ for command in (
     report,
     cancel,
     retry,
+    accept,
     doctor,
     login,
     daemon,

@@ -3,14 +3,16 @@
 import os
 import shlex
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import BinaryIO, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import msgspec
 
 from runexp import __version__, paths
+from runexp.talk import Patience, Talk, Waiting, dialled
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
 
@@ -18,6 +20,8 @@ R = TypeVar("R")
 #: A daemon that was restarted is waited for so long by those who follow.
 RECONNECT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.3
+#: What a line that is no message makes a decoder raise; msgspec's own errors are ValueErrors.
+_UNREADABLE = (ValueError, RecursionError)
 
 
 class Refusal(Exception):
@@ -41,59 +45,101 @@ class Lost(Exception):
     """Raised when the daemon goes away in the middle."""
 
 
-def ask(request: requests.Request, kind: type[R]) -> R:
-    """A reply of the kind that belongs to the request. Raises Refusal and NoDaemon."""
-    for reply in stream(request):
+class Unsendable(Exception):
+    """Raised when a request holds what can't be sent: text that isn't UTF-8."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+def say_waiting(seconds: float) -> None:
+    """A word on stderr, for the person."""
+    with suppress(OSError):  # nobody reads it
+        what = f"no answer from runexpd for {seconds:.0f} s; still waiting (Ctrl-C leaves, nothing stops)"
+        print(what, file=sys.stderr, flush=True)  # noqa: T201  # what prints for commands imports this module
+
+
+def say_nothing(seconds: float) -> None:
+    """For those who show it in a way of their own."""
+
+
+def give_up(seconds: float) -> None:
+    """For those who can do without. Raises NoDaemon."""
+    raise NoDaemon(f"no answer from runexpd for {seconds:.0f} s", "see its log: journalctl --user -u runexpd")
+
+
+def ask(request: requests.Request, kind: type[R], waiting: Waiting = say_waiting) -> R:
+    """A reply of the kind that belongs to the request. Raises Refusal, NoDaemon, Lost and Unsendable."""
+    for reply in stream(request, waiting):
         if isinstance(reply, kind):
             return reply
         raise Refusal(Refused(code=Code.INTERNAL, what=f"an answer of another kind: {type(reply).__name__}"))
     raise NoDaemon("the daemon went away before it answered", "see its log: journalctl --user -u runexpd")
 
 
-def stream(request: requests.Request) -> Iterator[requests.Reply]:
-    """The replies, until the daemon ends them. Raises Refusal, NoDaemon, and Lost if it went away in the middle."""
-    with _opened() as (lines, send):
+def stream(request: requests.Request, waiting: Waiting = say_waiting) -> Iterator[requests.Reply]:
+    """The replies, until the daemon ends them. `waiting` is for the first of them.
+
+    Raises Refusal, NoDaemon, Unsendable, and Lost if the daemon went away in the middle.
+    """
+    packed = _packed(request)
+    with _opened(waiting) as talk:
         try:
-            send(framing.pack(request))
-            while line := lines.readline():
-                reply = framing.unpack_reply(line)
+            talk.send(packed)
+            while line := talk.line():
+                reply = _reply(line)
                 if isinstance(reply, Refused):
                     raise Refusal(reply)
+                talk.wait_in_silence()
                 yield reply
-        except (OSError, msgspec.DecodeError) as error:
+        except OSError as error:
             raise Lost(str(error)) from error
 
 
-def log_in(cluster: str, person: Callable[[requests.Asked], Sequence[str] | None]) -> requests.LoggedIn:
-    """Log in to a cluster: `person` answers each of its questions, or gives up with None. Raises Refusal, NoDaemon, Lost."""
-    with _opened() as (lines, send):
+def log_in(
+    cluster: str,
+    person: Callable[[requests.Asked], Sequence[str] | None],
+    waiting: Waiting = say_waiting,
+) -> requests.LoggedIn:
+    """Log in to a cluster: `person` answers each of its questions, or gives up with None.
+
+    Raises Refusal, NoDaemon, Unsendable, Lost.
+    """
+    packed = _packed(requests.Login(cluster=cluster))
+    with _opened(waiting) as talk:
         try:
-            send(framing.pack(requests.Login(cluster=cluster)))
-            while line := lines.readline():
-                match framing.unpack_reply(line):
+            talk.send(packed)
+            while line := talk.line():
+                talk.wait_in_silence()
+                match _reply(line):
                     case requests.LoggedIn() as done:
                         return done
                     case requests.Asked() as asked:
                         answers = person(asked)
                         if asked.questions:
                             said = None if answers is None else tuple(answers)
-                            send(framing.pack(requests.Answers(answers=said)))
+                            talk.send(_packed(requests.Answers(answers=said)))
                     case Refused() as refused:
                         raise Refusal(refused)
-        except (OSError, msgspec.DecodeError) as error:
+        except OSError as error:
             raise Lost(str(error)) from error
     raise Lost("the daemon ended the conversation")
 
 
-def follow(experiment: str, after: int, lost: Callable[[], None]) -> Iterator[requests.Reply]:
+def follow(
+    experiment: str, after: int, lost: Callable[[], None], waiting: Waiting = say_nothing
+) -> Iterator[requests.Reply]:
     """Follow an experiment through restarts of the daemon: each event once, in order.
 
-    `lost` is called when the daemon has gone away. Raises Refusal, and NoDaemon if it stays away for a minute.
+    `lost` is called when the daemon has gone away. Raises Refusal, Unsendable, and NoDaemon if it stays away for a minute.
     """
     lost_at: float | None = None
     while True:
         try:
-            for reply in _in_order(stream(requests.Follow(experiment=experiment, after=after)), after):
+            asked = requests.Follow(experiment=experiment, after=after)
+            for reply in _in_order(stream(asked, waiting), after):
                 lost_at = None
                 if isinstance(reply, requests.Seen):
                     after = reply.envelope.seq
@@ -128,41 +174,79 @@ def _is_ahead(shown: requests.Shown, after: int) -> bool:
     return shown.experiment.outcome is not None and shown.experiment.seq > after
 
 
+def _packed(request: requests.Request) -> bytes:
+    try:
+        return framing.pack(request)
+    except UnicodeEncodeError:
+        if isinstance(request, requests.Answers):  # what was typed at a prompt is shown to nobody
+            raise Unsendable("what was typed is not UTF-8", "type it again") from None
+        bad = next(text for text in _texts(msgspec.to_builtins(request)) if not _is_whole(text))
+        raise Unsendable(
+            f"not UTF-8, so it can't be sent: {bad}", "give it a name in UTF-8 (mv, or a link)"
+        ) from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
+
+
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _reply(line: bytes) -> requests.Reply:
+    try:
+        return framing.unpack_reply(line)
+    except _UNREADABLE as error:
+        what = f"an answer that can't be read: {error}"
+        hint = "client and daemon may differ; restart it: systemctl --user restart runexpd"
+        raise Refusal(Refused(code=Code.VERSION, what=what, hint=hint)) from None
+
+
 @contextmanager
-def _opened() -> Iterator[tuple[BinaryIO, Callable[[bytes], None]]]:
-    with _connected() as client, client.makefile("rb") as lines:
-        hello = _greeted(client, lines)
+def _opened(waiting: Waiting) -> Iterator[Talk]:
+    patience = Patience(waiting)
+    with _connected(patience) as client:
+        talk = Talk(client, patience)
+        hello = _greeted(talk)
         if hello.protocol != framing.PROTOCOL:
             what = f"the daemon (runexp {hello.version}) speaks protocol {hello.protocol}, not {framing.PROTOCOL}"
             newer = hello.protocol > framing.PROTOCOL
             hint = "upgrade this runexp" if newer else "restart it: systemctl --user restart runexpd"
             raise Refusal(Refused(code=Code.VERSION, what=what, hint=hint))
-        yield lines, client.sendall
+        yield talk
 
 
-def _greeted(client: socket.socket, lines: BinaryIO) -> framing.Hello:
+def _greeted(talk: Talk) -> framing.Hello:
     try:
-        client.sendall(framing.pack(framing.Hello(framing.PROTOCOL, __version__)))
-        line = lines.readline()
+        talk.send(framing.pack(framing.Hello(framing.PROTOCOL, __version__)))
+        line = talk.line()
     except OSError:
         line = b""
     if not line:
         raise NoDaemon("the daemon closed the door", "see its log: journalctl --user -u runexpd")
     try:
         return framing.unpack_hello(line)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         what = f"what answers at {paths.socket()} is no runexpd"
         raise Refusal(
             Refused(code=Code.VERSION, what=what, hint="move it away, then start runexpd")
         ) from None
 
 
-def _connected() -> socket.socket:
+def _connected(patience: Patience) -> socket.socket:
     path = paths.socket()
     try:
         if path.lstat().st_uid != os.getuid():
             raise NoDaemon(f"{path} belongs to another user", "remove it, then start your own runexpd")
-        return _dialled(os.fspath(path))
+        return dialled(os.fspath(path), patience)
     except OSError:
         home = os.environ.get("RUNEXP_HOME")
         how = (
@@ -171,13 +255,3 @@ def _connected() -> socket.socket:
             else "systemctl --user start runexpd (or run `runexpd` in a terminal)"
         )
         raise NoDaemon(f"runexpd isn't running: nobody answers at {path}", f"start it: {how}") from None
-
-
-def _dialled(path: str) -> socket.socket:
-    client = socket.socket(socket.AF_UNIX)
-    try:
-        client.connect(path)
-    except BaseException:
-        client.close()
-        raise
-    return client

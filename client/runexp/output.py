@@ -1,51 +1,76 @@
 """What commands print: text for people, one JSON document for programs, errors in two lines. Commands print through here."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
 import msgspec
 
-from runexp import exits
-from runexp.connection import Lost, NoDaemon, Refusal
-
-#: A control sequence, ECMA-48 5.4: colours, movements.
-_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+from runexp import exits, text
+from runexp.connection import Lost, NoDaemon, Refusal, Unsendable
 
 
-def clean(text: str) -> str:
-    """Without what a terminal would obey, or hide: names and messages come from files."""
-    bare = _SEQUENCE.sub("", text)
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in bare)
+def clean(shown: str) -> str:
+    """Without what a terminal would obey, or hide: names and messages come from files. Lines stay lines."""
+    return text.printable_lines(shown)
 
 
-def one_line(text: str) -> str:
+def one_line(shown: str) -> str:
     """The same, for a cell of a table."""
-    return clean(text.replace("\n", " "))
+    return text.on_one_line(shown)
 
 
-def raw(text: str) -> None:
+def raw(shown: str) -> None:
     """As it is, at once: what a file holds goes into a file or a pipe byte for byte."""
-    sys.stdout.write(text)
+    sys.stdout.write(shown)
     sys.stdout.flush()
 
 
-def say(text: str = "") -> None:
-    click.echo(clean(text))
+def say(shown: str = "") -> None:
+    click.echo(clean(shown))
 
 
-def note(text: str) -> None:
+def note(shown: str) -> None:
     """For the person, not for a pipe."""
-    click.echo(clean(text), err=True)
+    click.echo(clean(shown), err=True)
 
 
 def json(document: Any) -> None:
     """On one line."""
-    click.echo(msgspec.json.encode(document).decode())
+    click.echo(_encoded(document))
+
+
+def _encoded(document: Any) -> str:
+    """What isn't printable is escaped, as JSON can: a terminal obeys none of it, and a program reads what it was."""
+    try:
+        packed = msgspec.json.encode(document).decode()
+    except UnicodeEncodeError:  # half a character, which no JSON can hold
+        packed = msgspec.json.encode(_whole(msgspec.to_builtins(document, enc_hook=_unpacked))).decode()
+    return packed if packed.isprintable() else "".join(map(_escaped, packed))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _unpacked(value: object) -> Any:
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    raise NotImplementedError(f"{type(value).__name__} in a document")
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {_whole(key): _whole(part) for key, part in value.items()}
+    return [_whole(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager
@@ -58,6 +83,8 @@ def errors(as_json: bool = False) -> Iterator[None]:
         fail(refused.what, refused.where, refused.hint, exits.REFUSED, as_json)
     except NoDaemon as error:
         fail(error.what, "", error.hint, exits.NO_DAEMON, as_json)
+    except Unsendable as error:
+        fail(error.what, "", error.hint, exits.USAGE, as_json)
     except Lost:
         hint = "jobs go on; `runexp daemon` shows whether it runs"
         fail("the daemon went away", "", hint, exits.NO_DAEMON, as_json)
@@ -66,21 +93,26 @@ def errors(as_json: bool = False) -> Iterator[None]:
     except BrokenPipeError:  # whoever read us has seen enough
         _stop_writing()
         sys.exit(exits.OK)
+    except FileNotFoundError as error:
+        what = "there is no such file" if error.filename else "the current directory is gone"
+        fail(what, str(error.filename or ""), "", exits.REFUSED, as_json)
     except OSError as error:
         _stop_writing()
-        fail(error.strerror or str(error), error.filename or "", "", exits.REFUSED, as_json)
+        where = error.filename if isinstance(error.filename, str) else ""
+        fail(error.strerror or str(error), where, "", exits.REFUSED, as_json)
 
 
 def _stop_writing() -> None:
     """What is still to be written would fail again at the exit, and the interpreter complain about it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):  # no file at all: somebody's own stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(what: str, where: str, hint: str, code: int, as_json: bool = False) -> NoReturn:
     if as_json:
-        click.echo(msgspec.json.encode({"error": what, "where": where, "hint": hint}).decode(), err=True)
+        click.echo(_encoded({"error": what, "where": where, "hint": hint}), err=True)
     else:
-        note(f"error: {what}" + (f" ({where})" if where else ""))
+        note(one_line(f"error: {what}" + (f" ({where})" if where else "")))
         if hint:
-            note(f"hint: {hint}")
+            note(one_line(f"hint: {hint}"))
     sys.exit(code)

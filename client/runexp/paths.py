@@ -14,6 +14,13 @@ def _home() -> Path | None:
     return Path(home).absolute() if home else None
 
 
+def directories() -> tuple[Path, ...]:
+    """The directories that are ours alone, the outer one first."""
+    home = _home()
+    own = (state(), socket().parent)
+    return (home, *own) if home else own
+
+
 def socket() -> Path:
     """The daemon's Unix socket."""
     home = _home()

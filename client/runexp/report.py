@@ -1,7 +1,10 @@
 """The combined summary of an experiment as text and as Markdown. Pure; the daemon writes it into run-experiment.log too."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import assert_never
 
+from runexp.text import on_one_line
 from runexp.wire.jobs import Usage
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexp.wire.views import JobView, PhaseReport, Report
@@ -63,18 +66,23 @@ def _bytes(count: float) -> str:
 
 def text(report: Report) -> str:
     """For a terminal: plain and aligned."""
-    return "\n".join(
+    return _joined(
         _lines(report, heading=lambda level, words: words.upper() if level < 4 else words, bold=str)
     )
 
 
 def markdown(report: Report) -> str:
     """For a document."""
-    return "\n".join(
+    return _joined(
         _lines(
             report, heading=lambda level, words: f"{'#' * level} {words}", bold=lambda words: f"**{words}**"
         )
     )
+
+
+def _joined(lines: Iterator[str]) -> str:
+    """Whatever a name or a message holds: it makes no line of its own."""
+    return "\n".join(map(on_one_line, lines))
 
 
 def _lines(report: Report, heading: Heading, bold: Style) -> Iterator[str]:
@@ -93,6 +101,10 @@ def _lines(report: Report, heading: Heading, bold: Style) -> Iterator[str]:
         yield ""
         yield from table(rows)
         yield ""
+    if report.retired:
+        yield heading(3, "No longer in the scaffold")
+        yield from (f"- {_retired(job)}" for job in report.retired)
+        yield ""
     yield heading(3, "Total Time")
     yield f"Complete workflow: {duration(report.total_seconds)}"
     yield f"- Optimization: {duration(report.optimization.duration_seconds)}"
@@ -109,11 +121,10 @@ def _phase(phase: PhaseReport, words: tuple[str, str, str], bold: Style) -> Iter
     yield f"{_mark(phase)} {phase.succeeded}/{phase.total} {things} completed successfully"
     yield f"Duration: {duration(phase.duration_seconds)}"
     yield ""
+    titles = ("Completed", "Failed", "Skipped", "Unclear", "Open")
+    listed = [_listed(job) for job in phase.jobs]
     groups = {
-        f"Completed {noun}:": [_completed(j) for j in phase.jobs if j.stage is Stage.VERIFIED],
-        f"Failed {noun}:": [_failed(j) for j in phase.jobs if j.stage is Stage.FAILED],
-        f"Skipped {noun}:": [f"{j.id}: {j.detail}" for j in phase.jobs if j.stage is Stage.SKIPPED],
-        f"Open {noun}:": [f"{j.id}: {j.state}" for j in phase.jobs if _is_open(j)],
+        **{f"{title} {noun}:": [row for group, row in listed if group == title] for title in titles},
         f"{results}:": [path for j in phase.jobs if j.stage is Stage.VERIFIED for path in j.artifacts],
         "Warnings:": [f"{j.id}: {warning}" for j in phase.jobs for warning in j.warnings],
     }
@@ -130,19 +141,33 @@ def _mark(phase: PhaseReport) -> str:
     return "…" if phase.state in (PhaseState.WAITING, PhaseState.RUNNING) else "✗"
 
 
-def _completed(job: JobView) -> str:
-    took = elapsed(job)
-    return f"{job.id}: {duration(took) if took is not None else 'done before'} ({job.detail})"
+def _listed(job: JobView) -> tuple[str, str]:
+    """Under which heading, and how."""
+    match job.stage:
+        case Stage.VERIFIED:
+            took = elapsed(job)
+            time = duration(took) if took is not None else "done before"
+            return "Completed", f"{job.id}: {time} ({job.detail})"
+        case Stage.FAILED:
+            return "Failed", f"{job.id}: {_failed(job)}"
+        case Stage.SKIPPED:
+            return "Skipped", f"{job.id}: {job.detail}"
+        case Stage.IN_DOUBT:
+            return "Unclear", f"{job.id}: needs a decision: {job.detail}"
+        case Stage.PLANNED | Stage.SUBMITTING | Stage.UNCLEAR | Stage.QUEUED | Stage.ENDED | Stage.MENDING:
+            return "Open", f"{job.id}: {job.state}"
+        case _:
+            assert_never(job.stage)
 
 
 def _failed(job: JobView) -> str:
     kind = f" ({job.failure.kind})" if job.failure else ""
     output = f"; output: {job.output}" if job.output else ""
-    return f"{job.id}: {job.state}{kind}: {job.detail}{output}"
+    return f"{job.state}{kind}: {job.detail}{output}"
 
 
-def _is_open(job: JobView) -> bool:
-    return job.stage not in (Stage.VERIFIED, Stage.FAILED, Stage.SKIPPED)
+def _retired(job: JobView) -> str:
+    return f"{job.id}: {job.state}" + (f" ({job.detail})" if job.detail else "")
 
 
 def score_rows(jobs: Sequence[JobView]) -> list[list[str]]:
@@ -167,8 +192,14 @@ def score_rows(jobs: Sequence[JobView]) -> list[list[str]]:
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """An aligned Markdown table; the first row is its header."""
+    rows = [[_cell(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         if number == 0:
             yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+
+
+def _cell(text: str) -> str:
+    """A bar in it is no border; what backslashes stand before it stay backslashes."""
+    return re.sub(r"(?<!\\)(\\*)\|", lambda bar: 2 * bar[1] + r"\|", on_one_line(text))

@@ -1,17 +1,19 @@
 """The command `runexpd`: arguments and settings in, exit code out."""
 
-import sys
-from typing import Never
+import errno
+from collections.abc import Iterator
 
 import anyio
 import click
+from loguru import logger
 
-from runexp import __version__, paths
-from runexpd import daemon, log
-from runexpd.api.socket import SocketRefused
+from runexp import __version__, paths, text
+from runexpd import daemon, homes, log, stopping
+from runexpd.api import socket
 from runexpd.experiments.problems import BadExperiment
+from runexpd.homes import HomeRefused
 from runexpd.ledger.errors import LedgerError
-from runexpd.settings import Settings, read
+from runexpd.settings import read
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,33 +32,83 @@ def main(check: bool, log_level: str) -> None:
     keeps the ledger, the socket and the configuration of a private daemon below one directory.
     """
     log.set_up(log_level.upper())
-    settings = _settings()
-    if check:
-        click.echo(
-            f"{paths.config()} is fine" if paths.config().exists() else "no configuration file; defaults"
-        )
-        return
-    failed: list[Exception] = []
+    stopping.leave(_checked() if check else _served())
+
+
+def _checked() -> int:
     try:
-        anyio.run(daemon.run, settings)
-    except* (LedgerError, SocketRefused) as group:
-        failed += group.exceptions
-    for error in failed:
-        _fail(str(error), getattr(error, "hint", ""))
+        read(paths.config())
+        there = paths.config().exists()
+    except Exception as error:
+        return _told(error)
+    click.echo(f"{paths.config()} is fine" if there else "no configuration file; defaults")
+    return 0
 
 
-def _settings() -> Settings:
+def _served() -> int:
+    """Serve until asked to stop, or until something ends us; the exit code."""
     try:
-        return read(paths.config())
-    except BadExperiment as bad:
-        _fail(f"{bad.what} ({bad.where})" if bad.where else bad.what, bad.hint)
+        homes.prepare()
+        socket.raise_descriptor_limit()
+        anyio.run(daemon.run, read(paths.config()))
+    except Exception as error:
+        return _told(error)
+    except KeyboardInterrupt:  # before anybody listens for it, or once more
+        return 130
+    return 0
 
 
-def _fail(what: str, hint: str) -> Never:
-    click.echo(f"error: {what}", err=True)
+def _told(error: Exception) -> int:
+    """A line for what a person can mend; a traceback for a fault of ours."""
+    causes = list(dict.fromkeys(map(_words, _causes(error))))
+    for words in causes:
+        if words is None:
+            logger.opt(exception=error).critical("a fault of runexpd's ended it: {!r}", error)
+            return 1
+    logger.opt(exception=error).debug("ended at the start")
+    for words in filter(None, causes):
+        _say(*words)
+    return 1
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What task groups have wrapped, layer by layer."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _causes(part)
+    else:
+        yield error
+
+
+def _words(error: BaseException) -> tuple[str, str] | None:
+    """What and hint; None for what nobody outside can do anything about."""
+    match error:
+        case HomeRefused() | LedgerError() | socket.SocketRefused():
+            return error.what, error.hint
+        case BadExperiment():
+            return f"{error.what} ({error.where})" if error.where else error.what, error.hint
+        case OSError():
+            return _of_the_system(error)
+        case _:
+            return None
+
+
+def _of_the_system(error: OSError) -> tuple[str, str]:
+    what = error.strerror or str(error)
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            hint = "make room, then start it again; nothing is lost, and jobs go on"
+        case errno.EMFILE | errno.ENFILE:
+            hint = "too many files are open on this machine, or allowed to us: see ulimit -n"
+        case _:
+            hint = "mend that, then start it again; --log-level DEBUG shows where it was met"
+    return f"{what}: {error.filename}" if error.filename else what, hint
+
+
+def _say(what: str, hint: str) -> None:
+    click.echo(f"error: {text.on_one_line(what)}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
-    sys.exit(1)
+        click.echo(f"hint: {text.on_one_line(hint)}", err=True)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 import os
 import random
-import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,22 +12,21 @@ from anyio.abc import TaskGroup
 from loguru import logger
 
 from runexp import __version__, paths
+from runexpd import stopping
 from runexpd.api import socket
 from runexpd.api.context import Context
 from runexpd.clusters.base import Cluster
 from runexpd.clusters.local.cluster import LocalCluster
 from runexpd.clusters.slurm.cluster import SlurmCluster
-from runexpd.core.apply import fold
-from runexpd.core.lifecycle import IllegalTransition
+from runexpd.core import names
 from runexpd.core.state import Limits, State
 from runexpd.hosts.base import Host
 from runexpd.hosts.local import LocalHost
 from runexpd.hosts.ssh import open_ssh
 from runexpd.hosts.ssh_link import Connected, Pace, SshLink
 from runexpd.hosts.ssh_target import SshTarget
-from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger
-from runexpd.runtime import clock
+from runexpd.runtime import admission, clock, digest
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
@@ -43,6 +41,15 @@ from runexpd.tools.base import Tool
 STOP_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class _Site:
+    """A cluster, with whoever watches it, and the connection to it where there is one."""
+
+    cluster: Cluster
+    watcher: Watcher
+    link: SshLink | None = None
+
+
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Jobs go on without us. Raises LedgerError, SocketRefused."""
     tools = registry.load()
@@ -53,34 +60,52 @@ async def run(settings: Settings) -> None:
         for name, cluster in settings.clusters.items():
             sites.append(await stack.enter_async_context(_slurm(name, cluster, tools)))
         clusters = {site.cluster.name: site.cluster for site in sites}
-        context = Context(
-            loop=loop,
-            ledger=ledger,
-            clusters=clusters,
-            watchers={site.cluster.name: site.watcher for site in sites},
-            tools=tools,
-            links={site.cluster.name: site.link for site in sites if site.link is not None},
-            started_at=clock.now(),
-            config_path=str(paths.config()),
-        )
-        logbook = Logbook(ledger, loop.bell, _host_of(clusters))
+        logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
         async with anyio.create_task_group() as tasks:
+            context = _context(settings, tools, ledger, loop, sites, tasks)
             await _start(tasks, context, logbook)
-            await _stop_asked()
+            received = await stopping.asked()
+            logger.info("{}: stopping", received.name)
+            sdnotify.SystemdNotifier().notify("STOPPING=1")
             tasks.cancel_scope.cancel()
         with anyio.move_on_after(STOP_SECONDS):
             await logbook.finish()
     logger.info("stopped; jobs go on")
 
 
+def _context(
+    settings: Settings,
+    tools: Mapping[str, Tool],
+    ledger: Ledger,
+    loop: Loop,
+    sites: Sequence[_Site],
+    tasks: TaskGroup,
+) -> Context:
+    clusters = {site.cluster.name: site.cluster for site in sites}
+    watchers = {site.cluster.name: site.watcher for site in sites}
+    waits = {name: cluster.results_seconds for name, cluster in settings.clusters.items()}
+    waits["local"] = settings.local.results_seconds
+    return Context(
+        loop=loop,
+        ledger=ledger,
+        clusters=clusters,
+        watchers=watchers,
+        carriers=Carriers(loop, clusters, tools, watchers, tasks, waits),
+        tools=tools,
+        links={site.cluster.name: site.link for site in sites if site.link is not None},
+        started_at=clock.now(),
+        config_path=str(paths.config()),
+    )
+
+
 async def _start(tasks: TaskGroup, context: Context, logbook: Logbook) -> None:
-    carriers = Carriers(context.loop, context.clusters, context.tools, context.watchers, tasks)
-    await tasks.start(context.loop.run, carriers.carry)
+    await tasks.start(context.loop.run, context.carriers.carry)
     for name, watcher in context.watchers.items():
         tasks.start_soon(watcher.run, context.loop)
         if name in context.links:
             tasks.start_soon(_catch_up, context.links[name], watcher)
     tasks.start_soon(logbook.run)
+    tasks.start_soon(digest.warm)
     await tasks.start(socket.serve, paths.socket(), context)
     sdnotify.SystemdNotifier().notify("READY=1")
     logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
@@ -92,23 +117,6 @@ async def _catch_up(link: SshLink, watcher: Watcher) -> None:
         await link.changed().wait()
         if isinstance(link.status, Connected) and watcher.trouble is not None:
             watcher.hurry()
-
-
-async def _stop_asked() -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for received in signals:
-            logger.info("{}: stopping", received.name)
-            sdnotify.SystemdNotifier().notify("STOPPING=1")
-            return
-
-
-@dataclass(frozen=True)
-class _Site:
-    """A cluster, with whoever watches it, and the connection to it where there is one."""
-
-    cluster: Cluster
-    watcher: Watcher
-    link: SshLink | None = None
 
 
 def _local(settings: Settings, tools: Mapping[str, Tool]) -> _Site:
@@ -130,7 +138,12 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
 
     def site(host: Host, link: SshLink | None) -> _Site:
         cluster = SlurmCluster(name, host, defaults)
-        budget = Budget(settings.queries_per_minute, lambda: cluster.queries, clock.now())
+        budget = Budget(
+            settings.queries_per_minute,
+            lambda: cluster.queries,
+            clock.steady(),
+            lambda: clock.now() - clock.steady(),
+        )
         return _Site(cluster, Watcher(cluster, tools, budget), link)
 
     if settings.host is None:
@@ -157,13 +170,12 @@ def _replayed(ledger: Ledger, settings: Settings) -> State:
     }
     local = settings.local
     limits["local"] = Limits(max_submit=local.max_submit, stagger_seconds=local.stagger_seconds)
-    try:
-        return fold(State(limits=limits), ledger.since(0))
-    except IllegalTransition as error:
-        raise LedgerDamaged(
-            f"the ledger {ledger.path} holds what can't have happened: {error}",
-            "this is a fault of runexp's: keep the file, and report it",
-        ) from error
+    state = State(limits=limits)
+    for experiment in ledger.experiments():
+        state = admission.replayed(state, experiment, ledger.since(0, experiment))
+    for id, parked in state.parked.items():
+        logger.error("experiment {} is left alone: {}", id, parked.why)
+    return state
 
 
 def _host_of(clusters: Mapping[str, Cluster]) -> Hosts:

@@ -1,17 +1,22 @@
 """The daemon's configuration: one YAML file, strict, with defaults for all of it."""
 
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from runexpd.experiments import documents
+from runexpd.experiments import documents, limits
 from runexpd.experiments.problems import BadExperiment
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
-PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
+_MOST_BYTES = 1024 * 1024
+#: Of anything: a year of seconds is longer than anybody means, and infinity can't be waited for.
+_MOST = 31_536_000
+Count = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=_MOST)]
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -25,6 +30,8 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     poll_seconds: PositiveSeconds = 0.5
     #: From SIGTERM to SIGKILL, for a job that is cancelled or at its limit.
     kill_wait_seconds: Seconds = 5.0
+    #: How long results that a network file system shows late are looked for.
+    results_seconds: Seconds = 120.0
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,9 +47,11 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_submit: Count = 25
     stagger_seconds: Seconds = 5.0
     #: Slurm queries on average.
-    queries_per_minute: Annotated[float, msgspec.Meta(gt=0)] = 4.0
+    queries_per_minute: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 4.0
     #: SSH sessions at a time, besides the one for files.
     sessions: Count = 4
+    #: As for this machine.
+    results_seconds: Seconds = 120.0
     #: For scripts that name none.
     partition: str | None = None
     account: str | None = None
@@ -56,12 +65,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def read(path: Path) -> Settings:
     """The settings in a file; the defaults where there is none. Raises BadExperiment."""
     try:
-        text = path.read_text()
+        data = _bytes(path)
+        text = data.decode()
     except FileNotFoundError:
         return Settings()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadExperiment(f"the configuration can't be read: {error}", str(path)) from None
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise BadExperiment(f"the configuration can't be read: {why}", str(path)) from None
+    if len(data) > _MOST_BYTES:
+        raise BadExperiment("the configuration is larger than 1 MB", str(path))
     return parse(text, str(path))
+
+
+def _bytes(path: Path) -> bytes:
+    """One more than it may have tells that it has. Opening waits for nothing, whatever lies there. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError("not a regular file")
+        return file.read(_MOST_BYTES + 1)
 
 
 def parse(text: str, where: str) -> Settings:
@@ -73,5 +95,7 @@ def parse(text: str, where: str) -> Settings:
         if name == "local" or not _CLUSTER_NAME.fullmatch(name):
             line = documents.line_of(text, f"clusters.{name}")
             hint = "letters, digits, . _ and -; `local` is this machine"
-            raise BadExperiment(f"{name!r} is no name for a cluster", f"{where}:{line}: clusters", hint)
+            raise BadExperiment(
+                f"{limits.shown(name)!r} is no name for a cluster", f"{where}:{line}: clusters", hint
+            )
     return settings

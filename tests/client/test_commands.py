@@ -8,7 +8,7 @@ import pytest
 from client.conftest import Runexp
 from fakes.daemon import LIVE, FakeDaemon, experiment, job, report, seen, shown
 from runexp.wire import events, requests, views
-from runexp.wire.jobs import Failure, Policy
+from runexp.wire.jobs import Barrier, Failure, OnFailure
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
@@ -84,18 +84,22 @@ def test_a_refusal_as_json_is_json(daemon: FakeDaemon, runexp: Runexp) -> None:
 def test_run_sends_the_policy_and_an_absolute_path_and_says_how_much_is_owed(
     home: Path, daemon: FakeDaemon, runexp: Runexp
 ) -> None:
-    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=5))
+    daemon.answer(
+        requests.Run, requests.RunReply(experiment="e1", name="words", typed="words", seq=7, owed=5)
+    )
     result = runexp("run", "exp", "--detach", "--on-failure", "stop", "--barrier", "run", "--optimize-only")
     (asked,) = daemon.asked
-    policy = Policy(on_failure="stop", barrier="run", optimize_only=True)
-    assert asked == requests.Run(dir=str(home / "exp"), cluster="local", policy=policy)
+    choices = requests.Choices(on_failure=OnFailure.STOP, barrier=Barrier.RUN, optimize_only=True)
+    assert asked == requests.Run(dir=str(home / "exp"), cluster="local", choices=choices)
     assert result.exit_code == 0
     assert "5 jobs owed" in result.stderr
     assert "runexp attach words" in result.stderr
 
 
 def test_run_takes_a_directory_on_a_cluster_as_it_is(daemon: FakeDaemon, runexp: Runexp) -> None:
-    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=5))
+    daemon.answer(
+        requests.Run, requests.RunReply(experiment="e1", name="words", typed="words", seq=7, owed=5)
+    )
     runexp("run", "della:/scratch/me/exp", "--detach")
     (asked,) = daemon.of(requests.Run)
     assert (asked.cluster, asked.dir) == ("della", "/scratch/me/exp")
@@ -104,7 +108,9 @@ def test_run_takes_a_directory_on_a_cluster_as_it_is(daemon: FakeDaemon, runexp:
 def test_run_follows_from_its_own_event_on_and_ends_with_the_report(
     daemon: FakeDaemon, runexp: Runexp
 ) -> None:
-    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=1))
+    daemon.answer(
+        requests.Run, requests.RunReply(experiment="e1", name="words", typed="words", seq=7, owed=1)
+    )
     daemon.follow([seen(8, ENDED), LIVE, shown(experiment(DONE, BROKEN, outcome=Outcome.PARTIAL, seq=8))])
     daemon.answer(requests.ReportAsk, report(Outcome.PARTIAL, DONE, BROKEN))
     result = runexp("run", "/exp")
@@ -115,7 +121,9 @@ def test_run_follows_from_its_own_event_on_and_ends_with_the_report(
 
 def test_run_that_owes_nothing_says_why(daemon: FakeDaemon, runexp: Runexp) -> None:
     view = experiment(DONE, outcome=Outcome.SUCCEEDED)
-    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", seq=7, owed=0))
+    daemon.answer(
+        requests.Run, requests.RunReply(experiment="e1", name="words", typed="words", seq=7, owed=0)
+    )
     daemon.answer(requests.Status, requests.StatusReply(experiment=view))
     daemon.follow([LIVE, shown(view)])
     daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
@@ -128,7 +136,9 @@ def test_run_that_owes_nothing_says_why(daemon: FakeDaemon, runexp: Runexp) -> N
 def test_retry_names_the_jobs_and_attaches(daemon: FakeDaemon, runexp: Runexp) -> None:
     daemon.answer(
         requests.Retry,
-        requests.RetryReply(experiment="e1", name="words", seq=20, jobs=("rank8", "rank8/w/epoch0")),
+        requests.RetryReply(
+            experiment="e1", name="words", typed="words", seq=20, jobs=("rank8", "rank8/w/epoch0")
+        ),
     )
     daemon.follow([LIVE, shown(experiment(DONE, outcome=Outcome.SUCCEEDED, seq=19))])
     daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
@@ -222,3 +232,35 @@ def test_completion_without_a_daemon_says_nothing(runexp: Runexp) -> None:
     environment = {"_RUNEXP_COMPLETE": "fish_complete", "COMP_WORDS": "runexp attach wo", "COMP_CWORD": "wo"}
     result = runexp(env=environment, prog_name="runexp")
     assert (result.stdout.strip(), result.stderr) == ("", "")
+
+
+def test_what_is_not_typed_of_a_policy_is_not_sent(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(
+        requests.Run, requests.RunReply(experiment="e1", name="words", typed="words", seq=7, owed=5)
+    )
+    runexp("run", "exp", "--detach")
+    (asked,) = daemon.of(requests.Run)
+    assert asked.choices == requests.Choices()
+
+
+def test_the_command_that_comes_back_is_the_one_that_the_daemon_says(
+    daemon: FakeDaemon, runexp: Runexp
+) -> None:
+    daemon.answer(requests.Run, requests.RunReply(experiment="e1", name="words", typed="e1", seq=7, owed=5))
+    assert "runexp attach e1" in runexp("run", "exp", "--detach").stderr
+
+
+def test_accept_names_the_jobs_and_attaches(daemon: FakeDaemon, runexp: Runexp) -> None:
+    reply = requests.AcceptReply(experiment="e1", name="words", typed="words", seq=20, jobs=("rank8",))
+    daemon.answer(requests.Accept, reply)
+    daemon.follow([LIVE, shown(experiment(DONE, outcome=Outcome.SUCCEEDED))])
+    daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
+    result = runexp("accept", "words", "rank8")
+    assert daemon.of(requests.Accept) == [requests.Accept(experiment="words", jobs=("rank8",))]
+    assert result.exit_code == 0
+    assert "taken as they are: rank8" in result.stderr
+
+
+def test_accept_takes_no_results_by_itself(daemon: FakeDaemon, runexp: Runexp) -> None:
+    assert runexp("accept", "words").exit_code == 2
+    assert daemon.asked == []

@@ -5,64 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 
-from runexpd.clusters.base import Accepted, Answer, Deferred, JobReport, Known, Refused, Submission
+from clusters.machine import Machine, keepers
+from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission
 from runexpd.clusters.local import keeper, processes, spool
-from runexpd.clusters.local.cluster import LocalCluster
-from runexpd.hosts.local import LocalHost
-
-
-class Machine:
-    """A spool of its own, and scripts to submit to it."""
-
-    def __init__(self, dir: Path, max_running: int = 2) -> None:
-        self.dir = dir
-        self.cluster = LocalCluster(dir / "spool", LocalHost(), max_running, kill_wait_seconds=0.5)
-        self.known: dict[str, Known] = {}
-
-    def submission(self, token: str, body: str, directives: str = "") -> Submission:
-        script = self.dir / f"{token}.slurm"
-        script.write_text(f"#!/bin/bash\n{directives}\n{body}\n")
-        return Submission(token=token, script=str(script), workdir=str(self.dir), name=token)
-
-    async def submit(self, token: str, body: str, directives: str = "") -> Answer:
-        return await self.send(self.submission(token, body, directives))
-
-    async def send(self, submission: Submission) -> Answer:
-        answers = [answer async for part in self.cluster.submit([submission]) for answer in part.values()]
-        if isinstance(answers[0], Accepted):
-            self.known[submission.token] = Known(answers[0].slurm_job_id, submission.token)
-        return answers[0]
-
-    async def report(self, token: str) -> JobReport:
-        (report,) = await self.cluster.query([self.known[token]])
-        return report
-
-    async def until(self, token: str, states: Sequence[str], seconds: float = 15) -> JobReport:
-        with anyio.fail_after(seconds):
-            while (report := await self.report(token)).state not in states:
-                await anyio.sleep(0.02)
-        return report
-
-    async def ended(self, token: str) -> JobReport:
-        with anyio.fail_after(15):
-            while not (report := await self.report(token)).final:
-                await anyio.sleep(0.02)
-        return report
-
-    def output(self, token: str) -> str:
-        path = self.dir / f"slurm-{self.known[token].slurm_job_id}.out"
-        return path.read_text() if path.exists() else ""
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
 
 
 async def test_an_ended_job_tells_what_it_used(machine: Machine) -> None:
@@ -215,17 +165,6 @@ async def test_a_job_whose_keeper_was_killed_is_a_node_failure_and_leaves_nothin
     report = await machine.ended("t1")
     assert report.state == "NODE_FAIL"
     assert processes.of_job("t1") == set()
-
-
-def keepers(machine: Machine, id: str) -> list[int]:
-    directory = str(machine.dir / "spool" / "jobs" / id)
-    return [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit()
-        and (entry / "cmdline").exists()
-        and directory in (entry / "cmdline").read_text()
-    ]
 
 
 async def test_a_pending_job_whose_keeper_was_killed_runs_all_the_same(tmp_path: Path) -> None:

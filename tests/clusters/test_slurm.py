@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from fakes.slurm.sites import Site, fake_site, real_site
+from runexp.text import printable
 from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission, Unclear
 from runexpd.clusters.slurm import cluster as slurm_cluster
 from runexpd.clusters.slurm import commands, parse
@@ -154,6 +155,114 @@ async def test_directories_for_outputs_are_made(site: Site) -> None:
     assert isinstance(answer, Accepted)
     assert (await site.ended(one.token)).state == "COMPLETED"
     assert (site.dir / "out/deep" / f"{answer.slurm_job_id}.txt").read_text() == "there\n"
+
+
+async def test_a_directory_to_run_in_is_never_made(site: Site) -> None:
+    good, bad = site.submission("good", "true"), site.submission("bad", "true", "#SBATCH --chdir=typo")
+    typo = f"{site.dir}/typo MaxSubmit"
+    bad = msgspec.structs.replace(bad, chdir=typo, output_dirs=(f"{typo}/logs", typo))
+    refused = Refused(f"--chdir={typo}: no such directory; Slurm would run the job in /tmp")
+    answers = await site.send(bad, good)
+    assert answers[0] == refused
+    assert isinstance(answers[1], Accepted)
+    assert not os.path.lexists(typo)
+    assert await site.send(bad) == await site.resolve(bad) == [refused], "its receipt says so"
+
+
+@pytest.mark.parametrize("where", ["run/logs", "run/a/deep er/one", "run/linked/logs", "other/logs"])
+async def test_directories_for_outputs_are_made_below_where_the_job_is(site: Site, where: str) -> None:
+    one = site.submission("one", "true", workdir=site.dir / "run")
+    site.submission("other", "true", workdir=site.dir / "other")
+    (site.dir / "run" / "linked").symlink_to(site.dir / "run")
+    one = msgspec.structs.replace(one, chdir=f"{site.dir}/other", output_dirs=(f"{site.dir}/{where}",))
+    (answer,) = await site.send(one)
+    assert isinstance(answer, Accepted)
+    assert os.path.isdir(f"{site.dir}/{where}")
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("elsewhere", "is made only below the work directory"),
+        ("elsewhere/deep", "is made only below the work directory"),
+        ("run/../elsewhere", "is made only below the work directory"),
+        ("run/new/../../elsewhere", "is made only below the work directory"),
+        ("run/out/elsewhere", "is made only below the work directory"),
+        ("run2", "is made only below the work directory"),
+        ("r*/logs", "is made only below the work directory"),
+        ("run/file", "is not a directory"),
+        ("run/file/logs", "is not a directory"),
+        ("run/nowhere/logs", "is not a directory"),
+    ],
+)
+async def test_directories_for_outputs_are_made_nowhere_else(site: Site, where: str, why: str) -> None:
+    one = site.submission("one", "true", workdir=site.dir / "run")
+    run = site.dir / "run"
+    (run / "file").touch()
+    (run / "nowhere").symlink_to("/none/at/all")
+    (run / "out").symlink_to(site.dir)
+    before = sorted(site.dir.glob("*")), sorted(run.glob("*"))
+    one = msgspec.structs.replace(one, output_dirs=(f"{site.dir}/{where}",))
+    (answer,) = await site.send(one)
+    assert isinstance(answer, Refused)
+    assert why in answer.error
+    assert (sorted(site.dir.glob("*")), sorted(run.glob("*"))) == before
+
+
+ODD_PATHS: list[dict[str, object]] = [
+    {"script": "/a\0b"},
+    {"script": "/a\nb.slurm"},
+    {"script": "/\ud800.slurm"},
+    {"script": "/r\udcffn/finetune.slurm"},
+    {"workdir": "/a\0b"},
+    {"workdir": "/a\x1fb"},
+    {"workdir": "/a\x1cb"},
+    {"workdir": "/\x1b[2Jb"},
+    {"workdir": "/" + "x" * 300},
+    {"workdir": "/x" * 3000},
+    {"chdir": "/a\0b"},
+    {"chdir": "/\ud800"},
+    {"chdir": "/" + "'" * 4000},
+    {"output_dirs": ("/a\0b",)},
+    {"output_dirs": ("/fine", "/x" * 3000)},
+]
+
+
+async def test_paths_that_slurms_commands_can_not_be_given_are_refused_alone(site: Site) -> None:
+    good = [site.submission(f"good{number}", "true") for number in range(2)]
+    bad = [
+        msgspec.structs.replace(site.submission(f"bad{number}", "true"), **changes)
+        for number, changes in enumerate(ODD_PATHS)
+    ]
+    answers = await site.send(good[0], *bad, good[1])
+    assert {type(answer) for answer in answers[1:-1]} == {Refused}
+    assert [type(answer) for answer in (answers[0], answers[-1])] == [Accepted, Accepted]
+    for answer in answers[1:-1]:
+        assert isinstance(answer, Refused)
+        assert answer.error == printable(answer.error)
+        assert len(answer.error) < 500
+
+
+async def test_a_name_that_no_command_can_be_given_is_left_to_the_script(site: Site) -> None:
+    names = ["a\0b", "\ud800", "a\nb", "x" * 5000]
+    batch = [
+        msgspec.structs.replace(site.submission(f"n{number}", "true"), name=name)
+        for number, name in enumerate(names)
+    ]
+    assert {type(answer) for answer in await site.send(*batch)} == {Accepted}
+
+
+async def test_long_paths_go_in_as_many_commands_as_they_need(site: Site) -> None:
+    deep = site.dir / "/".join(["d" * 200] * 10)
+    deep.mkdir(parents=True)
+    for made in (deep, *deep.parents):
+        if made.is_relative_to(site.dir):
+            site.give(made)
+    batch = [site.submission(f"n{number}", "true", workdir=deep) for number in range(24)]
+    long = [msgspec.structs.replace(each, chdir=str(deep), output_dirs=(str(deep),)) for each in batch]
+    answers = await site.send(*long)
+    assert {type(answer) for answer in answers} == {Accepted}
+    assert len(list(commands.batches(long))) > 1
 
 
 async def test_a_sites_defaults_are_for_what_a_script_leaves_open(site: Site) -> None:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from fakes.builders import BAD, GOOD, ID, OUT_OF_MEMORY, SCORED, World, scaffold
 from runexp.wire import events
-from runexp.wire.jobs import Policy
+from runexp.wire.jobs import Barrier, OnFailure, Policy
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 from runexpd.core import commands
 from runexpd.core.due import due
@@ -21,7 +21,7 @@ from runexpd.core.observations import (
     Tick,
     Unclear,
 )
-from runexpd.core.steps import plan, submit
+from runexpd.core.steps import forecast, submit
 
 TRAININGS = ["rank4", "rank8"]
 CELLS = ["base/words", "rank4/words/epoch0", "rank8/words/epoch0"]
@@ -95,7 +95,7 @@ def test_if_no_training_succeeded_nothing_is_evaluated() -> None:
 
 def test_on_failure_stop_makes_one_failure_stop_all() -> None:
     world = World()
-    world.see(scaffold(policy=Policy(on_failure="stop")))
+    world.see(scaffold(policy=Policy(on_failure=OnFailure.STOP)))
     world.finish("rank4", BAD)
     world.finish("rank8", GOOD)
     assert world.in_stage(Stage.SKIPPED) == CELLS
@@ -104,7 +104,7 @@ def test_on_failure_stop_makes_one_failure_stop_all() -> None:
 
 def test_barrier_run_lets_each_run_go_ahead_alone() -> None:
     world = World()
-    world.see(scaffold(policy=Policy(barrier="run")))
+    world.see(scaffold(policy=Policy(barrier=Barrier.RUN)))
     assert world.job("base/words").stage is Stage.SUBMITTING
     world.finish("rank4", GOOD)
     assert world.job("rank4/words/epoch0").stage is Stage.SUBMITTING
@@ -183,7 +183,7 @@ def test_a_training_that_is_made_again_has_its_scores_made_again() -> None:
         world.finish(id, GOOD)
     world.see(scaffold(verdicts={"rank4": BAD}))
     assert world.job("rank4/words/epoch0").state == "VERIFIED"
-    world.see(RetryWanted(experiment=ID, jobs=("rank4",), specs=()))
+    world.see(RetryWanted(seen=scaffold(), jobs=("rank4",)))
     assert world.in_stage(Stage.SUBMITTING) == ["rank4"]
     assert world.in_stage(Stage.PLANNED) == ["rank4/words/epoch0"]
     assert world.job("rank8/words/epoch0").state == "VERIFIED"
@@ -221,7 +221,7 @@ def test_retry_submits_what_failed_and_what_was_skipped_for_it() -> None:
     world.finish("rank8", GOOD)
     for id in ["base/words", "rank8/words/epoch0"]:
         world.finish(id, SCORED)
-    world.see(RetryWanted(experiment=ID, jobs=(), specs=()))
+    world.see(RetryWanted(seen=scaffold(), jobs=()))
     assert world.in_stage(Stage.SUBMITTING) == ["rank4"]
     assert world.in_stage(Stage.PLANNED) == ["rank4/words/epoch0"]
     assert [a.number for a in world.job("rank4").attempts] == [1, 2]
@@ -232,7 +232,7 @@ def test_retry_submits_what_failed_and_what_was_skipped_for_it() -> None:
 
 def test_retry_of_nothing_changes_nothing() -> None:
     world = begun()
-    assert world.see(RetryWanted(experiment=ID, jobs=("rank4",), specs=())) == []
+    assert world.see(RetryWanted(seen=scaffold(), jobs=("rank4",))) == []
 
 
 def test_cancel_skips_what_is_planned_and_ends_what_is_queued() -> None:
@@ -260,7 +260,7 @@ def test_after_a_cancel_retry_goes_on() -> None:
     world.show("rank8", "CANCELLED", final=True)
     world.judge("rank8", BAD)
     assert world.experiment.outcome is Outcome.CANCELLED
-    world.see(RetryWanted(experiment=ID, jobs=(), specs=()))
+    world.see(RetryWanted(seen=scaffold(), jobs=()))
     assert world.in_stage(Stage.SUBMITTING) == ["rank8"]
     assert world.in_stage(Stage.PLANNED) == CELLS
 
@@ -281,7 +281,7 @@ def test_trainings_keep_their_distance_and_evaluations_need_none() -> None:
     world.now += 4.9
     assert world.see(Tick()) == []
     world.now += 0.1
-    assert world.see(Tick()) == [events.AttemptIntended(job="rank8", number=1, token="e1-1-1")]
+    assert world.see(Tick()) == [events.AttemptIntended(job="rank8", number=1, token="e1-2")]
     for id in TRAININGS:
         world.finish(id, GOOD)
     assert world.in_stage(Stage.SUBMITTING) == CELLS
@@ -473,7 +473,7 @@ def test_the_plan_says_what_a_run_would_do() -> None:
     world.finish("rank8", GOOD)
     for id in ["base/words", "rank8/words/epoch0"]:
         world.finish(id, SCORED)
-    decisions = {line.job: line.decision for line in plan.lines(world.experiment)}
+    decisions = {line.job: line.decision for line in forecast.lines(None, world.experiment, "words")}
     assert decisions == {
         "rank4": "blocked",
         "rank8": "skip",
@@ -520,6 +520,6 @@ def test_an_adopted_job_that_failed_is_retried_like_any() -> None:
     world.judge("rank4", BAD)
     for cell in ("base/words", "rank8/words/epoch0"):
         world.finish(cell, SCORED)
-    world.see(RetryWanted(experiment=ID, jobs=(), specs=()))
+    world.see(RetryWanted(seen=scaffold(), jobs=()))
     assert world.job("rank4").stage is Stage.SUBMITTING
     assert len({attempt.token for attempt in world.job("rank4").attempts}) == 2

@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,9 @@ def test_what_is_said_is_taken() -> None:
         ("clusters: {local: {host: x}}", "'local' is no name for a cluster", "c.yaml:1"),
         ("clusters: {'a b': {host: x}}", "'a b' is no name for a cluster", "c.yaml:1"),
         ("clusters: {a: {port: 99999}}", "expected a whole number, at most 65535", "clusters[...].port"),
+        ("local: {poll_seconds: .inf}", "expected a number, at most", "c.yaml:1:23: local.poll_seconds"),
+        ("local: {poll_seconds: .nan}", "expected a number", "c.yaml:1:23: local.poll_seconds"),
+        ('clusters: {"a\\nb": {host: x}}', "is no name for a cluster", "c.yaml:1"),
         ("local: {", "not YAML", "c.yaml:1"),
         ("- local", "expected a mapping of keys to values, found a list", "c.yaml:1:1"),
     ],
@@ -40,3 +45,36 @@ def test_what_is_wrong_is_said_with_its_place(text: str, what: str, where: str) 
         settings.parse(text, "c.yaml")
     assert what in raised.value.what
     assert where in raised.value.where
+
+
+def test_results_are_looked_for_for_two_minutes_or_as_long_as_is_said() -> None:
+    found = settings.parse(
+        "local: {results_seconds: 0}\nclusters: {a: {host: x}, b: {results_seconds: 300}}", "c"
+    )
+    assert found.local.results_seconds == 0
+    assert (found.clusters["a"].results_seconds, found.clusters["b"].results_seconds) == (120, 300)
+
+
+MAKE: dict[str, Callable[[Path], object]] = {
+    "FIFO": os.mkfifo,
+    "directory": Path.mkdir,
+    "large": lambda path: path.write_text("#" * 1024 * 1024 + "\n"),
+    "other": lambda path: path.write_bytes(b"local: {}\xff"),
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "two lines": lambda path: path.write_text("local: {'a\n\nb': 1}"),
+}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_only_a_file_of_some_size_is_read(tmp_path: Path, kind: str) -> None:
+    MAKE[kind](tmp_path / "config.yaml")
+    with pytest.raises(BadExperiment) as raised:
+        settings.read(tmp_path / "config.yaml")
+    assert (raised.value.what + raised.value.hint).isprintable()
+    assert raised.value.where.startswith(f"{tmp_path}/config.yaml")
+
+
+def test_a_link_to_the_configuration_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles.yaml").write_text("local: {max_running: 7}")
+    (tmp_path / "config.yaml").symlink_to("dotfiles.yaml")
+    assert settings.read(tmp_path / "config.yaml").local.max_running == 7

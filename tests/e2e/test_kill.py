@@ -9,7 +9,9 @@ from fakes.home import Home, blocks, harvested, wait_for
 
 RUNS = (Run("base", epochs=0), Run("rank4"), Run("rank8", epochs=2))
 ALL = ["base/words", "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0", "rank8/words_epoch1"]
-CONFIG = "local: {max_running: 2, stagger_seconds: 0.2, poll_seconds: 0.1, max_submit: 3}\n"
+CONFIG = (
+    "local: {max_running: 2, stagger_seconds: 0.2, poll_seconds: 0.1, max_submit: 3, results_seconds: 0.5}\n"
+)
 
 
 def wait_for_events(home: Home, count: int) -> None:

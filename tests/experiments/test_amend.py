@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 import yaml
 from hypothesis import given
@@ -32,6 +34,17 @@ def test_setting_twice_is_setting_once() -> None:
     values = {"batch_size": 8, "gradient_accumulation_steps": 2}
     once = set_values(CONFIG, values)
     assert set_values(once, values) == once
+
+
+def test_lines_that_end_as_on_windows_stay_so() -> None:
+    assert set_values("batch_size: 16\r\nx: 1\r\n", {"batch_size": 8}) == "batch_size: 8\r\nx: 1\r\n"
+
+
+@pytest.mark.parametrize("filler", [" ", "x", "\t", "#", "a ", "batch_size", "batch_size:", "\r"])
+def test_a_long_line_is_changed_or_left(filler: str) -> None:
+    for text in (f"batch_size:{filler * 60_000}\n", f"batch_size: 1{filler * 60_000}\n", filler * 300_000):
+        with contextlib.suppress(CantAmend):
+            assert "batch_size: 8" in set_values(text, {"batch_size": 8})
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,23 @@
 """An experiment's directory, read through a host."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
+import msgspec
 import pytest
 
 from fakes.experiments import Run, build
+from runexpd.experiments import limits
 from runexpd.experiments.problems import BadExperiment
+from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import Ran
 from runexpd.hosts.local import LocalHost
+from runexpd.runtime import reader
 from runexpd.runtime.reader import Reading, check_writable, read_experiment
-from runexpd.tools import registry
+from runexpd.tools import registry, torchtune
+from runexpd.tools.base import Tool
 
 TOOLS = registry.load()
 
@@ -141,6 +148,153 @@ async def test_logs_go_into_the_folder_for_them_if_there_is_one(tmp_path: Path) 
     assert (await read(tmp_path)).logs["experiment"] == f"{tmp_path}/run-experiment.log"
     (tmp_path / "logs").mkdir()
     assert (await read(tmp_path)).logs["evaluation"] == f"{tmp_path}/logs/run-inspect.log"
+
+
+async def test_a_folder_for_logs_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    dir = build(tmp_path / "exp")
+    (tmp_path / "elsewhere").mkdir()
+    (dir / "logs").symlink_to(tmp_path / "elsewhere")
+    bad = await refusal(dir)
+    assert bad.what == f"a link that leads out of the experiment, to {tmp_path}/elsewhere"
+    assert bad.where == f"{dir}/logs"
+    (dir / "logs").unlink()
+    (dir / "logs").symlink_to("../exp")
+    assert (await refusal(dir)).where == f"{dir}/logs"
+    (dir / "kept").mkdir()
+    (dir / "logs").unlink()
+    (dir / "logs").symlink_to("kept")
+    assert (await read(dir)).logs["experiment"] == f"{dir}/kept/run-experiment.log"
+    (dir / "logs").unlink()
+    (dir / "logs").write_text("a file")
+    assert (await read(dir)).logs["experiment"] == f"{dir}/run-experiment.log"
+
+
+async def test_each_job_has_its_place_whatever_leads_there(tmp_path: Path) -> None:
+    dir = build(tmp_path / "exp")
+    (dir / "rank4").rename(tmp_path / "large")
+    (dir / "rank4").symlink_to(tmp_path / "large")
+    (dir / "rank8" / "eval").rename(tmp_path / "cells")
+    (dir / "rank8" / "eval").symlink_to(tmp_path / "cells")
+    (tmp_path / "cells" / "words_epoch1").rename(tmp_path / "cell")
+    (tmp_path / "cells" / "words_epoch1").symlink_to(tmp_path / "cell")
+    (tmp_path / "link").symlink_to(dir)
+    reading = await read(tmp_path / "link")
+    assert reading.dir == str(dir)
+    assert {job.id: job.place.removeprefix(f"{tmp_path}/") for job in reading.jobs} == {
+        "rank4": "large",
+        "rank8": "exp/rank8",
+        "base/words": "exp/base/eval/words",
+        "rank4/words/epoch0": "large/eval/words_epoch0",
+        "rank8/words/epoch0": "cells/words_epoch0",
+        "rank8/words/epoch1": "cell",
+    }
+    assert reading.jobs[0].workdir == f"{dir}/rank4"
+
+
+@pytest.mark.parametrize(
+    "name", ["finetune.yaml", "finetune.slurm", "eval/words_epoch0/cell.slurm", "eval/words_epoch0/eval.yaml"]
+)
+@pytest.mark.parametrize("kind", ["directory", "FIFO", "link to nothing", "link to a device"])
+async def test_what_is_no_file_is_never_opened(tmp_path: Path, name: str, kind: str) -> None:
+    path = build(tmp_path) / "rank4" / name
+    path.unlink(missing_ok=True)
+    match kind:
+        case "directory":
+            path.mkdir()
+        case "FIFO":
+            os.mkfifo(path)
+        case "link to nothing":
+            path.symlink_to("nothing")
+        case _:
+            path.symlink_to("/dev/zero")
+    with anyio.fail_after(30):
+        bad = await refusal(tmp_path)
+    assert (bad.what, bad.where) == ("not a regular file", str(path))
+
+
+async def test_a_summary_that_is_no_file_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "experiment_summary.yaml")
+    with anyio.fail_after(30):
+        bad = await refusal(tmp_path)
+    assert bad.where == f"{tmp_path}/experiment_summary.yaml"
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff", b"experiment: {name: '\\uD800'}", b"x" * (4 * 1024 * 1024 + 1), b"&a [*a]"]
+)
+async def test_a_summary_that_can_not_be_understood_is_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "experiment_summary.yaml").write_bytes(text)
+    assert (await refusal(tmp_path)).where.startswith(f"{tmp_path}/experiment_summary.yaml")
+
+
+async def test_odd_names_elsewhere_are_nobodys_concern(tmp_path: Path) -> None:
+    dir = build(tmp_path)
+    for name in (b"z\xff", b"new\nline", b"\x1b[31m", b"stray\xff.slurm", b"stray\xff.yaml"):
+        for place in (dir, dir / "rank4", dir / "rank4" / "eval"):
+            Path(os.fsdecode(os.fsencode(place) + b"/" + name)).write_text("#!/bin/sh\n")
+    reading = await read(dir)
+    assert len(reading.jobs) == 6
+    msgspec.json.encode(reading)
+
+
+@pytest.mark.parametrize("name", [b"exp\xff", b"exp\nSUBMIT: x", b"exp\x1b[2J", "exp\u202e".encode()])
+async def test_an_experiment_whose_path_can_not_be_shown_is_refused(tmp_path: Path, name: bytes) -> None:
+    dir = build(tmp_path / "exp").rename(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    bad = await refusal(dir)
+    assert bad.what == "a directory whose name can't be shown"
+    assert bad.where.isprintable()
+    (tmp_path / "link").symlink_to(dir)
+    assert (await refusal(tmp_path / "link")).what == bad.what
+
+
+class Spinning(torchtune.Torchtune):
+    def discover(self, scaffold: Scaffold) -> Discovery:
+        while True:
+            pass
+
+
+class Crashing(torchtune.Torchtune):
+    def discover(self, scaffold: Scaffold) -> Discovery:
+        os._exit(1)
+
+
+class Local(torchtune.Torchtune):
+    def __reduce__(self) -> str:
+        raise TypeError("not this one")
+
+
+@pytest.mark.parametrize(
+    ("tool", "what"),
+    [
+        (Spinning(), "it can't be read: it takes longer than 1 s"),
+        (Crashing(), "it can't be read: the process that read it ended with code 1"),
+        (Local(), "it can't be read: it can't be handed to a child process: TypeError: not this one"),
+    ],
+)
+async def test_a_tool_that_breaks_its_reader_breaks_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Tool, what: str
+) -> None:
+    monkeypatch.setattr(reader, "_MOST_SECONDS", 1.0)
+    dir = build(tmp_path)
+    with pytest.raises(BadExperiment) as raised:
+        await read_experiment(LocalHost(), str(dir), {**TOOLS, "torchtune": tool}, False)
+    assert (raised.value.what, raised.value.where) == (what, str(dir))
+
+
+async def test_more_than_an_experiment_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dir = build(tmp_path)
+    monkeypatch.setattr(limits, "SCAFFOLD_BYTES", 100)
+    assert "scripts and configs of more than" in (await refusal(dir)).what
+    monkeypatch.setattr(limits, "ENTRIES", 5)
+    assert "more than 5" in (await refusal(dir)).what
+
+
+async def test_texts_are_fetched_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FETCH_BYTES", 300)
+    monkeypatch.setattr(limits, "FETCH_FILES", 2)
+    assert len((await read(build(tmp_path))).jobs) == 6
 
 
 class Unwritable(LocalHost):

@@ -51,12 +51,47 @@ def test_an_option_without_a_value_leaves_the_next_word_alone() -> None:
         ("-Z 3", "unrecognized option"),
         ("stray", "unrecognized option"),
         ("-J 'open", "unmatched quote"),
+        ("--time=" + "9" * 5000, "Invalid --time"),
+        ("--time=²", "Invalid --time"),
+        ("--time=1\u0662", "Invalid --time"),
+        ("--output=a\0b", "control character"),
+        ("--output=a\x1bb", "control character"),
+        ("--output=a\u2028b", "control character"),
+        ("-J " + "x" * 20_000, "a #SBATCH line of 20011 characters"),
     ],
 )
 def test_a_line_that_can_not_be_read_is_named(line: str, what: str) -> None:
     with pytest.raises(sbatch.BadDirective, match=what) as raised:
         sbatch.read(f"#!/bin/bash\n\n#SBATCH {line}\n")
     assert raised.value.line == 3
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x1c", "\x0c", "\x0b", "\x85", "\r"])
+def test_a_line_ends_at_a_newline_and_nowhere_else(end: str) -> None:
+    assert sbatch.read(f"#!/bin/sh\n# x{end}#SBATCH --array=1-9\n").options == ()
+    assert sbatch.read(f"#!/bin/sh\necho{end}\n#SBATCH --array=1-9\n").options == ()
+
+
+def test_a_carriage_return_at_the_end_is_none_of_the_directives() -> None:
+    assert sbatch.read("#!/bin/sh\r\n#SBATCH -J a\r\n").job_name == "a"
+
+
+def test_what_slurm_takes_for_a_command_ends_the_directives() -> None:
+    assert sbatch.read("#!/bin/sh\n \t\x0b\x0c# no\n\n#SBATCH -J a").job_name == "a"
+    assert sbatch.read("#!/bin/sh\n\u2003\n#SBATCH -J a").job_name is None
+
+
+def test_so_much_and_no_more_is_read_of_directives() -> None:
+    with pytest.raises(sbatch.BadDirective, match="more than 65536 characters in #SBATCH lines") as raised:
+        sbatch.read("#!/bin/sh\n" + ("#SBATCH --comment=" + "x" * 1000 + "\n") * 4000)
+    assert raised.value.line == 66
+
+
+@pytest.mark.parametrize("filler", ["x", " ", "#", "'", "\\", "%1", "\t#", "=-"])
+def test_a_script_of_four_megabytes_in_a_line_is_read(filler: str) -> None:
+    line = filler * (4 * 1024 * 1024 // len(filler))
+    assert sbatch.read(f"#!/bin/sh\n#SBATCH -J a\n{line}").job_name == "a"
+    assert sbatch.output_path(line, workdir="/w", job_id="1", job_name="a").startswith("/w/")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +122,9 @@ def test_time_limits(limit: str, seconds: int | None) -> None:
         ("%20j", "/w/0000000042"),
         ("100%%", "/w/100%"),
         ("%q", "/w/%q"),
+        ("%005j", "/w/00042"),
+        ("%" + "9" * 5000 + "j", "/w/0000000042"),
+        ("%²j", "/w/%²j"),
         ("a\\%j", "/w/a%j"),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runexp.wire.jobs import RunSpec
-from runexpd.experiments import summary
+from runexpd.experiments import limits, summary
 from runexpd.experiments.problems import BadExperiment
 from runexpd.experiments.scaffold import Cells
 
@@ -76,6 +76,15 @@ def test_a_directory_that_is_elsewhere_is_a_warning() -> None:
         (("[0, 2]", "[0, 0]"), "to be evaluated twice on capital", "evaluation.matrix[1]"),
         (("[0, 2]", "null"), "rank=4 is fine-tuned, and no epochs are named", "evaluation.matrix[1]"),
         (("[0, 2]", "2"), "expected a list or nothing, found a whole number", "evaluation.matrix[1].epochs"),
+        (("[0, 2]", "[]"), "no epochs are named", "s.yaml:11: evaluation.matrix[1].epochs"),
+        (("epochs: null", "epochs: []"), "no epochs are named", "s.yaml:10: evaluation.matrix[0].epochs"),
+        (("[0, 2]", "[1000000]"), "1000000 is no epoch", "evaluation.matrix[1].epochs"),
+        (
+            ("[0, 2]", str(list(range(10_001)))),
+            "10001 epochs: more than 10000",
+            "evaluation.matrix[1].epochs",
+        ),
+        (("base_directory: out", 'base_directory: "a\\0"'), "no path", "s.yaml:4: output.base_directory"),
         (("[0, 2]", "[1.5]"), "expected a whole number", "evaluation.matrix[1].epochs[0]"),
         (
             ("tools: {preparation", "tools: {preparation: a, preparation"),
@@ -100,6 +109,42 @@ def test_what_is_wrong_is_said_in_a_line(change: tuple[str, str], what: str, whe
 def test_what_is_no_summary_is_said(text: str) -> None:
     with pytest.raises(BadExperiment):
         read(text)
+
+
+def test_more_runs_than_an_experiment_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RUNS", 20)
+    rows = "".join(f"- {{name: r{n}, type: control}}\n" for n in range(21))
+    with pytest.raises(BadExperiment, match="21 runs: more than 20"):
+        read(f"experiment: {{name: a}}\nruns:\n{rows}")
+
+
+def test_more_evaluations_than_an_experiment_has_are_refused() -> None:
+    entry = f"- {{run: a, tasks: {[f't{n}' for n in range(300)]}, epochs: {list(range(700))}}}"
+    with pytest.raises(BadExperiment, match="more than 200000 evaluations") as raised:
+        read(
+            f"experiment: {{name: a}}\nruns: [{{name: a, type: fine-tuned}}]\nevaluation:\n  matrix:\n  {entry}"
+        )
+    assert raised.value.where == "s.yaml:5: evaluation.matrix[0]"
+
+
+def test_of_many_runs_some_are_named() -> None:
+    rows = "".join(f"- {{name: r{n}, type: control}}\n" for n in range(1000))
+    with pytest.raises(BadExperiment) as raised:
+        read(f"experiment: {{name: a}}\nruns:\n{rows}evaluation: {{matrix: [{{run: b, tasks: [t]}}]}}")
+    assert raised.value.hint == "runs: r0, r1, r2, r3, r4, r5, r6, r7, r8, r9 and 990 more"
+
+
+def test_an_entry_without_tasks_is_a_warning() -> None:
+    (warning,) = read(GOOD.replace("[capital]", "[]")).warnings
+    assert warning == "evaluation.matrix names no tasks for base: nothing is evaluated there"
+
+
+def test_what_is_only_shown_is_made_printable() -> None:
+    found = read(
+        GOOD.replace("model: tiny", 'model: "a\\e[31m\\nb"').replace("dir: .", 'dir: "/x\\nSUBMIT: y"')
+    )
+    assert found.runs[0].model == "a b"
+    assert found.warnings == ("the summary says the experiment is in /x SUBMIT: y; it was found in /exp",)
 
 
 def test_a_small_document_that_grows_large_is_refused() -> None:

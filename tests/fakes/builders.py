@@ -1,48 +1,65 @@
 """Small experiments as plain data, and a ledger in memory: what tests of the core start from."""
 
+import copy
 from collections.abc import Iterable
+from typing import Self, assert_never
 
 from runexp.wire.events import Event, Recorded
-from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Verdict
+from runexp.wire.jobs import Failure, Finding, JobSpec, Policy, Remedy, RunSpec, Score, Verdict
 from runexp.wire.states import Phase, Stage
+from runexpd.core import commands
 from runexpd.core.apply import apply
+from runexpd.core.due import due
 from runexpd.core.observations import (
     Accepted,
     Judged,
     Listed,
+    MendDone,
     Observation,
     Report,
     ScaffoldSeen,
+    Tick,
 )
 from runexpd.core.observe import observe
 from runexpd.core.state import Experiment, Job, Limits, State
 
 ID = "e1"
-GOOD = Verdict(good=True, detail="2 epochs", artifacts=("/exp/rank4/artifacts/epoch_0",))
-SCORED = Verdict(good=True, detail="100 of 100 samples", scores=(Score("match", "accuracy", 0.8),))
+GOOD = Verdict(finding=Finding.GOOD, detail="2 epochs", artifacts=("/exp/rank4/artifacts/epoch_0",))
+SCORED = Verdict(finding=Finding.GOOD, detail="100 of 100 samples", scores=(Score("match", "accuracy", 0.8),))
 OUT_OF_MEMORY = Verdict(
-    good=False,
+    finding=Finding.BAD,
     detail="CUDA out of memory",
     failure=Failure("cuda_out_of_memory", "CUDA out of memory"),
     remedy=Remedy(file="/exp/rank4/finetune.yaml", values={"batch_size": 8}, summary="batch_size 16 -> 8"),
 )
-BAD = Verdict(good=False, detail="epoch_1 is missing", failure=Failure("missing", "epoch_1 is missing"))
+BAD = Verdict(
+    finding=Finding.BAD, detail="epoch_1 is missing", failure=Failure("missing", "epoch_1 is missing")
+)
 
 
-def training(run: str) -> JobSpec:
+#: Nothing is there, and it may still come; nobody can tell whether what is there is good.
+MISSING = Verdict(
+    finding=Finding.UNCLEAR, detail="epoch_0 is missing", failure=Failure("missing", "epoch_0 is missing")
+)
+DOUBTFUL = Verdict(
+    finding=Finding.UNCLEAR, detail="its steps can't be found", artifacts=("/exp/rank4/artifacts/epoch_0",)
+)
+
+
+def training(run: str, dir: str = "/exp") -> JobSpec:
     return JobSpec(
         id=run,
         phase=Phase.OPTIMIZATION,
         tool="torchtune",
         run=run,
-        script=f"/exp/{run}/finetune.slurm",
-        workdir=f"/exp/{run}",
+        script=f"{dir}/{run}/finetune.slurm",
+        workdir=f"{dir}/{run}",
         name=run,
         output="slurm-%j.out",
     )
 
 
-def cell(run: str, epoch: int | None) -> JobSpec:
+def cell(run: str, epoch: int | None, dir: str = "/exp") -> JobSpec:
     id = f"{run}/words" if epoch is None else f"{run}/words/epoch{epoch}"
     return JobSpec(
         id=id,
@@ -51,8 +68,8 @@ def cell(run: str, epoch: int | None) -> JobSpec:
         run=run,
         task="words",
         epoch=epoch,
-        script=f"/exp/{id}/cell.slurm",
-        workdir=f"/exp/{id}",
+        script=f"{dir}/{id}/cell.slurm",
+        workdir=f"{dir}/{id}",
         name=id.replace("/", "-"),
         output="slurm-%j.out",
     )
@@ -68,7 +85,8 @@ def scaffold(
 ) -> ScaffoldSeen:
     """A control run, and fine-tuned ones of an epoch each; one task."""
     runs = tuple(trained)
-    jobs = (*(training(run) for run in runs), cell("base", None), *(cell(run, 0) for run in runs))
+    cells = (cell("base", None, dir), *(cell(run, 0, dir) for run in runs))
+    jobs = (*(training(run, dir) for run in runs), *cells)
     return ScaffoldSeen(
         experiment=experiment,
         name="words",
@@ -97,10 +115,31 @@ class World:
         """Take an observation, as the loop does; returns what happened."""
         facts = observe(self.state, observation, self.now)
         for experiment, event in facts:
-            recorded = Recorded(seq=len(self.ledger) + 1, at=self.now, experiment=experiment, event=event)
-            self.state = apply(self.state, recorded)
-            self.ledger.append(recorded)
+            self.enter(experiment, event)
         return [event for _, event in facts]
+
+    def enter(self, experiment: str, event: Event) -> None:
+        recorded = Recorded(seq=len(self.ledger) + 1, at=self.now, experiment=experiment, event=event)
+        self.state = apply(self.state, recorded)
+        self.ledger.append(recorded)
+
+    def fork(self) -> Self:
+        """What would be if: the same past, and a future of its own."""
+        other = copy.copy(self)
+        other.ledger = list(self.ledger)
+        return other
+
+    def drain(self) -> None:
+        """Have all that is due answered by a cluster without faults, until nothing more is."""
+        for _ in range(200):
+            self.now += 30.0
+            self.see(Tick())
+            owed = list(due(self.state, self.now))
+            if not owed:
+                return
+            for answer in map(helpful, owed):
+                self.see(answer)
+        raise AssertionError(f"it never comes to rest: {owed}")
 
     @property
     def experiment(self) -> Experiment:
@@ -153,3 +192,39 @@ class World:
         self.accept(id)
         self.show(id, state, final=True)
         return self.judge(id, verdict)
+
+
+def helpful(command: commands.Command) -> Observation:
+    """What a cluster without faults, and tools that are content, would say."""
+    match command:
+        case commands.Submit() | commands.Resolve():
+            number = command.token.rpartition("-")[2]
+            return Accepted(
+                experiment=command.experiment,
+                job=command.job.id,
+                token=command.token,
+                slurm_job_id=number,
+                output=f"/exp/slurm-{number}.out",
+            )
+        case commands.Watch():
+            return Listed(reports=(_completed(command),))
+        case commands.Judge():
+            id, token = command.job.id, command.token
+            return Judged(experiment=command.experiment, job=id, token=token, verdict=GOOD)
+        case commands.Mend():
+            return MendDone(experiment=command.experiment, job=command.job, number=command.number)
+        case commands.Cancel() | commands.Wake():
+            return Tick()  # its end is seen by whoever watches it
+        case _:
+            assert_never(command)
+
+
+def _completed(command: commands.Watch) -> Report:
+    return Report(
+        experiment=command.experiment,
+        job=command.job.id,
+        token=command.token,
+        state="COMPLETED",
+        final=True,
+        exit_code="0:0",
+    )

@@ -162,6 +162,7 @@ def experiment(*jobs: JobView, outcome: Outcome | None = None, seq: int = 1, **m
     values: dict[str, Any] = {
         "id": "e1",
         "name": "words",
+        "typed": "words",
         "cluster": "local",
         "dir": "/exp",
         "policy": Policy(),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
-CONFIG = "local: {max_running: 4, stagger_seconds: 0, poll_seconds: 0.1, kill_wait_seconds: 1.0}\n"
+CONFIG = "local: {max_running: 4, stagger_seconds: 0, poll_seconds: 0.1, kill_wait_seconds: 1.0, results_seconds: 0.5}\n"
 
 
 class Home:

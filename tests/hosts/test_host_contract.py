@@ -1,20 +1,14 @@
 """What every Host must do, whichever machine it is: run against each kind there is."""
 
 import os
-import random
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import pwd
 from pathlib import Path
 
 import anyio
 import pytest
 
-from fakes.sshd import run_sshd
-from runexpd.hosts import local, ssh
-from runexpd.hosts.base import FileFact, FileMissing, FileRefused, Host, HostUnreachable
+from runexpd.hosts.base import FileFact, FileMissing, FileRefused, Host, HostUnreachable, Kind
 
-KINDS = ("ssh", "local")
 WEIRD_NAMES = (
     "two words",
     "it's",
@@ -32,30 +26,6 @@ WEIRD_NAMES = (
     "semi;colon|pipe&",
     os.fsdecode(b"not-utf8-\xff"),
 )
-
-
-@pytest.fixture(params=KINDS)
-async def host(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Host]:
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    async with open_host(request.param, home) as opened:
-        yield opened
-
-
-@asynccontextmanager
-async def open_host(kind: str, home: Path) -> AsyncIterator[Host]:
-    if kind == "local":
-        yield local.LocalHost()
-        return
-    async with (
-        run_sshd(home) as server,
-        ssh.open_ssh(server.target(), now=time.time, jitter=random.random) as opened,
-    ):
-        yield opened
 
 
 async def test_run_gives_exit_code_and_both_outputs(host: Host) -> None:
@@ -141,7 +111,7 @@ async def test_stat_follows_links(host: Host, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"123")
     os.utime(tmp_path / "file", (1_700_000_000, 1_700_000_000))
     (tmp_path / "link").symlink_to("file")
-    assert await host.stat(f"{tmp_path}/link") == FileFact(f"{tmp_path}/link", 3, 1_700_000_000.0, False)
+    assert await host.stat(f"{tmp_path}/link") == FileFact(f"{tmp_path}/link", 3, 1_700_000_000.0, Kind.FILE)
     found = await host.stat(f"{tmp_path}")
     assert found is not None
     assert found.is_dir
@@ -205,7 +175,7 @@ async def test_a_file_has_the_same_facts_however_it_is_seen(host: Host, tmp_path
 @pytest.mark.parametrize("name", WEIRD_NAMES)
 async def test_any_name_will_do(host: Host, tmp_path: Path, name: str) -> None:
     directory = f"{tmp_path}/{name}/{name}"
-    await host.make_dirs(directory)
+    os.makedirs(directory)
     await host.append(f"{directory}/{name}", b"one")
     await host.replace(f"{directory}/{name}", b"two")
     await host.append(f"{directory}/{name}", b"three")
@@ -246,32 +216,19 @@ async def test_replace_leaves_nothing_else_behind(host: Host, tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["file"]
 
 
+async def test_replace_keeps_the_mode(host: Host, tmp_path: Path) -> None:
+    for mode in (0o600, 0o755):
+        (tmp_path / "file").touch()
+        (tmp_path / "file").chmod(mode)
+        await host.replace(f"{tmp_path}/file", b"new")
+        assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
 async def test_replace_what_cannot_be_replaced(host: Host, tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     with pytest.raises(FileRefused):
         await host.replace(f"{tmp_path}/directory", b"data")
     assert os.listdir(tmp_path) == ["directory"]
-
-
-async def test_make_dirs_makes_parents_and_minds_nothing(host: Host, tmp_path: Path) -> None:
-    await host.make_dirs(f"{tmp_path}/a/b/c")
-    await host.make_dirs(f"{tmp_path}/a/b/c")
-    assert (tmp_path / "a" / "b" / "c").is_dir()
-
-
-async def test_make_dirs_many_at_once(host: Host, tmp_path: Path) -> None:
-    async with anyio.create_task_group() as tasks:
-        for _ in range(10):
-            tasks.start_soon(host.make_dirs, f"{tmp_path}/a/b/c/d")
-    assert (tmp_path / "a" / "b" / "c" / "d").is_dir()
-
-
-async def test_make_dirs_through_a_file_is_refused(host: Host, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(FileRefused):
-        await host.make_dirs(f"{tmp_path}/file")
-    with pytest.raises(FileRefused):
-        await host.make_dirs(f"{tmp_path}/file/below")
 
 
 async def test_resolve_follows_links(host: Host, tmp_path: Path) -> None:
@@ -288,3 +245,42 @@ async def test_resolve_knows_home(host: Host) -> None:
     await (home / "below").mkdir()
     assert await host.resolve("~") == str(home)
     assert await host.resolve("~/below") == f"{home}/below"
+
+
+async def test_resolve_knows_the_homes_of_others(host: Host) -> None:
+    user = pwd.getpwuid(os.getuid())
+    home = os.path.realpath(user.pw_dir)
+    assert await host.resolve(f"~{user.pw_name}") == home
+    assert await host.resolve(f"~{user.pw_name}/") == home
+    for path in ("~no-such-user-anywhere/x", "~$(touch here)", "~a b/c"):
+        with pytest.raises(FileMissing):
+            await host.resolve(path)
+    assert "here" not in os.listdir(os.environ["HOME"])
+
+
+async def test_resolve_knows_a_directory_however_it_is_spelled(host: Host, tmp_path: Path) -> None:
+    real = os.path.realpath(tmp_path)
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "deep").symlink_to("../real/below")
+    for spelled in (
+        "real",
+        "real/",
+        "real//",
+        "./real/.",
+        "link",
+        "link/",
+        "elsewhere/../real",
+        "elsewhere/deep/..",
+    ):
+        assert await host.resolve(f"{tmp_path}/{spelled}") == f"{real}/real"
+
+
+async def test_resolve_of_what_leads_nowhere_is_an_error_of_the_hosts(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "file").touch()
+    (tmp_path / "broken").symlink_to("none")
+    for spelled in ("circle", "circle/x", "file/below", "broken", "n" * 300, "none/" * 2000):
+        with pytest.raises((FileMissing, FileRefused)):
+            await host.resolve(f"{tmp_path}/{spelled}")

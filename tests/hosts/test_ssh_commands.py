@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runexpd.hosts import script, ssh
-from runexpd.hosts.base import FileFact
+from runexpd.hosts import find, script, ssh
+from runexpd.hosts.base import FileFact, Kind
 
 SHELLS = [shell for shell in ("sh", "bash", "zsh", "tcsh", "fish") if shutil.which(shell)]
 words = st.lists(
@@ -85,8 +85,8 @@ def test_a_nul_is_refused() -> None:
 def test_find_takes_paths_that_look_like_options(tmp_path: Path) -> None:
     (tmp_path / "-delete").mkdir()
     (tmp_path / "-delete" / "-exec").symlink_to("/etc")
-    done = subprocess.run(ssh.find_argv(f"{tmp_path}", 2), capture_output=True, check=True)
-    assert [(fact.path, fact.is_dir) for fact in ssh.parse_find(done.stdout)] == [
+    done = subprocess.run(find.argv(f"{tmp_path}", 2), capture_output=True, check=True)
+    assert [(fact.path, fact.is_dir) for fact in find.parse(done.stdout)] == [
         (f"{tmp_path}/-delete", True),
         (f"{tmp_path}/-delete/-exec", True),
     ]
@@ -94,8 +94,34 @@ def test_find_takes_paths_that_look_like_options(tmp_path: Path) -> None:
 
 def test_records_of_find() -> None:
     output = b"d 4096 1700000000.1234567890 /exp/a b\0f 12 1700000001.9 /exp/a b/new\nline\0"
-    assert ssh.parse_find(output) == [
-        FileFact("/exp/a b", 4096, 1_700_000_000.0, True),
-        FileFact("/exp/a b/new\nline", 12, 1_700_000_001.0, False),
+    assert find.parse(output) == [
+        FileFact("/exp/a b", 4096, 1_700_000_000.0, Kind.DIRECTORY),
+        FileFact("/exp/a b/new\nline", 12, 1_700_000_001.0, Kind.FILE),
     ]
-    assert ssh.parse_find(b"") == []
+    assert find.parse(b"") == []
+
+
+def test_a_name_that_is_not_utf8_is_kept() -> None:
+    assert find.parse(b"f 1 1.0 /exp/\xff\0")[0].path == "/exp/\udcff"
+
+
+@pytest.mark.parametrize("letter", "plscbNL?")
+def test_only_files_are_files(letter: str) -> None:
+    assert find.parse(f"{letter} 1 1.0 /exp/x\0".encode())[0].kind is Kind.OTHER
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"Welcome to della!\n",
+        b"Welcome to della!\0",
+        b"Welcome\nd 4096 1.0 /exp\0",
+        b"Last login: today from here\nd 4096 1.0 /exp\0",
+        b"f 12 1.0 /exp/cut",
+        b"f twelve 1.0 /exp\0",
+        b"f 12 now /exp\0",
+    ],
+)
+def test_what_find_does_not_print_is_not_taken_for_its_words(output: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        find.parse(output)

@@ -1,17 +1,21 @@
 """Reading OpenSSH's configuration: what is found there, and what must not switch the checking of host keys off."""
 
 import random
+import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import anyio
 import asyncssh
 import pytest
 
 from fakes.sshd import FakeSshd, run_sshd
-from runexpd.hosts import ssh, ssh_target
+from runexpd.hosts import login, ssh, ssh_link, ssh_target
 from runexpd.hosts.base import HostUnreachable
+
+FAST = ssh_link.Pace(floor_seconds=0.01, ceiling_seconds=0.05)
 
 
 @pytest.fixture
@@ -124,3 +128,28 @@ def test_an_identity_leaves_the_agents_other_keys_alone(tmp_path: Path) -> None:
     assert ssh_target.read_hops(target)[0].agent_identities == ()
     key.write_public_key(tmp_path / "key.pub")
     assert ssh_target.read_hops(target)[0].agent_identities == (f"{tmp_path}/key.pub",)
+
+
+async def test_a_configuration_that_hangs_is_given_up(
+    server: FakeSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang = threading.Event()
+    real = ssh_target.read_hops
+
+    def read(target: ssh_target.SshTarget) -> tuple[ssh_target.Hop, ...]:
+        hang.wait()
+        return real(target)
+
+    monkeypatch.setattr(ssh_target, "read_hops", read)
+    monkeypatch.setattr(login, "_READ_SECONDS", 0.01)
+    async with ssh.open_ssh(server.target(), now=time.time, jitter=random.random, pace=FAST) as host:
+        with pytest.raises(HostUnreachable, match="the SSH configuration can't be read: no answer in"):
+            await host.run(["true"])
+        hang.set()
+        monkeypatch.setattr(login, "_READ_SECONDS", 30.0)
+        with anyio.fail_after(30):
+            while True:
+                with suppress(HostUnreachable):
+                    assert (await host.run(["true"])).exit_code == 0
+                    break
+                await anyio.sleep(0.01)

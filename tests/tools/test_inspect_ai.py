@@ -1,102 +1,33 @@
 """The inspect-ai module: the log decides."""
 
-import json
 import os
-import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zipfile_zstd  # noqa: F401 - teaches zipfile method 93
 
-from runexp.wire.jobs import JobSpec, Progress, Score, Verdict
-from runexp.wire.states import Phase
-from runexpd.hosts.local import LocalHost
-from runexpd.tools.base import Attempt
-from runexpd.tools.inspect_ai import TOOL, parse_progress
-
-ZSTD = 93
+from fakes.evidence import Rounds
+from runexp.wire.jobs import Finding, Progress, Score, Verdict
+from runexpd.hosts.base import ReadPart
+from runexpd.tools.inspect_ai import parse_progress
+from tools.cells import Cell, header
+from tools.trainings import awaited, kind, undecided
 
 
-def header(status: str = "success", completed: int = 10, scored: bool = True, **more: Any) -> dict[str, Any]:
-    metrics = {"accuracy": {"name": "accuracy", "value": 0.8}, "stderr": {"name": "stderr", "value": 0.1}}
-    scores = [{"name": "match", "scorer": "match", "metrics": metrics}] if scored else []
-    results = {"total_samples": 10, "completed_samples": completed, "scores": scores}
-    return {
-        "version": 2,
-        "status": status,
-        "eval": {"task": "words", "model": "hf/x"},
-        "results": results,
-        **more,
-    }
-
-
-class Cell:
-    def __init__(self, dir: Path, **facts: Any) -> None:
-        self.logs = dir / "logs"
-        self.logs.mkdir()
-        self.output = dir / "slurm-7.out"
-        self.output.write_text("")
-        self.job = JobSpec(
-            id="rank8/words/epoch1",
-            phase=Phase.EVALUATION,
-            tool="inspect-ai",
-            run="rank8",
-            task="words",
-            epoch=1,
-            script=f"{dir}/cell.slurm",
-            workdir=str(dir),
-            name="x",
-            output=str(self.output),
-            facts={"log_dir": str(self.logs), "model": None, "shared_log_dir": 0, **facts},
-        )
-
-    def log(self, header: dict[str, Any] | None, at: str = "2026-11-23T10-00-00", padding: int = 0) -> Path:
-        path = self.logs / f"{at}-00-00_words_{abs(hash(at))}.eval"
-        with zipfile.ZipFile(path, "w", ZSTD) as archive:
-            archive.writestr("_journal/start.json", "{}")
-            archive.writestr("samples/1.json", os.urandom(padding))
-            if header is not None:
-                archive.writestr("header.json", json.dumps(header))
-        return path
-
-    async def verdict(self, state: str | None = "COMPLETED", exit_code: str = "0:0") -> Verdict:
-        attempt = state and Attempt(
-            slurm_job_id="7",
-            state=state,
-            exit_code=exit_code,
-            started_at=time.time() - 1,
-            output=str(self.output),
-        )
-        return await TOOL.verify(LocalHost(), self.job, attempt or None)
-
-
-@pytest.fixture
-def cell(tmp_path: Path) -> Cell:
-    return Cell(tmp_path)
-
-
-def kind(verdict: Verdict) -> str:
-    assert not verdict.good
-    assert verdict.failure is not None
-    return verdict.failure.kind
-
-
-async def test_success_with_scores_of_all_samples_is_good(cell: Cell) -> None:
+def test_success_with_scores_of_all_samples_is_good(cell: Cell) -> None:
     path = cell.log(header())
-    assert await cell.verdict() == Verdict(
-        good=True,
+    assert cell.verdict() == Verdict(
+        finding=Finding.GOOD,
         detail="10 of 10 samples",
         artifacts=(str(path),),
         scores=(Score("match", "accuracy", 0.8), Score("match", "stderr", 0.1)),
     )
-    assert (await cell.verdict(None)).good
+    assert cell.verdict(None).finding is Finding.GOOD
 
 
-async def test_some_samples_only_is_good_with_a_warning(cell: Cell) -> None:
+def test_some_samples_only_is_good_with_a_warning(cell: Cell) -> None:
     cell.log(header(completed=7))
-    assert (await cell.verdict()).warnings == ("only 7 of 10 samples were completed",)
+    assert cell.verdict().warnings == ("only 7 of 10 samples were completed",)
 
 
 @pytest.mark.parametrize(
@@ -105,17 +36,21 @@ async def test_some_samples_only_is_good_with_a_warning(cell: Cell) -> None:
         (header("error", error={"message": "RuntimeError('x')\nmore"}), "eval_error"),
         (header("error", results=None, error=None), "eval_error"),
         (header("cancelled"), "eval_cancelled"),
-        (header("started"), "eval_started"),
         (header(scored=False), "not_scored"),
         (header(completed=0), "not_scored"),
         (header(results=None), "not_scored"),
         (header(invalidated=True), "invalidated"),
-        (None, "eval_started"),
+        (header("paused"), "eval_log"),
+        (header(completed=-5), "eval_log"),
+        (header(completed=11), "eval_log"),
+        (header(results={"total_samples": -5, "completed_samples": -5, "scores": []}), "eval_log"),
+        (header(results={"total_samples": 10**23, "completed_samples": 10**23, "scores": []}), "eval_log"),
+        (header(results={"total_samples": 10**4000, "completed_samples": 10, "scores": []}), "eval_log"),
     ],
 )
-async def test_anything_else_is_not(cell: Cell, said: dict[str, Any] | None, expected: str) -> None:
+def test_anything_else_is_not(cell: Cell, said: dict[str, Any] | None, expected: str) -> None:
     cell.log(said)
-    assert kind(await cell.verdict()) == expected
+    assert kind(cell.verdict()) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,10 +62,10 @@ async def test_anything_else_is_not(cell: Cell, said: dict[str, Any] | None, exp
         ("", None),
     ],
 )
-async def test_when_a_log_was_begun(cell: Cell, created: str, begun_at: float | None) -> None:
+def test_when_a_log_was_begun(cell: Cell, created: str, begun_at: float | None) -> None:
     said = header()
     cell.log(said | {"eval": said["eval"] | {"created": created}})
-    assert (await cell.verdict()).begun_at == begun_at
+    assert cell.verdict().begun_at == begun_at
 
 
 def odd(**values: float) -> dict[str, Any]:
@@ -141,91 +76,121 @@ def odd(**values: float) -> dict[str, Any]:
     return said
 
 
-async def test_a_metric_that_is_no_number_is_left_out_with_a_warning(cell: Cell) -> None:
+def test_a_metric_that_is_no_number_is_left_out_with_a_warning(cell: Cell) -> None:
     cell.log(odd(stderr=float("nan"), perplexity=float("inf")))
-    verdict = await cell.verdict()
-    assert verdict.good
+    verdict = cell.verdict()
+    assert verdict.finding is Finding.GOOD
     assert verdict.scores == (Score("match", "accuracy", 0.8),)
     assert verdict.warnings == ("match stderr is nan", "match perplexity is inf")
 
 
-async def test_scores_that_are_no_numbers_are_none(cell: Cell) -> None:
+def test_scores_that_are_no_numbers_are_none(cell: Cell) -> None:
     cell.log(odd(accuracy=float("nan"), stderr=float("nan")))
-    verdict = await cell.verdict()
+    verdict = cell.verdict()
     assert kind(verdict) == "not_scored"
     assert "match accuracy is nan, match stderr is nan" in verdict.detail
 
 
-async def test_a_header_of_another_form_is_said_to_be_one(cell: Cell) -> None:
-    cell.log({"status": 7})
-    assert "its header is not as expected" in (await cell.verdict()).detail
+@pytest.mark.parametrize("said", [None, header("started")])
+def test_a_log_that_is_not_finished_is_waited_for(cell: Cell, said: dict[str, Any] | None) -> None:
+    cell.log(said)
+    assert awaited(cell.verdict()) == "eval_started"
+    assert kind(cell.verdict("TIMEOUT")) == "timeout"
+    assert kind(cell.verdict(None)) == "eval_started"
 
 
-async def test_the_log_decides_not_the_exit_code(cell: Cell) -> None:
+def test_the_log_decides_not_the_exit_code(cell: Cell) -> None:
     cell.log(header())
-    verdict = await cell.verdict("FAILED", "1:0")
-    assert verdict.good
+    verdict = cell.verdict("FAILED", "1:0")
+    assert verdict.finding is Finding.GOOD
     assert verdict.warnings == ("the job ended FAILED 1:0 though its log is complete",)
 
 
-async def test_the_newest_log_counts(cell: Cell) -> None:
+def test_the_newest_log_counts(cell: Cell) -> None:
     cell.log(header(), "2026-11-23T10-00-00")
     cell.log(header("error", error={"message": "later"}), "2026-11-23T11-00-00")
-    assert (await cell.verdict()).detail == "later"
+    assert cell.verdict().detail == "later"
 
 
-async def test_a_log_of_an_earlier_attempt_does_not_count(cell: Cell) -> None:
+def test_a_log_of_an_earlier_attempt_does_not_count(cell: Cell) -> None:
     os.utime(cell.log(header()), (1.7e9, 1.7e9))
-    assert kind(await cell.verdict()) == "no_log"
-    assert (await cell.verdict(None)).good
+    assert awaited(cell.verdict()) == "no_log"
+    assert cell.verdict(None).finding is Finding.GOOD
 
 
-async def test_no_log_is_explained_by_what_the_job_said(cell: Cell) -> None:
+def test_no_log_is_explained_by_what_the_job_said(cell: Cell) -> None:
     cell.output.write_text("OSError: Error no file named model.safetensors found in directory x\n")
-    assert kind(await cell.verdict("FAILED", "1:0")) == "missing_model"
-    assert kind(await cell.verdict("TIMEOUT")) == "timeout"
-    cell.output.write_text("")
-    assert kind(await cell.verdict()) == "no_log"
-    assert kind(await cell.verdict(None)) == "no_log"
+    assert kind(cell.verdict("FAILED", "1:0")) == "missing_model"
+    assert awaited(cell.verdict()) == "missing_model"
+    for state in ("TIMEOUT", "CANCELLED", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED"):
+        assert cell.verdict(state).finding is Finding.BAD
+    cell.output.write_text("Traceback (most recent call last):\n  File x\nKeyError: 'x'\n")
+    assert kind(cell.verdict()) == "exception"
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK", b"not a zip at all", b"PK\x05\x06" + b"\0" * 18])
-async def test_a_file_that_is_no_log_is_not_good(cell: Cell, damage: bytes) -> None:
-    cell.log(header()).write_bytes(damage)
-    assert kind(await cell.verdict()) == "eval_started"
+def test_no_log_that_nothing_explains_is_waited_for(cell: Cell) -> None:
+    assert awaited(cell.verdict()) == "no_log"
+    assert awaited(cell.verdict("FAILED", "1:0")) == "unknown"
+    assert kind(cell.verdict(None)) == "no_log"
 
 
-async def test_a_log_that_was_cut_short_is_not_good(cell: Cell) -> None:
-    path = cell.log(header(), padding=100_000)
-    path.write_bytes(path.read_bytes()[:-40])
-    assert kind(await cell.verdict()) == "eval_started"
+def test_results_that_can_not_be_read_wait_for_a_person(cell: Cell) -> None:
+    path = cell.log(header())
+    for withheld in (cell.logs, path):
+        for state in ("COMPLETED", None):
+            said = undecided(cell.verdict(state, withheld=[withheld]))
+            assert said == f"{withheld} can't be read: Permission denied"
+    assert cell.verdict(withheld=[cell.output]).finding is Finding.GOOD
 
 
-async def test_a_large_log_is_read_by_its_end(cell: Cell) -> None:
-    cell.log(header(), padding=3_000_000)
-    assert (await cell.verdict()).good
+def of(task: str, epoch: int, path: str = "/exp/rank8/artifacts/epoch_{}") -> dict[str, Any]:
+    return header(eval={"task": task, "model": "hf/x", "model_args": {"model_path": path.format(epoch)}})
 
 
-async def test_a_header_longer_than_the_first_look_is_read_all_the_same(cell: Cell) -> None:
-    cell.log(header(error={"message": "x", "traceback": os.urandom(200_000).hex()}), padding=1000)
-    assert (await cell.verdict()).good
-
-
-async def test_cells_that_share_a_directory_know_their_own_logs(tmp_path: Path) -> None:
+def test_cells_that_share_a_directory_know_their_own_logs(tmp_path: Path) -> None:
     cell = Cell(tmp_path, shared_log_dir=1)
-
-    def of(task: str, epoch: int) -> dict[str, Any]:
-        model_args = {"model_path": f"/exp/rank8/artifacts/epoch_{epoch}"}
-        return header(eval={"task": task, "model": "hf/x", "model_args": model_args})
-
     cell.log(of("words", 0), "2026-11-23T12-00-00")
     cell.log(of("other", 1), "2026-11-23T11-00-00")
-    assert kind(await cell.verdict()) == "no_log"
+    assert awaited(cell.verdict()) == "no_log"
     path = cell.log(of("words", 1), "2026-11-23T10-00-00")
-    assert (await cell.verdict()).artifacts == (str(path),)
+    assert cell.verdict().artifacts == (str(path),)
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/epoch_0/epoch_1", True),
+        ("/epoch_1/epoch_0", False),
+        ("/epoch1", True),
+        ("/epoch_1" + "0" * 5_000, False),
+        ("epoch_1 " * 200_000, True),
+        ("epoch_" * 200_000, False),
+        ("epoch_" + "9" * 200_000, False),
+    ],
+)
+def test_the_last_epoch_in_the_path_of_its_model_tells_whose_a_log_is(
+    tmp_path: Path, path: str, own: bool
+) -> None:
+    cell = Cell(tmp_path, shared_log_dir=1)
+    cell.log(of("words", 0, path))
+    assert (cell.verdict().finding is Finding.GOOD) == own
+
+
+def test_the_rounds_are_few_whatever_the_number_of_logs(tmp_path: Path) -> None:
+    cell = Cell(tmp_path, shared_log_dir=1)
+    for number in range(300):
+        cell.log(of("words", 0), f"2026-11-23T12-{number // 60:02}-{number % 60:02}", padding=100)
+    large = of("words", 1) | {"error": {"traceback": os.urandom(100_000).hex()}}
+    path = cell.log(large, "2026-11-23T14-00-00", padding=100_000)
+    rounds: Rounds = []
+    assert cell.verdict(rounds=rounds).artifacts == (str(path),)
+    assert len(rounds) == 3
+    assert sum(ask.size for asks in rounds for ask in asks if isinstance(ask, ReadPart)) < 32 * 1024 * 1024
 
 
 def test_progress_is_the_last_count_of_samples() -> None:
     text = "slow | Steps: 4/20 | Samples:   4/ 20 | accuracy\nslow | Steps: 9/20 | Samples:   9/ 20 | acc\n"
     assert parse_progress(text) == Progress(done=9, total=20, unit="samples")
     assert parse_progress("nothing yet") is None
+    assert parse_progress(f"Samples: {'1' * 50_000}/ 2") is None
+    assert parse_progress("Samples: " + " " * 60_000) is None

@@ -12,9 +12,10 @@ from runexpd.tools import registry
 
 #: A tool that looks for a file: its whole module.
 MODULE = """
-from runexp.wire.jobs import Failure, JobSpec, Verdict
+from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Phase
 from runexpd.experiments.scaffold import Discovery
+from runexpd.hosts.base import Found, StatPath
 from runexpd.tools import scripts
 
 
@@ -29,16 +30,17 @@ class Touch:
         )
         return Discovery(jobs=tuple(spec(run, path) for run, path in found))
 
-    async def verify(self, files, job, attempt):
-        if await files.stat(f"{job.workdir}/artifacts/epoch_0"):
-            return Verdict(good=True, detail="touched", artifacts=(f"{job.workdir}/artifacts/epoch_0",))
-        return Verdict(good=False, detail="not touched", failure=Failure("untouched", "not touched"))
+    def verify(self, job, attempt):
+        epoch = f"{job.workdir}/artifacts/epoch_0"
+        (answer,) = yield [StatPath(epoch)]
+        if isinstance(answer, Found):
+            return Verdict(finding=Finding.GOOD, detail="touched", artifacts=(epoch,))
+        failure = Failure("untouched", "not touched")
+        return Verdict(finding=Finding.BAD, detail="not touched", failure=failure)
 
-    async def progress(self, files, job, attempt):
+    def progress(self, job, attempt):
         return None
-
-    def classify(self, output):
-        return None
+        yield
 
 
 TOOL = Touch()

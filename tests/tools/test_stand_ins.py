@@ -1,8 +1,12 @@
 """The stand-ins of fast tests are like the real tools: the same questions to what both leave behind."""
 
 import json
+import os
 import re
+import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +16,7 @@ import zipfile_zstd  # noqa: F401 - teaches zipfile method 93
 
 from fakes.experiments import Run, build
 from fakes.home import Home
+from tools.trainings import Trained
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +44,15 @@ def test_an_epoch_holds_an_index_and_its_shards_whole(experiment: Path) -> None:
         for name in set(index["weight_map"].values()):
             assert re.fullmatch(r"model-\d{5}-of-\d{5}\.safetensors", name)
             shard = (directory / name).read_bytes()
-            (length,) = struct.unpack("<Q", shard[:8])
-            header = json.loads(shard[8 : 8 + length])
-            ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]
-            assert len(shard) == 8 + length + max(ends)
+            assert len(shard) == whole_bytes(shard)
             assert (directory / name).stat().st_mode & 0o777 == 0o600
+
+
+def whole_bytes(shard: bytes) -> int:
+    (length,) = struct.unpack("<Q", shard[:8])
+    header = json.loads(shard[8 : 8 + length])
+    ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]
+    return 8 + int(length) + int(max(ends))
 
 
 def test_copied_files_are_older_than_the_training(experiment: Path) -> None:
@@ -78,3 +87,59 @@ def test_an_evaluation_log_ends_with_its_header(experiment: Path) -> None:
     assert header["results"]["scores"][0]["metrics"]["accuracy"]["value"] >= 0
     assert "model_path" in header["eval"]["model_args"]
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", log.name)
+
+
+@pytest.fixture
+def fake_adapter(trained: Trained) -> Path:
+    trained.train("--fate", "adapter")
+    return trained.rundir
+
+
+@pytest.fixture
+def real_adapter(real_experiment: Path) -> Path:
+    """One of the real experiment's runs, trained once more, saving nothing but the adapter."""
+    run = real_experiment / "adapter"
+    run.mkdir()
+    config = (real_experiment / "rank4" / "finetune.yaml").read_text()
+    assert "save_adapter_weights_only: False" in config
+    adapters = config.replace("save_adapter_weights_only: False", "save_adapter_weights_only: True")
+    (run / "finetune.yaml").write_text(adapters)
+    (run / "artifacts").mkdir()
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TIKTOKEN_CACHE_DIR": "", "OMP_NUM_THREADS": "1"}
+    tune: list[str | Path] = [
+        Path(sys.executable).parent / "tune",
+        "run",
+        "lora_finetune_single_device",
+        "--config",
+        "finetune.yaml",
+    ]
+    with (run / "artifacts" / "slurm-7.out").open("w") as output:
+        subprocess.run(tune, cwd=run, env=environment, stdout=output, stderr=output, check=True, timeout=200)
+    return run
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=[pytest.mark.real, pytest.mark.timeout(600)])])
+def adapter(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A run's directory whose epochs are adapters alone."""
+    path: Path = request.getfixturevalue(f"{request.param}_adapter")
+    yield path
+    shutil.rmtree(path)
+
+
+def test_an_epoch_of_adapter_weights_alone(adapter: Path) -> None:
+    for epoch in (0, 1):
+        directory = adapter / "artifacts" / f"epoch_{epoch}"
+        names = {path.name for path in directory.iterdir()}
+        assert names >= {
+            "adapter_config.json",
+            "adapter_model.pt",
+            "adapter_model.safetensors",
+            "config.json",
+        }
+        assert not [name for name in names if name.startswith("model")]
+        weights = (directory / "adapter_model.safetensors").read_bytes()
+        assert len(weights) == whole_bytes(weights)
+        assert isinstance(json.loads((directory / "adapter_config.json").read_text()), dict)
+    said = (adapter / "artifacts" / "slurm-7.out").read_text()
+    assert "Adapter checkpoint of size 0.00 GiB saved to" in said
+    assert "Checkpoint saved in" in said.partition("Saving final epoch checkpoint.")[2]

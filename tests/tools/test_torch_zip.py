@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from runexpd.hosts.local import LocalHost
+from fakes.evidence import answered
 from runexpd.tools import checkpoint
-from runexpd.tools.torch_zip import archive_bytes
+from runexpd.tools.torch_zip import whole_bytes
 
 SHARDS = [f"model-0000{n}-of-00002.bin" for n in (1, 2)]
 
@@ -24,43 +24,44 @@ def epoch(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def problem(epoch: Path) -> str:
-    return (await checkpoint.inspect(LocalHost(), str(epoch))).problem
+def problem(epoch: Path) -> str:
+    (found,) = answered(checkpoint.inspect([str(epoch)]))
+    return found.problem.text if found.problem else ""
 
 
-async def test_what_torch_wrote_is_whole(epoch: Path) -> None:
-    found = await checkpoint.inspect(LocalHost(), str(epoch))
-    assert found.problem == ""
+def test_what_torch_wrote_is_whole(epoch: Path) -> None:
+    (found,) = answered(checkpoint.inspect([str(epoch)]))
+    assert found.problem is None
     assert [Path(shard.path).name for shard in found.shards] == SHARDS
 
 
 @pytest.mark.parametrize("lost", [1, 21, 60, 97, 500, 1200])
-async def test_what_was_cut_short_is_not(epoch: Path, lost: int) -> None:
+def test_what_was_cut_short_is_not(epoch: Path, lost: int) -> None:
     shard = epoch / SHARDS[1]
     shard.write_bytes(shard.read_bytes()[:-lost])
-    assert await problem(epoch) == f"{SHARDS[1]} is no whole bin file"
+    assert problem(epoch) == f"{SHARDS[1]} is no whole bin file"
 
 
-async def test_what_lacks_a_part_in_the_middle_is_not(epoch: Path) -> None:
+def test_what_lacks_a_part_in_the_middle_is_not(epoch: Path) -> None:
     shard = epoch / SHARDS[0]
     whole = shard.read_bytes()
     shard.write_bytes(whole[:400] + whole[500:])
-    assert await problem(epoch) == f"{SHARDS[0]} has {len(whole) - 100} of {len(whole)} bytes"
+    assert problem(epoch) == f"{SHARDS[0]} has {len(whole) - 100} of {len(whole)} bytes"
 
 
-async def test_a_shard_that_is_missing_or_of_another_kind_is_named(epoch: Path) -> None:
+def test_a_shard_that_is_missing_or_of_another_kind_is_named(epoch: Path) -> None:
     (epoch / SHARDS[0]).unlink()
-    assert await problem(epoch) == f"lacks {SHARDS[0]}"
+    assert problem(epoch) == f"lacks {SHARDS[0]}"
     (epoch / "pytorch_model.bin.index.json").write_text('{"weight_map": {"w": "model.pth"}}')
     (epoch / "model.pth").write_text("x")
-    assert await problem(epoch) == "model.pth is of no known format (.safetensors, .bin)"
+    assert problem(epoch) == "model.pth is of no known format (.safetensors, .bin)"
 
 
-async def test_safetensors_come_first_as_with_transformers(epoch: Path) -> None:
+def test_safetensors_come_first_as_with_transformers(epoch: Path) -> None:
     (epoch / "model.safetensors.index.json").write_text(
         '{"weight_map": {"w": "model-00001-of-00001.safetensors"}}'
     )
-    assert await problem(epoch) == "lacks model-00001-of-00001.safetensors"
+    assert problem(epoch) == "lacks model-00001-of-00001.safetensors"
 
 
 def test_a_large_archive_says_its_size_in_the_longer_records() -> None:
@@ -68,6 +69,7 @@ def test_a_large_archive_says_its_size_in_the_longer_records() -> None:
     end_64 = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 9, 9, size, offset)
     locator = b"PK\6\7" + struct.pack("<LQL", 0, offset + size, 1)
     end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 9, 9, size, 0xFFFFFFFF, 0)
-    assert archive_bytes(end_64 + locator + end) == offset + size + len(end_64 + locator + end)
-    assert archive_bytes(b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 9, 9, 70, 1000, 0)) == 1092
-    assert archive_bytes(b"no archive") is None
+    assert whole_bytes(end_64 + locator + end) == offset + size + len(end_64 + locator + end)
+    assert whole_bytes(b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 9, 9, 70, 1000, 0)) == 1092
+    assert whole_bytes(b"no archive") is None
+    assert whole_bytes(b"PK\5\6" + bytes(18)) is None, "an archive with nothing in it is no proof"

@@ -61,6 +61,31 @@ def test_what_is_no_request_is_an_error(line: bytes) -> None:
         framing.unpack_request(line)
 
 
+BRACKETS = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        BRACKETS,
+        b'{"type":"Ls","unknown":' + BRACKETS,
+        b'{"type":"Status","experiment":"\xff"}',
+        b'{"type":"Status","experiment":"\\ud800"}',
+        b'{"type":"Follow","experiment":"e","after":' + b"9" * 100_000 + b"}",
+        b"\0" * 100,
+    ],
+)
+def test_what_is_hostile_is_an_error_that_readers_expect(line: bytes) -> None:
+    for unpack in (framing.unpack_hello, framing.unpack_request, framing.unpack_reply):
+        with pytest.raises((ValueError, RecursionError)):
+            unpack(line)
+
+
+def test_half_a_character_cannot_be_sent() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        framing.pack(requests.Status(experiment="\udcff"))
+
+
 def test_every_reply_has_a_tag_of_its_own() -> None:
     tags = [kind.__struct_config__.tag for kind in get_args(requests.Reply)]
     assert len(tags) == len(set(tags))

@@ -21,22 +21,20 @@ def as_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
-def _complete_experiment(
+def complete_experiment(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     try:
-        known = connection.ask(requests.Ls(), requests.LsReply).experiments
+        known = connection.ask(requests.Ls(), requests.LsReply, connection.give_up).experiments
     except Exception:  # completion never complains
         return []
     return [CompletionItem(e.name, help=e.dir) for e in known if e.name.startswith(incomplete)]
 
 
-def _complete_job(
-    context: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def complete_job(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     try:
         asked = requests.Status(experiment=context.params.get("experiment") or os.getcwd())
-        jobs = connection.ask(asked, requests.StatusReply).experiment.jobs
+        jobs = connection.ask(asked, requests.StatusReply, connection.give_up).experiment.jobs
     except Exception:  # completion never complains
         return []
     return [CompletionItem(job.id, help=job.state) for job in jobs if job.id.startswith(incomplete)]
@@ -44,7 +42,7 @@ def _complete_job(
 
 def experiment(command: F) -> F:
     """EXP; the current directory's experiment where it is left out."""
-    return click.argument("experiment", metavar="[EXP]", required=False, shell_complete=_complete_experiment)(
+    return click.argument("experiment", metavar="[EXP]", required=False, shell_complete=complete_experiment)(
         command
     )
 
@@ -53,7 +51,7 @@ def _complete_cluster(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     try:
-        known = connection.ask(requests.Info(), requests.InfoReply).clusters
+        known = connection.ask(requests.Info(), requests.InfoReply, connection.give_up).clusters
     except Exception:  # completion never complains
         return []
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
@@ -64,11 +62,11 @@ def cluster(command: F) -> F:
 
 
 def jobs(command: F) -> F:
-    return click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=_complete_job)(command)
+    return click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=complete_job)(command)
 
 
 def job(command: F) -> F:
-    return click.argument("job", metavar="[JOB]", required=False, shell_complete=_complete_job)(command)
+    return click.argument("job", metavar="[JOB]", required=False, shell_complete=complete_job)(command)
 
 
 def directory(command: F) -> F:

@@ -1,6 +1,5 @@
 """runexp attach: see what happens; leave, and nothing stops."""
 
-import shlex
 import sys
 from typing import NoReturn
 
@@ -29,11 +28,11 @@ def attach(experiment: str | None, plain: bool, as_json: bool) -> None:
         view = connection.ask(requests.Status(experiment=name), requests.StatusReply).experiment
         if view.outcome is not None:
             finish(view.id, as_json)
-        attend(view.id, view.name, after=0, plain=plain, as_json=as_json)
+        attend(view.id, view.typed, after=0, plain=plain, as_json=as_json)
 
 
-def attend(experiment: str, name: str, after: int, plain: bool, as_json: bool) -> NoReturn:
-    """Follow the experiment of that id to the end, or until the person leaves; exits. `name` is for coming back."""
+def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) -> NoReturn:
+    """Follow the experiment of that id to the end, or until the person leaves; exits. `typed` is for coming back."""
     try:
         if as_json:
             from runexp.ui.lines import follow_json
@@ -50,7 +49,7 @@ def attend(experiment: str, name: str, after: int, plain: bool, as_json: bool) -
             if not follow_live(experiment):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
-        output.note(f"\nDetached; jobs go on. Come back: runexp attach {shlex.quote(name)}")
+        output.note(f"\nDetached; jobs go on. Come back: runexp attach {typed}")
         sys.exit(exits.NOT_FINISHED)
     finish(experiment, as_json)
 

@@ -1,4 +1,4 @@
-"""runexp cancel and runexp retry."""
+"""runexp cancel, retry and accept: what a person decides of jobs."""
 
 import sys
 
@@ -63,4 +63,29 @@ def retry(experiment: str | None, jobs: tuple[str, ...], detach: bool, plain: bo
         elif not as_json:
             output.note(f"{reply.name}: {len(reply.jobs)} jobs owed again: {', '.join(reply.jobs)}")
         if not detach:
-            attend(reply.experiment, reply.name, after=reply.seq - 1, plain=plain, as_json=as_json)
+            attend(reply.experiment, reply.typed, after=reply.seq - 1, plain=plain, as_json=as_json)
+
+
+@click.command()
+@click.argument("experiment", metavar="EXP", shell_complete=arguments.complete_experiment)
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=arguments.complete_job)
+@click.option("--detach", "-d", is_flag=True, help="Return; what follows goes on.")
+@click.option("--plain", is_flag=True, help="A line an event, even on a terminal.")
+@arguments.as_json
+def accept(experiment: str, jobs: tuple[str, ...], detach: bool, plain: bool, as_json: bool) -> None:
+    """Take the results of these jobs as they are, though they are unclear or failed; then attach.
+
+    It is recorded that a person did so. What was skipped for want of them goes on.
+
+    \b
+    Example:  runexp accept exp7 rank8
+    """
+    with output.errors(as_json):
+        asked = requests.Accept(experiment=arguments.chosen(experiment), jobs=jobs)
+        reply = connection.ask(asked, requests.AcceptReply)
+        if as_json and detach:
+            output.json(reply)
+        elif not as_json:
+            output.note(f"{reply.name}: taken as they are: {', '.join(reply.jobs)}")
+        if not detach:
+            attend(reply.experiment, reply.typed, after=reply.seq - 1, plain=plain, as_json=as_json)

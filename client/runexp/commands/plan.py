@@ -1,26 +1,28 @@
 """runexp plan: what a run would do, job by job."""
 
+from collections import Counter
+from typing import Any
+
 import click
 
 from runexp import connection, output
-from runexp.commands import arguments
+from runexp.commands import arguments, choices
 from runexp.wire import requests, views
-from runexp.wire.jobs import Policy
 
 
 @click.command()
 @arguments.directory
-@click.option("--optimize-only", is_flag=True, help="As for `runexp run`.")
+@choices.options
 @arguments.as_json
-def plan(directory: str, optimize_only: bool, as_json: bool) -> None:
-    """Show what `runexp run DIR` would submit, skip or leave, and why. Changes nothing.
+def plan(directory: str, as_json: bool, **policy: Any) -> None:
+    """Show what `runexp run DIR` with the same options would submit, skip or leave, and why. Changes nothing.
 
     \b
     Example:  runexp plan exp7
     """
     with output.errors(as_json):
         cluster, dir = arguments.place(directory)
-        asked = requests.PlanAsk(dir=dir, cluster=cluster, policy=Policy(optimize_only=optimize_only))
+        asked = requests.PlanAsk(dir=dir, cluster=cluster, choices=choices.typed(**policy))
         reply = connection.ask(asked, views.Plan)
         if as_json:
             output.json(reply)
@@ -29,15 +31,13 @@ def plan(directory: str, optimize_only: bool, as_json: bool) -> None:
         for warning in reply.warnings:
             output.say(f"warning: {warning}")
         show_plan(reply)
-        counts = {
-            word: sum(line.decision == word for line in reply.lines) for word in ("submit", "skip", "blocked")
-        }
-        output.say(
-            ", ".join(
-                f"{count} to {word}" if word != "blocked" else f"{count} blocked"
-                for word, count in counts.items()
-            )
-        )
+        output.say(_counts(reply))
+
+
+def _counts(plan: views.Plan) -> str:
+    counts = Counter(line.decision for line in plan.lines)
+    words = [f"{counts['submit']} to submit", f"{counts['skip']} to skip", f"{counts['blocked']} blocked"]
+    return ", ".join([*words, *([f"{counts['retire']} to retire"] if counts["retire"] else [])])
 
 
 def show_plan(plan: views.Plan) -> None:

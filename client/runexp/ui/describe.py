@@ -1,6 +1,7 @@
 """An event as a line for the reader. Pure."""
 
 import time
+from typing import assert_never
 
 import msgspec
 
@@ -27,8 +28,10 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return "", f"run asked: {len(event.jobs)} jobs" + "".join(
                 f"\n          warning: {w}" for w in event.warnings
             )
+        case events.JobsRetired():
+            return "", f"no longer in the scaffold: {', '.join(event.jobs)}"
         case events.RetryAsked():
-            return "", f"retry asked: {', '.join(event.jobs)}"
+            return "", f"retry asked: {', '.join(event.jobs)}" if event.jobs else "goes on"
         case events.CancelAsked():
             return "", f"cancel asked: {', '.join(event.jobs)}"
         case events.PhaseOpened():
@@ -51,10 +54,15 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, f"{event.state}, exit code {event.exit_code}"
         case events.StatusChecked():
             return event.phase, ", ".join(f"{count} {state}" for state, count in event.counts.items())
+        case events.ResultAwaited():
+            return event.job, f"not to be seen yet, looked for again: {event.detail}"
+        case events.ResultUnclear():
+            return event.job, f"UNCLEAR, needs a decision: {event.detail}{_warnings(event.warnings)}"
+        case events.ResultAccepted():
+            return event.job, "accepted: its results are taken as they are"
         case events.ResultVerified():
             scores = "".join(f", {s.metric} {s.value:.3f}" for s in event.scores if s.metric != "stderr")
-            warnings = "".join(f"; warning: {warning}" for warning in event.warnings)
-            return event.job, f"VERIFIED: {event.detail}{scores}{warnings}"
+            return event.job, f"VERIFIED: {event.detail}{scores}{_warnings(event.warnings)}"
         case events.ResultRejected():
             return event.job, f"failed, {event.failure.kind}: {event.failure.message}"
         case events.MendIntended():
@@ -73,3 +81,9 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.phase, f"complete, {event.succeeded}/{event.total} succeeded"
         case events.ExperimentEnded():
             return "experiment", event.outcome
+        case _:
+            assert_never(event)
+
+
+def _warnings(warnings: tuple[str, ...]) -> str:
+    return "".join(f"; warning: {warning}" for warning in warnings)

@@ -11,7 +11,7 @@ def follow_lines(experiment: str, after: int) -> None:
     def lost() -> None:
         output.note("the daemon went away; jobs go on, waiting for its return")
 
-    for reply in connection.follow(experiment, after, lost):
+    for reply in connection.follow(experiment, after, lost, connection.say_waiting):
         if isinstance(reply, requests.Seen):
             output.say(describe.line(reply.envelope))
         elif is_end(reply):

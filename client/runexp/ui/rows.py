@@ -13,6 +13,9 @@ from runexp.wire.views import Check, ExperimentLine, ExperimentView, JobView
 def experiments(lines: Sequence[ExperimentLine]) -> Iterator[str]:
     header = ("id", "experiment", "outcome", "jobs", "asked", "where")
     yield from columns([header, *(_line(line) for line in lines)])
+    for line in lines:
+        if line.trouble:
+            yield f"! {one_line(line.name)} [{line.id}]: {one_line(line.trouble)}"
 
 
 def _line(line: ExperimentLine) -> tuple[str, ...]:
@@ -37,11 +40,15 @@ def experiment(view: ExperimentView) -> Iterator[str]:
     for warning in view.warnings:
         yield f"warning: {warning}"
     for phase in Phase:
-        jobs = [job for job in view.jobs if job.phase is phase]
+        jobs = [job for job in view.jobs if job.phase is phase and not job.retired]
         if jobs:
             yield ""
             yield f"{phase} ({getattr(view, phase)})"
             yield from columns([job_row(job) for job in jobs], indent="  ")
+    if retired := [job for job in view.jobs if job.retired]:
+        yield ""
+        yield "no longer in the scaffold"
+        yield from columns([job_row(job) for job in retired], indent="  ")
 
 
 def headline(view: ExperimentView) -> str:

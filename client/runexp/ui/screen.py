@@ -1,6 +1,5 @@
 """What the live view draws: a view as a screenful. Pure but for the clock behind running times."""
 
-import shlex
 import time
 from collections.abc import Sequence
 
@@ -22,12 +21,13 @@ COLOURS = {
     Stage.ENDED: "cyan",
     Stage.VERIFIED: "green",
     Stage.FAILED: "bold red",
+    Stage.IN_DOUBT: "bold yellow",
     Stage.MENDING: "yellow",
     Stage.SKIPPED: "dim yellow",
 }
 #: What is shown first where not all fits.
 _URGENCY = [
-    Stage.FAILED, Stage.UNCLEAR, Stage.MENDING, Stage.QUEUED, Stage.ENDED, Stage.SUBMITTING, Stage.PLANNED,
+    Stage.FAILED, Stage.IN_DOUBT, Stage.UNCLEAR, Stage.MENDING, Stage.QUEUED, Stage.ENDED, Stage.SUBMITTING, Stage.PLANNED,
     Stage.SKIPPED, Stage.VERIFIED,
 ]  # fmt: skip
 #: Lines that aren't jobs: headings, recent events, the key line.
@@ -43,13 +43,16 @@ def draw(view: ExperimentView, recent: Sequence[str], trouble: str, height: int)
     names = min(_NAME_CELLS, 2 + max((len(job.id) for job in view.jobs), default=0))
     shown = _fitting(view.jobs, max(4, height - _OTHER_LINES))
     for phase in Phase:
-        jobs = [job for job in view.jobs if job.phase is phase]
+        jobs = [job for job in view.jobs if job.phase is phase and not job.retired]
         if jobs:
             parts += [Text(""), _phase_line(view, phase, jobs)]
             parts.append(_table([job for job in jobs if job.id in shown], names))
+    if retired := [job for job in view.jobs if job.retired and job.id in shown]:
+        parts += [Text(""), Text("No longer in the scaffold", style="bold")]
+        parts.append(_table(retired, names))
     hidden = len(view.jobs) - len(shown)
     if hidden:
-        parts.append(Text(f"  and {hidden} more: runexp status {clean(shlex.quote(view.name))}", style="dim"))
+        parts.append(Text(f"  and {hidden} more: runexp status {clean(view.typed)}", style="dim"))
     parts.append(Text(""))
     parts += [
         Text(clean(line.splitlines()[0]), style="dim", no_wrap=True, overflow="ellipsis") for line in recent

@@ -34,6 +34,12 @@ class RunAsked(_Event, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class JobsRetired(_Event, frozen=True, kw_only=True):
+    """The scaffold no longer has these jobs. What runs of them is watched on; nothing is owed of them until they come back."""
+
+    jobs: tuple[str, ...]
+
+
 class RetryAsked(_Event, frozen=True, kw_only=True):
     """`runexp retry`: these failed jobs, and the skipped ones that waited for them, are owed again."""
 
@@ -142,6 +148,31 @@ class StatusChecked(_Event, frozen=True, kw_only=True):
     counts: dict[str, int]
 
 
+class ResultAwaited(_Event, frozen=True, kw_only=True):
+    """What a job that ended should have left isn't to be seen: it is looked for again for a while."""
+
+    job: str
+    token: str
+    detail: str
+
+
+class ResultUnclear(_Event, frozen=True, kw_only=True):
+    """Whether the results are good can't be told, and nothing more will come to light: a person decides."""
+
+    job: str
+    #: None for results that were there before any attempt.
+    token: str | None
+    detail: str
+    artifacts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class ResultAccepted(_Event, frozen=True, kw_only=True):
+    """`runexp accept`: a person takes the results as they are."""
+
+    job: str
+
+
 class ResultVerified(_Event, frozen=True, kw_only=True):
     """The job's tool found its results whole. `token` is None for results that were there before any attempt."""
 
@@ -224,31 +255,13 @@ class ExperimentEnded(_Event, frozen=True, kw_only=True):
 
 
 Event = (
-    ExperimentAdded
-    | RunAsked
-    | RetryAsked
-    | CancelAsked
-    | PhaseOpened
-    | AttemptIntended
-    | JobAdopted
-    | SubmitAccepted
-    | SubmitRefused
-    | SubmitDeferred
-    | SubmitUnclear
-    | StateChanged
-    | JobEnded
-    | StatusChecked
-    | ResultVerified
-    | ResultRejected
-    | MendIntended
-    | Mended
-    | MendRefused
-    | JobRequeued
-    | JobSkipped
-    | BarrierCleared
-    | PhaseClosed
-    | ExperimentEnded
-)
+    ExperimentAdded | RunAsked | JobsRetired | RetryAsked | CancelAsked | PhaseOpened
+    | AttemptIntended | JobAdopted | SubmitAccepted | SubmitRefused | SubmitDeferred | SubmitUnclear
+    | StateChanged | JobEnded | StatusChecked
+    | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected
+    | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
+    | BarrierCleared | PhaseClosed | ExperimentEnded
+)  # fmt: skip
 
 
 class Envelope(msgspec.Struct, frozen=True):

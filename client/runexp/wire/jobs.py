@@ -1,5 +1,7 @@
 """What a job is made of: the parts that events, views and tools share."""
 
+from enum import StrEnum
+
 import msgspec
 
 from runexp.wire.states import Phase
@@ -34,19 +36,40 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: `--error`, if the script sends it elsewhere.
     error: str | None = None
     time_limit_seconds: int | None = None
+    #: `--chdir`, where the script runs if not in `workdir`.
+    chdir: str | None = None
+    #: `workdir` with its links resolved: two jobs of one place are the same job, whatever path leads there.
+    place: str = ""
     #: Long names of the options that the script sets itself: a site's defaults are for the rest.
     directives: tuple[str, ...] = ()
     #: What only the job's tool understands: where checkpoints or logs are, how many epochs.
     facts: dict[str, str | int | list[int] | None] = {}
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user chose for one experiment, at `runexp run`."""
+class OnFailure(StrEnum):
+    """What one failed optimization job means for the evaluations."""
 
-    #: `continue`: evaluate what was trained. `stop`: one failed optimization job, and no evaluation is submitted.
-    on_failure: str = "continue"
-    #: `all`: evaluations wait for every optimization job. `run`: each run's own is enough.
-    barrier: str = "all"
+    #: What was trained is evaluated.
+    CONTINUE = "continue"
+    #: No evaluation is submitted.
+    STOP = "stop"
+
+
+class Barrier(StrEnum):
+    """What an evaluation waits for."""
+
+    #: Every optimization job.
+    ALL = "all"
+    #: Its own run's.
+    RUN = "run"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user chose for one experiment, at `runexp run`; remembered, and changed only by what she types."""
+
+    on_failure: OnFailure = OnFailure.CONTINUE
+    barrier: Barrier = Barrier.ALL
+    #: Of one `run` alone: the next one evaluates unless it says so again.
     optimize_only: bool = False
     #: How often a training job that ran out of GPU memory is submitted again with a smaller batch; 0: never.
     oom_retries: int = 3
@@ -90,14 +113,25 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int | None = None
 
 
+class Finding(StrEnum):
+    """What a look at results says."""
+
+    #: There, whole, and this attempt's own.
+    GOOD = "good"
+    #: Something positively contradicts: a traceback, a log that says error, a truncated shard, zero steps seen.
+    BAD = "bad"
+    #: It can't be told. With a `failure`: evidence isn't there (yet); looked for again for a while, and then it is that
+    #: failure. Without: it never becomes bad by itself, submits nothing, and waits for a person.
+    UNCLEAR = "unclear"
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool found of a job's results."""
 
-    #: True: the results are there, whole and this attempt's own.
-    good: bool
+    finding: Finding
     #: One line: what was found, or what is missing.
     detail: str
-    #: Set where good is False.
+    #: Set where it is bad; where it is unclear, what it will be if nothing more comes to light.
     failure: Failure | None = None
     #: What could help, where the tool knows: for a job that ran out of GPU memory.
     remedy: Remedy | None = None

@@ -16,6 +16,8 @@ class Code(StrEnum):
     NOTHING_TO_DO = "nothing_to_do"
     #: The cluster did not answer; ask again.
     UNREACHABLE = "unreachable"
+    #: All places are taken; ask again.
+    BUSY = "busy"
     #: Client and daemon speak different versions.
     VERSION = "version"
     BAD_REQUEST = "bad_request"

@@ -1,15 +1,31 @@
 """What a client may ask, each with its reply beside it. Every request may be answered by a `Refused` instead."""
 
+from typing import Annotated
+
 import msgspec
 
 from runexp.wire.events import Envelope
-from runexp.wire.jobs import Policy
+from runexp.wire.jobs import Barrier, OnFailure
 from runexp.wire.refusals import Refused
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
+
+#: What every program can hold as a number.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
     pass
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """What was typed of a policy; what was not stays as it is remembered."""
+
+    on_failure: OnFailure | msgspec.UnsetType = msgspec.UNSET
+    barrier: Barrier | msgspec.UnsetType = msgspec.UNSET
+    oom_retries: int | msgspec.UnsetType = msgspec.UNSET
+    node_retries: int | msgspec.UnsetType = msgspec.UNSET
+    #: Of this one run: nothing remembers it.
+    optimize_only: bool = False
 
 
 class Run(_Message, frozen=True, kw_only=True):
@@ -19,12 +35,14 @@ class Run(_Message, frozen=True, kw_only=True):
     dir: str
     #: As in the configuration; `local` is always there.
     cluster: str = "local"
-    policy: Policy = Policy()
+    choices: Choices = Choices()
 
 
 class RunReply(_Message, frozen=True, kw_only=True):
     experiment: str
     name: str
+    #: What names it on a command line, as a shell reads it.
+    typed: str
     #: The number of the `RunAsked` event: follow from here to see all of this run.
     seq: int
     #: How many jobs are owed now; 0: everything was done, or has failed before.
@@ -36,7 +54,7 @@ class PlanAsk(_Message, frozen=True, kw_only=True):
 
     dir: str
     cluster: str = "local"
-    policy: Policy = Policy()
+    choices: Choices = Choices()
 
 
 class Ls(_Message, frozen=True, kw_only=True):
@@ -61,7 +79,7 @@ class Follow(_Message, frozen=True, kw_only=True):
     """Events after `after`, then live ones. The connection then carries `Seen`, `Live` and `Shown`, until closed."""
 
     experiment: str
-    after: int = 0
+    after: Count = 0
 
 
 class Seen(_Message, frozen=True, kw_only=True):
@@ -88,7 +106,7 @@ class Logs(_Message, frozen=True, kw_only=True):
     job: str | None = None
     follow: bool = False
     #: Only the last so many bytes; None: all.
-    tail_bytes: int | None = None
+    tail_bytes: Count | None = None
 
 
 class Chunk(_Message, frozen=True, kw_only=True):
@@ -127,7 +145,26 @@ class Retry(_Message, frozen=True, kw_only=True):
 class RetryReply(_Message, frozen=True, kw_only=True):
     experiment: str
     name: str
+    #: What names it on a command line, as a shell reads it.
+    typed: str
     #: The number of the `RetryAsked` event.
+    seq: int
+    jobs: tuple[str, ...]
+
+
+class Accept(_Message, frozen=True, kw_only=True):
+    """Take the results of jobs as they are, though they were called unclear or failed."""
+
+    experiment: str
+    jobs: tuple[str, ...]
+
+
+class AcceptReply(_Message, frozen=True, kw_only=True):
+    experiment: str
+    name: str
+    #: What names it on a command line, as a shell reads it.
+    typed: str
+    #: The number of the first event that followed.
     seq: int
     jobs: tuple[str, ...]
 
@@ -190,7 +227,20 @@ class LoggedIn(_Message, frozen=True, kw_only=True):
 
 
 Request = (
-    Run | PlanAsk | Ls | Status | Follow | Logs | ReportAsk | Cancel | Retry | Info | Doctor | Login | Answers
+    Run
+    | PlanAsk
+    | Ls
+    | Status
+    | Follow
+    | Logs
+    | ReportAsk
+    | Cancel
+    | Retry
+    | Accept
+    | Info
+    | Doctor
+    | Login
+    | Answers
 )
 Reply = (
     RunReply
@@ -205,6 +255,7 @@ Reply = (
     | Report
     | CancelReply
     | RetryReply
+    | AcceptReply
     | InfoReply
     | DoctorReply
     | Asked

@@ -32,6 +32,8 @@ class Stage(StrEnum):
     QUEUED = "queued"
     #: The cluster has finished with it; its results are not judged yet.
     ENDED = "ended"
+    #: Whether its results are good can't be told: a person decides. Neither done nor owed.
+    IN_DOUBT = "in_doubt"
     VERIFIED = "verified"
     FAILED = "failed"
     #: It failed, and its config is being changed before it is owed again.
@@ -41,6 +43,8 @@ class Stage(StrEnum):
 
 #: Stages in which an attempt may exist on the cluster or is about to.
 IN_FLIGHT = frozenset({Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED})
+#: Stages in which something of it may be going on, on the cluster or here.
+UNDER_WAY = IN_FLIGHT | {Stage.ENDED, Stage.MENDING}
 #: Stages in which nothing more is owed.
 SETTLED = frozenset({Stage.VERIFIED, Stage.FAILED, Stage.SKIPPED})
 
@@ -50,6 +54,10 @@ SUBMITTING = "SUBMITTING"
 SUBMIT_FAILED = "SUBMIT_FAILED"
 VERIFIED = "VERIFIED"
 UNVERIFIED = "UNVERIFIED"
+#: Its results prove neither that it is done nor that it isn't.
+UNCLEAR = "UNCLEAR"
+#: It was asked to end, and hasn't yet.
+CANCELLING = "CANCELLING"
 SKIPPED = "SKIPPED"
 
 #: The cluster accepted it, and neither queue nor accounting knows it any more. It is not over: it may run, or have run.

@@ -48,11 +48,15 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     #: When the scheduler expects to start it, while it is pending.
     expected_start_at: float | None = None
+    #: The scaffold no longer has it: nothing is owed of it.
+    retired: bool = False
 
 
 class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
+    #: What names it on a command line, as a shell reads it.
+    typed: str
     cluster: str
     dir: str
     policy: Policy
@@ -84,8 +88,10 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     evaluation: PhaseState
     asked_at: float
     ended_at: float | None
-    #: Jobs by state.
+    #: Jobs by state; retired ones are left out.
     counts: dict[str, int]
+    #: Why nothing more is done with it; empty when all is well.
+    trouble: str = ""
 
 
 class Verdict(StrEnum):
@@ -111,7 +117,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     phase: Phase
-    #: submit, skip or blocked.
+    #: submit, skip, blocked, or retire.
     decision: str
     reason: str
     script: str
@@ -151,4 +157,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="typ
     total_seconds: float | None
     log: str
     next_steps: tuple[str, ...]
+    #: Jobs that the scaffold no longer has, and that ran once.
+    retired: tuple[JobView, ...] = ()
     warnings: tuple[str, ...] = ()

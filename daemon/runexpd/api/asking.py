@@ -1,8 +1,12 @@
-"""Run, plan, retry, cancel: what changes the ledger. Every change goes through the loop, and is on disk when answered."""
+"""Run, plan, retry, accept, cancel: what changes the ledger. Every change goes through the loop, and is on disk when answered."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
 
 from runexp.wire import events, requests, views
+from runexp.wire.events import Recorded
 from runexp.wire.jobs import JobSpec, Policy
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED
@@ -10,89 +14,138 @@ from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import Cluster
-from runexpd.core.apply import fold
-from runexpd.core.observations import CancelWanted, Queued, RetryWanted, ScaffoldSeen
-from runexpd.core.observe import observe
+from runexpd.core.observations import (
+    AcceptWanted,
+    CancelWanted,
+    Observation,
+    Queued,
+    RetryWanted,
+    ScaffoldSeen,
+)
 from runexpd.core.state import Experiment
-from runexpd.core.steps import plan
-from runexpd.hosts.base import FileMissing
+from runexpd.core.steps import again, forecast, plan
 from runexpd.runtime import clock
-from runexpd.runtime.inspector import look_at_all
+from runexpd.runtime.admission import admit
+from runexpd.runtime.inspector import look_at, of_known
+from runexpd.runtime.loop import NotTaken
 from runexpd.runtime.reader import check_writable, read_experiment
 from runexpd.runtime.submitter import output_of
+
+E = TypeVar("E", bound=events.Event)
 
 
 async def run(context: Context, asked: requests.Run) -> requests.RunReply:
     cluster = _cluster(context, asked.cluster)
-    known = await _known(context, cluster, asked.dir)
-    if known is not None and known.outcome is None:
-        raise _running(known)
-    seen = await _look(context, cluster, asked.dir, asked.policy)
+    seen = await _look(context, cluster, asked.dir, asked.choices)
     for log in seen.logs.values():
         await check_writable(cluster.host, log.rpartition("/")[0])
-    recorded = await context.loop.tell(seen)
-    started = [r for r in recorded if isinstance(r.event, events.RunAsked)]
-    if not started:  # somebody else was faster
-        other = plan.by_directory(context.loop.state, cluster.name, seen.dir)
-        assert other is not None
-        raise _running(other)
-    experiment = context.loop.state.experiments[seen.experiment]
+    started = _first(await _tell(context, seen), events.RunAsked)
+    if started is None:
+        raise _unchanged(context, seen)
+    experiment = context.loop.state.experiments[started.experiment]
     return requests.RunReply(
         experiment=experiment.id,
         name=experiment.name,
-        seq=started[0].seq,
-        owed=sum(job.stage not in SETTLED for job in experiment.jobs.values()),
+        typed=context.typed(experiment),
+        seq=started.seq,
+        owed=sum(job.stage not in SETTLED for job in experiment.current),
     )
 
 
 async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
     """Tried on a copy of the state: what `run` would do is what the plan says."""
     cluster = _cluster(context, asked.cluster)
-    known = await _known(context, cluster, asked.dir)
-    if known is not None and known.outcome is None:
-        return _plan(known)
-    seen = await _look(context, cluster, asked.dir, asked.policy)
-    now = clock.now()
-    facts = observe(context.loop.state, seen, now)
-    tried = fold(
-        context.loop.state,
-        (events.Recorded(seq=0, at=now, experiment=id, event=event) for id, event in facts),
+    seen = await _look(context, cluster, asked.dir, asked.choices)
+    state = context.loop.state
+    if why := plan.contested(state, seen):
+        raise _contested(why)
+    tried = admit(state, seen, clock.now(), 0)
+    if tried.refused:
+        raise Refusal(Code.INTERNAL, tried.refused, seen.dir, "the daemon's journal has the details")
+    before, after = state.experiments.get(seen.experiment), tried.state.experiments[seen.experiment]
+    typed = context.typed(after)
+    return views.Plan(
+        name=after.name,
+        dir=after.dir,
+        cluster=after.cluster,
+        lines=tuple(forecast.lines(before, after, typed)),
+        warnings=seen.warnings,
     )
-    return _plan(tried.experiments[seen.experiment])
 
 
 async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
-    experiment = find.experiment(context.loop.state, asked.experiment)
-    named = tuple(find.job(experiment, name) for name in asked.jobs)
-    if not plan.retriable(experiment, named):
-        what = (
-            f"nothing of {experiment.name} has failed" if not named else f"{', '.join(named)} has not failed"
-        )
-        raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.typed}` shows its jobs")
+    experiment = await find.experiment(context, asked.experiment)
+    named = tuple(find.job(context, experiment, name) for name in asked.jobs)
     cluster = _cluster(context, experiment.cluster)
-    reading = await read_experiment(
-        cluster.host, experiment.dir, context.tools, experiment.policy.optimize_only
+    choices = requests.Choices(optimize_only=experiment.policy.optimize_only)
+    seen = await _look(context, cluster, experiment.dir, choices)
+    if why := plan.contested(context.loop.state, seen):
+        raise _contested(why)
+    done = _first(await _tell(context, RetryWanted(seen=seen, jobs=named)), events.RetryAsked)
+    if done is None:
+        raise _nothing_to_retry(context, experiment, named)
+    return requests.RetryReply(
+        experiment=experiment.id,
+        name=experiment.name,
+        typed=context.typed(experiment),
+        seq=done.seq,
+        jobs=done.event.jobs,
     )
-    queued = await _queued(context, cluster, reading.jobs)
-    wanted = RetryWanted(experiment=experiment.id, jobs=named, specs=reading.jobs, queued=queued)
-    recorded = await context.loop.tell(wanted)
-    for r in recorded:
-        if isinstance(r.event, events.RetryAsked):
-            return requests.RetryReply(
-                experiment=experiment.id, name=experiment.name, seq=r.seq, jobs=r.event.jobs
-            )
-    raise Refusal(Code.NOTHING_TO_DO, f"nothing of {experiment.name} is left to retry")
+
+
+async def accept(context: Context, asked: requests.Accept) -> requests.AcceptReply:
+    experiment = await find.experiment(context, asked.experiment)
+    named = tuple(find.job(context, experiment, name) for name in asked.jobs)
+    wrong = set(named) - set(again.acceptable(experiment, named))
+    if wrong or not named:
+        states = (
+            ", ".join(f"{id} is {experiment.jobs[id].state}" for id in sorted(wrong)) or "no job is named"
+        )
+        hint = f"only what failed or is unclear can be taken as it is: `runexp status {context.typed(experiment)}`"
+        raise Refusal(Code.NOTHING_TO_DO, states, hint=hint)
+    recorded = await _tell(context, AcceptWanted(experiment=experiment.id, jobs=named))
+    if not recorded:
+        raise Refusal(Code.NOTHING_TO_DO, f"nothing of {experiment.name} is left to accept")
+    return requests.AcceptReply(
+        experiment=experiment.id,
+        name=experiment.name,
+        typed=context.typed(experiment),
+        seq=recorded[0].seq,
+        jobs=named,
+    )
 
 
 async def cancel(context: Context, asked: requests.Cancel) -> requests.CancelReply:
-    experiment = find.experiment(context.loop.state, asked.experiment)
-    named = tuple(find.job(experiment, name) for name in asked.jobs)
-    recorded = await context.loop.tell(CancelWanted(experiment=experiment.id, jobs=named))
-    for r in recorded:
-        if isinstance(r.event, events.CancelAsked):
-            return requests.CancelReply(jobs=r.event.jobs)
-    what = f"{experiment.name} has nothing left to cancel"
-    raise Refusal(Code.NOTHING_TO_DO, what, hint=f"`runexp status {experiment.typed}` shows its jobs")
+    experiment = await find.experiment(context, asked.experiment)
+    named = tuple(find.job(context, experiment, name) for name in asked.jobs)
+    recorded = await _tell(context, CancelWanted(experiment=experiment.id, jobs=named))
+    done = _first(recorded, events.CancelAsked)
+    if done is not None:
+        return requests.CancelReply(jobs=done.event.jobs)
+    what = f"{', '.join(named) or experiment.name} has nothing left to cancel"
+    hint = f"`runexp status {context.typed(experiment)}` shows its jobs"
+    raise Refusal(Code.NOTHING_TO_DO, what, hint=hint)
+
+
+async def _tell(context: Context, observation: Observation) -> Sequence[Recorded]:
+    try:
+        return await context.loop.tell(observation)
+    except NotTaken as error:
+        hint = error.hint or "this is a fault of runexp's; the daemon's journal has the details"
+        raise Refusal(Code.INTERNAL, f"nothing was changed: {error.what}", hint=hint) from error
+
+
+class _Of(msgspec.Struct, frozen=True):
+    """An event with its place, of a known type."""
+
+    seq: int
+    experiment: str
+    event: Any
+
+
+def _first(recorded: Sequence[Recorded], kind: type[E]) -> _Of | None:
+    found = (r for r in recorded if isinstance(r.event, kind))
+    return next((_Of(r.seq, r.experiment, r.event) for r in found), None)
 
 
 def _cluster(context: Context, name: str) -> Cluster:
@@ -103,38 +156,69 @@ def _cluster(context: Context, name: str) -> Cluster:
     return context.clusters[name]
 
 
-async def _known(context: Context, cluster: Cluster, dir: str) -> Experiment | None:
-    """The ledger's experiment in a directory; None also where there is no such directory, which reading it will say."""
-    try:
-        return plan.by_directory(context.loop.state, cluster.name, await cluster.host.resolve(dir))
-    except FileMissing:
-        return None
-
-
-def _running(known: Experiment) -> Refusal:
-    hint = f"attach to it: runexp attach {known.typed}"
+def _unchanged(context: Context, seen: ScaffoldSeen) -> Refusal:
+    """Why `run` changed nothing: another trains there, or it is under way as it is."""
+    if why := plan.contested(context.loop.state, seen):
+        return _contested(why)
+    known = plan.by_directory(context.loop.state, seen.cluster, seen.dir)
+    assert known is not None
+    hint = f"attach to it: runexp attach {context.typed(known)}"
     return Refusal(Code.RUNNING, f"{known.name} is running already", known.dir, hint)
 
 
-async def _look(context: Context, cluster: Cluster, dir: str, policy: Policy) -> ScaffoldSeen:
-    reading = await read_experiment(cluster.host, dir, context.tools, policy.optimize_only)
+def _contested(why: str) -> Refusal:
+    hint = "run this one when that is over: what it has trained is then taken as it is"
+    return Refusal(Code.RUNNING, why, hint=hint)
+
+
+def _nothing_to_retry(context: Context, experiment: Experiment, named: tuple[str, ...]) -> Refusal:
+    states = ", ".join(f"{id} is {experiment.jobs[id].state}" for id in named)
+    what = f"nothing to submit again: {states}" if named else f"nothing of {experiment.name} has failed"
+    hint = f"`runexp status {context.typed(experiment)}` shows its jobs"
+    return Refusal(Code.NOTHING_TO_DO, what, hint=hint)
+
+
+async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.Choices) -> ScaffoldSeen:
+    """The scaffold, and what lies in it."""
+    reading = await read_experiment(cluster.host, dir, context.tools, choices.optimize_only)
     known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
-    verdicts = await look_at_all(context.tools, cluster.host, reading.jobs, known.jobs if known else {})
-    queued = await _queued(context, cluster, reading.jobs)
+    if known and (parked := context.loop.state.parked.get(known.id)) and parked.for_good:
+        raise Refusal(Code.INTERNAL, parked.why, known.dir, "nothing is submitted of it, to be safe")
+    jobs = known.jobs if known else {}
+    seen = await look_at(
+        context.tools, cluster.host, [of_known(job, jobs.get(job.id)) for job in reading.jobs]
+    )
     return ScaffoldSeen(
-        experiment=known.id if known else clock.new_experiment_id(),
+        experiment=known.id if known else _new_id(context),
         name=reading.name,
         dir=reading.dir,
         cluster=cluster.name,
-        policy=policy,
+        policy=_policy(known, choices),
         tools=reading.tools,
         logs=reading.logs,
         runs=reading.runs,
         jobs=reading.jobs,
-        verdicts=verdicts,
-        queued=queued,
+        verdicts={job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)},
+        queued=await _queued(context, cluster, reading.jobs),
         warnings=reading.warnings,
     )
+
+
+def _new_id(context: Context) -> str:
+    while (id := clock.new_experiment_id()) in context.loop.state.experiments:
+        pass
+    return id
+
+
+def _policy(known: Experiment | None, choices: requests.Choices) -> Policy:
+    """What was typed, on what is remembered."""
+    typed = {
+        field: value
+        for field in ("on_failure", "barrier", "oom_retries", "node_retries")
+        if (value := getattr(choices, field)) is not msgspec.UNSET
+    }
+    remembered = known.policy if known else Policy()
+    return msgspec.structs.replace(remembered, optimize_only=choices.optimize_only, **typed)
 
 
 async def _queued(context: Context, cluster: Cluster, jobs: Sequence[JobSpec]) -> dict[str, Queued]:
@@ -150,13 +234,3 @@ async def _queued(context: Context, cluster: Cluster, jobs: Sequence[JobSpec]) -
         )
         for id, found in (await cluster.find(jobs, ours)).items()
     }
-
-
-def _plan(experiment: Experiment) -> views.Plan:
-    return views.Plan(
-        name=experiment.name,
-        dir=experiment.dir,
-        cluster=experiment.cluster,
-        lines=tuple(plan.lines(experiment)),
-        warnings=experiment.warnings,
-    )

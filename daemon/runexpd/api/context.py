@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runexp.wire.views import ExperimentView
+from runexp.wire.views import ExperimentLine, ExperimentView, Report
 from runexpd.clusters.base import Cluster
+from runexpd.core import names
 from runexpd.core.state import Experiment
 from runexpd.core.steps import report
 from runexpd.hosts.ssh_link import SshLink
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
+from runexpd.runtime.carriers import Carriers, Trouble
 from runexpd.runtime.loop import Loop
 from runexpd.runtime.watcher import Watcher
 from runexpd.tools.base import Tool
@@ -21,26 +23,58 @@ class Context:
     ledger: Ledger
     clusters: Mapping[str, Cluster]
     watchers: Mapping[str, Watcher]
+    carriers: Carriers
     tools: Mapping[str, Tool]
     #: Connections of the clusters that are reached over SSH.
     links: Mapping[str, SshLink]
     started_at: float
     config_path: str
 
+    def typed(self, experiment: Experiment) -> str:
+        """What names it on a command line."""
+        return names.typed(self.loop.state, experiment)
+
+    def line(self, experiment: Experiment) -> ExperimentLine:
+        """A row of `runexp ls`."""
+        parked = self.loop.state.parked.get(experiment.id)
+        return report.line(experiment, parked.why if parked else "")
+
+    def report(self, experiment: Experiment) -> Report:
+        """The combined summary."""
+        return report.report(experiment, self.typed(experiment))
+
     def view(self, experiment: Experiment) -> ExperimentView:
-        """The experiment as it stands, with progress and what hinders its cluster."""
+        """The experiment as it stands, with progress and what hinders it."""
+        watcher = self.watchers.get(experiment.cluster)
+        progress, starts = (watcher.progress, watcher.starts) if watcher else ({}, {})
+        return report.view(experiment, self.typed(experiment), progress, starts, self._trouble(experiment))
+
+    def _trouble(self, experiment: Experiment) -> str:
+        """What hinders it most."""
+        parked, ledger = self.loop.state.parked.get(experiment.id), self.loop.trouble
+        if parked is not None:
+            return f"nothing more is done with it: {parked.why}"
+        if ledger is not None:
+            return f"{ledger.what}; {ledger.hint}"
         watcher = self.watchers.get(experiment.cluster)
         if watcher is None:
-            return report.view(
-                experiment, {}, {}, f"cluster {experiment.cluster} is no longer in the configuration"
-            )
+            return f"cluster {experiment.cluster} is no longer in the configuration"
         link = self.links.get(experiment.cluster)
-        trouble = (link.trouble() if link else "") or _trouble(watcher)
-        return report.view(experiment, watcher.progress, watcher.starts, trouble)
+        return (link.trouble() if link else "") or _silence(watcher) or self._failing(experiment)
+
+    def _failing(self, experiment: Experiment) -> str:
+        """A command that fails again and again, and how many others do."""
+        failing = [t for t in self.carriers.troubles.values() if t.experiment == experiment.id]
+        if not failing:
+            return ""
+        worst: Trouble = max(failing, key=lambda trouble: trouble.tries)
+        more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
+        return f"tried {worst.tries} times, and again: {worst.what}{more}"
 
 
-def _trouble(watcher: Watcher) -> str:
+def _silence(watcher: Watcher) -> str:
     if watcher.trouble is None:
         return ""
     since, why = watcher.trouble
-    return f"no answer for {clock.now() - since:.0f} s, what is shown is older than that: {why}"
+    seconds = max(0.0, clock.now() - since)
+    return f"no answer for {seconds:.0f} s, what is shown is older than that: {why}"

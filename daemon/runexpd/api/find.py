@@ -1,34 +1,58 @@
 """Which experiment, which jobs somebody means."""
 
+from collections.abc import Iterable, Sequence
 from posixpath import normpath
 
 from runexp.wire.refusals import Code
+from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
-from runexpd.core.state import Experiment, State
+from runexpd.core import names
+from runexpd.core.state import Experiment
+from runexpd.hosts.base import HostError
+
+#: Names that a refusal lists, at most.
+_MOST_NAMES = 10
 
 
-def experiment(state: State, named: str) -> Experiment:
-    """By exact id, directory, name, or an unambiguous prefix of the id. Raises Refusal."""
-    known = list(state.experiments.values())
+async def experiment(context: Context, named: str) -> Experiment:
+    """By exact id, directory (however it is spelled), name, or an unambiguous prefix of the id. Raises Refusal."""
+    known = list(context.loop.state.experiments.values())
     for matches in (
         [e for e in known if e.id == named],
-        [e for e in known if e.dir == normpath(named) or f"{e.cluster}:{e.dir}" == named],
+        await _in_directory(context, known, named),
         [e for e in known if e.name == named],
         [e for e in known if named and e.id.startswith(named)],
     ):
         if len(matches) == 1:
             return matches[0]
         if matches:
-            choices = "; ".join(f"{e.id} {e.name} ({e.cluster}:{e.dir})" for e in matches)
+            choices = "; ".join(f"{e.id} {e.name} ({e.cluster}:{e.dir})" for e in matches[:_MOST_NAMES])
             what = f"{named} is {len(matches)} experiments: {choices}"
             raise Refusal(Code.AMBIGUOUS, what, hint="name it by its id, or by its directory")
-    names = ", ".join(sorted({e.name for e in known})) or "none yet"
+    all_names = _some(sorted({e.name for e in known})) or "none yet"
     raise Refusal(
-        Code.UNKNOWN, f"no experiment is called {named}", hint=f"`runexp ls` shows them; known: {names}"
+        Code.UNKNOWN, f"no experiment is called {named}", hint=f"`runexp ls` shows them; known: {all_names}"
     )
 
 
-def job(e: Experiment, named: str) -> str:
+async def _in_directory(context: Context, known: Sequence[Experiment], named: str) -> list[Experiment]:
+    """Links, `..`, `~` and slashes too many lead to the same directory; as it is written, where nobody can tell."""
+    if "/" not in named and not named.startswith("~"):
+        return []
+    cluster, colon, path = named.partition(":")
+    if not colon or cluster not in context.clusters:
+        cluster, path = "local", named
+    plain = normpath(path)
+    if matches := [e for e in known if e.dir == plain and (not colon or e.cluster == cluster)]:
+        return matches
+    try:
+        real = await context.clusters[cluster].host.resolve(path)
+    except HostError:
+        return []
+    return [e for e in known if (e.cluster, e.dir) == (cluster, real)]
+
+
+def job(context: Context, e: Experiment, named: str) -> str:
     """A job's id, by the id or an unambiguous prefix of it. Raises Refusal."""
     if named in e.jobs:
         return named
@@ -36,5 +60,12 @@ def job(e: Experiment, named: str) -> str:
     if len(matches) == 1:
         return matches[0]
     what = f"{named} is {len(matches)} jobs of {e.name}" if matches else f"{e.name} has no job {named}"
-    hint = f"one of: {', '.join(matches or e.jobs)}"
+    typed = names.typed(context.loop.state, e)
+    hint = f"one of: {_some(matches or e.jobs)} (`runexp status {typed}` shows them)"
     raise Refusal(Code.AMBIGUOUS if matches else Code.UNKNOWN, what, hint=hint)
+
+
+def _some(all_names: Iterable[str]) -> str:
+    listed = list(all_names)
+    more = len(listed) - _MOST_NAMES
+    return ", ".join(listed[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -3,6 +3,7 @@
 import codecs
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 
 import anyio
 
@@ -14,9 +15,9 @@ from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core.state import Experiment
-from runexpd.core.steps import report
 from runexpd.experiments.logblocks import EXPERIMENT
 from runexpd.hosts.base import FileMissing
+from runexpd.ledger import desk
 
 #: Events that come in a burst are shown together.
 GATHER_SECONDS = 0.05
@@ -28,17 +29,15 @@ CHUNK_BYTES = 256 * 1024
 
 async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
     rows = sorted(context.loop.state.experiments.values(), key=lambda e: e.asked_at, reverse=True)
-    return requests.LsReply(experiments=tuple(report.line(e) for e in rows))
+    return requests.LsReply(experiments=tuple(context.line(e) for e in rows))
 
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
-    return requests.StatusReply(
-        experiment=context.view(find.experiment(context.loop.state, asked.experiment))
-    )
+    return requests.StatusReply(experiment=context.view(await find.experiment(context, asked.experiment)))
 
 
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
-    return report.report(find.experiment(context.loop.state, asked.experiment))
+    return context.report(await find.experiment(context, asked.experiment))
 
 
 async def info(context: Context, asked: requests.Info) -> requests.InfoReply:
@@ -55,13 +54,13 @@ async def info(context: Context, asked: requests.Info) -> requests.InfoReply:
 
 async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requests.Reply]:
     """A cursor on the ledger, not a queue: take the bells, then read, wait only then. No gap, no double."""
-    id, after = find.experiment(context.loop.state, asked.experiment).id, asked.after
+    id, after = (await find.experiment(context, asked.experiment)).id, asked.after
     shown: views.ExperimentView | None = None
     while True:
         bells = [context.loop.bell.take()]
         if watcher := context.watchers.get(context.loop.state.experiments[id].cluster):
             bells.append(watcher.bell.take())
-        for envelope in context.ledger.envelopes(after, id):
+        for envelope in await desk.ask(partial(context.ledger.envelopes, after, id)):
             yield requests.Seen(envelope=envelope)
             after = envelope.seq
         if shown is None:
@@ -86,9 +85,9 @@ async def _first_of(events: list[anyio.Event]) -> None:
 
 
 async def logs(context: Context, asked: requests.Logs) -> AsyncIterator[requests.Reply]:
-    experiment = find.experiment(context.loop.state, asked.experiment)
-    job = find.job(experiment, asked.job) if asked.job else None
-    path = _log_path(experiment, job)
+    experiment = await find.experiment(context, asked.experiment)
+    job = find.job(context, experiment, asked.job) if asked.job else None
+    path = _log_path(context, experiment, job)
     cluster = context.clusters.get(experiment.cluster)
     if cluster is None:
         raise Refusal(
@@ -117,13 +116,13 @@ async def logs(context: Context, asked: requests.Logs) -> AsyncIterator[requests
     yield requests.LogsEnd(path=path)
 
 
-def _log_path(experiment: Experiment, job: str | None) -> str:
+def _log_path(context: Context, experiment: Experiment, job: str | None) -> str:
     if job is None:
         return experiment.logs[EXPERIMENT]
     attempt = experiment.jobs[job].attempt
     if attempt is None or attempt.output is None:
         state = experiment.jobs[job].state
-        hint = f"`runexp status {experiment.typed}` shows why"
+        hint = f"`runexp status {context.typed(experiment)}` shows why"
         raise Refusal(
             Code.UNKNOWN, f"{job} has no output: it is {state} and was never submitted here", hint=hint
         )

@@ -21,7 +21,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str
     #: The job's name, as the script says it or as its file is called.
     name: str
-    #: Of its output files; made where they are missing, since Slurm would fail the job without a word.
+    #: `--chdir`, where the script runs if not in `workdir`; absolute. It is never made: without it there is no job.
+    chdir: str | None = None
+    #: Of its output files; made where they are missing, since Slurm would fail the job without a word. Only below `workdir`
+    #: or `chdir`, though: elsewhere a slip of the pen would.
     output_dirs: tuple[str, ...] = ()
     #: Long names of the options that the script sets itself.
     directives: tuple[str, ...] = ()

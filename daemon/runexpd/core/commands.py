@@ -92,6 +92,8 @@ class Cancel(msgspec.Struct, frozen=True):
     """End a queued job on its cluster."""
 
     cluster: str
+    experiment: str
+    job: JobSpec
     token: str
     slurm_job_id: str
     mark: str = ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from runexp.wire.jobs import Barrier
 from runexp.wire.states import Phase, Stage
 from runexpd.core import commands
 from runexpd.core.state import Attempt, Experiment, Job, State
@@ -11,7 +12,7 @@ from runexpd.core.steps import submit
 def due(state: State, now: float) -> Iterator[commands.Command]:
     """Everything to be done, in the order in which it is best begun."""
     for experiment in state.running():
-        shut = {_gate(experiment, job) for job in experiment.jobs.values() if job.stage in _NOT_QUEUED}
+        shut = {_gate(experiment, job) for job in experiment.current if job.stage in _NOT_QUEUED}
         for job in experiment.jobs.values():
             if job.attempt is not None:
                 gate = _gate(experiment, job)
@@ -21,17 +22,17 @@ def due(state: State, now: float) -> Iterator[commands.Command]:
         yield commands.Wake(at)
 
 
-_NOT_QUEUED = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING)
+_NOT_QUEUED = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING, Stage.IN_DOUBT)
 
 
 def _gate(experiment: Experiment, job: Job) -> str:
     """The same for jobs that something waits for together: the barrier's, or the end's."""
-    alone = experiment.policy.barrier == "run" and job.spec.phase is Phase.OPTIMIZATION
+    alone = experiment.policy.barrier is Barrier.RUN and job.spec.phase is Phase.OPTIMIZATION
     return f"{experiment.id} {job.spec.run if alone else job.spec.phase}"
 
 
 def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Iterator[commands.Command]:
-    cluster, id, spec, token = experiment.cluster, experiment.id, job.spec, attempt.token
+    cluster, id, spec, token = experiment.cluster, experiment.id, attempt.spec, attempt.token
     match job.stage:
         case Stage.SUBMITTING:
             yield commands.Submit(cluster, id, spec, token)
@@ -39,7 +40,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Itera
             yield commands.Resolve(cluster, id, spec, token)
         case Stage.QUEUED:
             if job.cancel_asked:
-                yield commands.Cancel(cluster, token, attempt.slurm_job_id or "", attempt.mark)
+                yield commands.Cancel(cluster, id, spec, token, attempt.slurm_job_id or "", attempt.mark)
             yield commands.Watch(
                 cluster,
                 id,
@@ -68,5 +69,5 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Itera
         case Stage.MENDING:
             if job.remedy is not None:
                 yield commands.Mend(cluster, id, spec.id, job.mends, job.remedy)
-        case Stage.PLANNED | Stage.VERIFIED | Stage.FAILED | Stage.SKIPPED:
+        case Stage.PLANNED | Stage.VERIFIED | Stage.FAILED | Stage.SKIPPED | Stage.IN_DOUBT:
             pass

@@ -24,8 +24,19 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.UNCLEAR, events.SubmitDeferred): Stage.PLANNED,
     (Stage.QUEUED, events.StateChanged): Stage.QUEUED,
     (Stage.QUEUED, events.JobEnded): Stage.ENDED,
+    (Stage.ENDED, events.ResultAwaited): Stage.ENDED,
     (Stage.ENDED, events.ResultVerified): Stage.VERIFIED,
     (Stage.ENDED, events.ResultRejected): Stage.FAILED,
+    # Neither good nor bad: a person decides, or a later look tells.
+    (Stage.ENDED, events.ResultUnclear): Stage.IN_DOUBT,
+    (Stage.PLANNED, events.ResultUnclear): Stage.IN_DOUBT,
+    (Stage.IN_DOUBT, events.ResultVerified): Stage.VERIFIED,
+    (Stage.IN_DOUBT, events.ResultRejected): Stage.FAILED,
+    (Stage.IN_DOUBT, events.ResultAccepted): Stage.VERIFIED,
+    (Stage.FAILED, events.ResultAccepted): Stage.VERIFIED,
+    # A person has it made anew, or gives it up.
+    (Stage.IN_DOUBT, events.RetryAsked): Stage.PLANNED,
+    (Stage.IN_DOUBT, events.JobSkipped): Stage.SKIPPED,
     # Looked at again, and gone.
     (Stage.VERIFIED, events.ResultRejected): Stage.FAILED,
     # Looked at again, and mended by hand.
@@ -37,20 +48,23 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.MENDING, events.MendRefused): Stage.FAILED,
     (Stage.FAILED, events.JobRequeued): Stage.PLANNED,
     (Stage.SKIPPED, events.RetryAsked): Stage.PLANNED,
-    (Stage.PLANNED, events.RunAsked): Stage.PLANNED,
+    # A scaffold that was read anew changes nothing of what is under way, done, failed or in doubt.
+    **{(stage, events.RunAsked): stage for stage in Stage},
     (Stage.SKIPPED, events.RunAsked): Stage.PLANNED,
-    (Stage.VERIFIED, events.RunAsked): Stage.VERIFIED,
-    (Stage.FAILED, events.RunAsked): Stage.FAILED,
     # A wish; what comes of it is a later event.
     (Stage.PLANNED, events.CancelAsked): Stage.PLANNED,
     (Stage.SUBMITTING, events.CancelAsked): Stage.SUBMITTING,
     (Stage.UNCLEAR, events.CancelAsked): Stage.UNCLEAR,
     (Stage.QUEUED, events.CancelAsked): Stage.QUEUED,
+    (Stage.ENDED, events.CancelAsked): Stage.ENDED,
     (Stage.MENDING, events.CancelAsked): Stage.MENDING,
+    (Stage.IN_DOUBT, events.CancelAsked): Stage.IN_DOUBT,
 }
 
 PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {
     (PhaseState.WAITING, events.PhaseOpened): PhaseState.RUNNING,
+    # Ledgers hold it twice: `retry` once closed what was running, and opened it again.
+    (PhaseState.RUNNING, events.PhaseOpened): PhaseState.RUNNING,
     (PhaseState.RUNNING, events.PhaseClosed): PhaseState.CLOSED,
     # The barrier decided against the phase.
     (PhaseState.WAITING, events.BarrierCleared): PhaseState.STOPPED,
@@ -61,6 +75,9 @@ PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {
         for state in PhaseState
         for asked in (events.RunAsked, events.RetryAsked)
     },
+    # What is under way goes on beside what is asked for now.
+    (PhaseState.RUNNING, events.RunAsked): PhaseState.RUNNING,
+    (PhaseState.RUNNING, events.RetryAsked): PhaseState.RUNNING,
 }
 
 

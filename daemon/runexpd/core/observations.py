@@ -35,11 +35,22 @@ class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody asked to submit again what failed: of these jobs, or of all where none is named."""
+
+    #: The scaffold and the results as they lie there now.
+    seen: ScaffoldSeen
+    jobs: tuple[str, ...]
+
+    @property
+    def experiment(self) -> str:
+        return self.seen.experiment
+
+
+class AcceptWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody takes these jobs' results as they are."""
+
     experiment: str
     jobs: tuple[str, ...]
-    #: The jobs as their scripts stand now.
-    specs: tuple[JobSpec, ...]
-    queued: dict[str, Queued] = {}
 
 
 class CancelWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +118,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     token: str
     verdict: Verdict
+    #: False: it is unclear, and will be looked at again.
+    final: bool = True
 
 
 class MendDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,4 +138,6 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 Answer = Accepted | Refused | Deferred | Unclear
-Observation = ScaffoldSeen | RetryWanted | CancelWanted | Answer | Listed | Judged | MendDone | Tick
+#: What a person asked for.
+Asked = ScaffoldSeen | RetryWanted | AcceptWanted | CancelWanted
+Observation = Asked | Answer | Listed | Judged | MendDone | Tick

@@ -13,6 +13,8 @@ from runexp.wire.states import Phase
 from runexpd.core.apply import fold
 from runexpd.core.observations import (
     Accepted,
+    AcceptWanted,
+    Asked,
     CancelWanted,
     Deferred,
     Judged,
@@ -26,7 +28,7 @@ from runexpd.core.observations import (
     Unclear,
 )
 from runexpd.core.state import State
-from runexpd.core.steps import barrier, plan, retry, submit, verify, watch
+from runexpd.core.steps import again, barrier, cancel, plan, retry, submit, verify, watch
 
 #: An event with the id of its experiment, not in the ledger yet.
 Fact = tuple[str, Event]
@@ -46,16 +48,12 @@ def observe(state: State, observation: Observation, now: float) -> list[Fact]:
 
 def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
     match observation:
-        case ScaffoldSeen():
-            yield from _of(observation.experiment, plan.on_scaffold(state, observation))
-        case RetryWanted():
-            yield from _of(observation.experiment, plan.on_retry(state, observation))
-        case CancelWanted():
-            yield from _of(observation.experiment, plan.on_cancel(state, observation))
+        case ScaffoldSeen() | RetryWanted() | AcceptWanted() | CancelWanted():
+            yield from _of(observation.experiment, _asked(state, observation))
         case Accepted() | Refused() | Deferred() | Unclear():
             yield from _of(observation.experiment, submit.on_answer(state, observation, now))
         case Listed():
-            for report in observation.reports:
+            for report in {report.token: report for report in observation.reports}.values():
                 yield from _of(report.experiment, watch.on_report(state, report, now))
         case Judged():
             yield from _of(observation.experiment, verify.on_judged(state, observation))
@@ -65,6 +63,18 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
             pass
         case _:
             assert_never(observation)
+
+
+def _asked(state: State, asked: Asked) -> Iterator[Event]:
+    match asked:
+        case ScaffoldSeen():
+            return plan.on_scaffold(state, asked)
+        case RetryWanted():
+            return again.on_retry(state, asked)
+        case AcceptWanted():
+            return again.on_accept(state, asked)
+        case CancelWanted():
+            return cancel.on_cancel(state, asked)
 
 
 def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:
@@ -82,7 +92,7 @@ def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:
 def _owed(state: State, now: float) -> Iterator[Fact]:
     """The first kind of thing that is owed; `observe` asks again with it applied."""
     for experiment in state.running():
-        for step in (plan.cancelled, retry.owed, barrier.owed):
+        for step in (cancel.owed, retry.owed, barrier.owed):
             if following := list(step(experiment)):
                 yield from _of(experiment.id, iter(following))
                 return

@@ -1,6 +1,5 @@
 """What the ledger's events add up to. Built by `apply` alone; dicts in here are replaced, never changed."""
 
-import shlex
 from collections.abc import Iterator
 
 import msgspec
@@ -15,6 +14,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     token: str
+    #: The job as it was sent; whatever the scaffold says since, this is what runs, and what is judged.
+    spec: JobSpec
     intended_at: float
     #: What the job's command line holds on the cluster; empty: the token.
     mark: str = ""
@@ -31,6 +32,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
+    #: As the scaffold last had it.
     spec: JobSpec
     stage: Stage = Stage.PLANNED
     #: The word that is shown.
@@ -39,11 +41,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     #: Those the cluster took or refused, and the one under way.
     attempts: tuple[Attempt, ...] = ()
-    #: How many tokens were made. More than `attempts` where the cluster put some off.
-    tokens: int = 0
+    #: The scaffold no longer has it: nothing is owed of it, and what runs of it is watched to its end.
+    retired: bool = False
     cancel_asked: bool = False
     #: The token of the attempt whose results were verified; None where they were there before.
     proof: str | None = None
+    #: A person took its results as they are: no look takes that back.
+    accepted: bool = False
     failure: Failure | None = None
     remedy: Remedy | None = None
     #: How often it was submitted again by rule since somebody last asked.
@@ -57,6 +61,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def attempt(self) -> Attempt | None:
         """The newest."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the experiment's end waits for it."""
+        return self.stage in states.UNDER_WAY if self.retired else self.stage not in states.SETTLED
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +81,16 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     #: Paths of the run logs, by `experiment`, `optimization`, `evaluation`.
     logs: dict[str, str] = {}
     runs: tuple[RunSpec, ...] = ()
-    #: By id: optimization jobs in the summary's order, then evaluations in the matrix's.
+    #: By id: optimization jobs in the summary's order, then evaluations in the matrix's, then retired ones.
     jobs: dict[str, Job] = {}
+    #: How many tokens were ever made for it: the next is one more, whatever happened to the scaffold.
+    tokens: int = 0
     optimization: PhaseState = PhaseState.CLOSED
     evaluation: PhaseState = PhaseState.CLOSED
     #: What the barrier decided, for the reader; empty before.
     barrier_reason: str = ""
+    #: All that was open was asked to end.
+    cancelled: bool = False
     outcome: Outcome | None = None
     ended_at: float | None = None
     warnings: tuple[str, ...] = ()
@@ -88,13 +101,13 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     seq: int = 0
 
     @property
-    def typed(self) -> str:
-        """Its name as one word of a shell: for the commands that messages suggest."""
-        return shlex.quote(self.name)
+    def current(self) -> tuple[Job, ...]:
+        """The jobs that the scaffold has, in order."""
+        return tuple(job for job in self.jobs.values() if not job.retired)
 
     def of(self, phase: Phase) -> tuple[Job, ...]:
-        """The jobs of a phase, in order."""
-        return tuple(job for job in self.jobs.values() if job.spec.phase is phase)
+        """Those of a phase."""
+        return tuple(job for job in self.jobs.values() if job.spec.phase is phase and not job.retired)
 
     def phase(self, phase: Phase) -> PhaseState:
         return self.optimization if phase is Phase.OPTIMIZATION else self.evaluation
@@ -109,13 +122,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     stagger_seconds: float = 5.0
 
 
+class Parked(msgspec.Struct, frozen=True):
+    """Why nothing more is done with an experiment."""
+
+    why: str
+    #: What is known of it can't be relied on: nobody can have it tried again.
+    for_good: bool = False
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     experiments: dict[str, Experiment] = {}
     #: By cluster name.
     limits: dict[str, Limits] = {}
+    #: Experiments with which nothing more is done, by id: a fault of ours with one is not the others' affair.
+    parked: dict[str, Parked] = {}
 
     def running(self) -> Iterator[Experiment]:
         """Experiments that aren't over, the longest waiting first."""
         yield from sorted(
-            (e for e in self.experiments.values() if e.outcome is None), key=lambda e: (e.asked_at, e.id)
+            (e for e in self.experiments.values() if e.outcome is None and e.id not in self.parked),
+            key=lambda e: (e.asked_at, e.id),
         )

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-import yaml
+from runexpd.experiments import documents
+from runexpd.experiments.problems import BadExperiment
 
 
 class CantAmend(Exception):
@@ -17,7 +18,7 @@ def set_values(text: str, values: Mapping[str, int]) -> str:
     """
     before, after, place = _mapping(text), text, len(text)
     for key, value in values.items():
-        pattern = re.compile(rf"^({re.escape(key)}[ \t]*:[ \t]*)([^\s#]+)(?=[ \t]*(#.*)?$)", re.MULTILINE)
+        pattern = re.compile(rf"^({re.escape(key)}[ \t]*:[ \t]*)([^\s#]+)(?=[ \t]*(#.*)?\r?$)", re.MULTILINE)
         found = list(pattern.finditer(after))
         if len(found) > 1:
             raise CantAmend(f"{key} is there twice")
@@ -45,9 +46,9 @@ def _newline(text: str, place: int) -> str:
 
 def _mapping(text: str) -> dict[str, object]:
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise CantAmend(f"not YAML: {error}") from error
+        document = documents.plain(text, "")
+    except BadExperiment as bad:
+        raise CantAmend(f"{bad.what} at {bad.where.strip(':')}" if bad.where else bad.what) from None
     if not isinstance(document, dict):
         raise CantAmend("not a mapping of keys to values")
     return document

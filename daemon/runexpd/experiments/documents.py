@@ -1,19 +1,25 @@
-"""YAML documents to structs, or a line that says what is wrong, where in the file, and where in the document. Pure."""
+"""YAML documents to structs or plain data, or a line that says what is wrong, and where. Pure.
 
+What can be said about a document's shape is decided while its events are read, before anything is built of it: an alias bomb
+is refused at its node, not after it went off.
+"""
+
+import gc
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
 import yaml
 
+from runexpd.experiments import limits
+from runexpd.experiments.nodes import Unfit, compose
 from runexpd.experiments.problems import BadExperiment
 
 T = TypeVar("T")
-#: Aliases can make a small document huge; ours need none of that.
-_MOST_NODES = 100_000
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
 _EXPECTED = {
     "str": "a text",
     "int": "a whole number",
@@ -22,57 +28,85 @@ _EXPECTED = {
     "array": "a list",
     "object": "a mapping of keys to values",
     "null": "nothing",
+    "date": "a date",
+    "datetime": "a date",
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe, and strict where YAML is lax: a key that is there twice is a mistake."""
+class _Constructor(yaml.constructor.SafeConstructor):
+    """What looks like a number or a date and is none (2025-99-99) is said with its place."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"{key.value} is there twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:
+            raise Unfit(str(error), node.start_mark) from None
+        if isinstance(value, int) and abs(value) >= limits.WHOLE_NUMBER:
+            raise Unfit("a whole number of more than 18 digits", node.start_mark)
+        return value
 
 
 def load(text: str, where: str, kind: type[T]) -> T:
     """A document as a struct. `where` names the file in errors. Raises BadExperiment."""
+    root = _composed(text, where)
+    if root is None:
+        raise BadExperiment("the file is empty", where)
     try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
-        if root is None:
-            raise BadExperiment("the file is empty", where)
-        if sum(1 for _ in _nodes(root, _MOST_NODES)) >= _MOST_NODES:
-            raise BadExperiment("the document is too large", where)
-        document = loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        raise BadExperiment(f"not YAML: {_problem(error)}", _place(where, error.problem_mark)) from None
-    except yaml.YAMLError as error:
-        raise BadExperiment(f"not YAML: {_one_line(str(error))}", where) from None
-    except (ValueError, RecursionError) as error:
-        raise BadExperiment(f"not YAML that can be read: {_one_line(str(error))}", where) from None
-    try:
-        return msgspec.convert(document, kind)
+        return msgspec.convert(_built(root, where), kind)
     except msgspec.ValidationError as error:
         raise _bad(error, root, where) from None
 
 
-def _nodes(node: yaml.Node, budget: int) -> Iterator[yaml.Node]:
-    """Every node, aliases counted each time, up to a budget."""
-    stack = [node]
-    while stack and budget > 0:
-        budget -= 1
-        current = stack.pop()
-        yield current
-        if isinstance(current, yaml.MappingNode):
-            stack += [part for pair in current.value for part in pair]
-        elif isinstance(current, yaml.SequenceNode):
-            stack += current.value
+def plain(text: str, where: str) -> Any:
+    """A document as plain Python data; None for an empty one. Raises BadExperiment."""
+    root = _composed(text, where)
+    return None if root is None else _built(root, where)
+
+
+def line_of(text: str, path: str) -> int:
+    """The line, counted from 1, of what stands at a path in a document that is known to be YAML."""
+    root = _composed(text, "")
+    return int(find(root, path).start_mark.line) + 1 if root is not None else 1
+
+
+def _composed(text: str, where: str) -> yaml.Node | None:
+    try:
+        with _uncollected():
+            return compose(text)
+    except yaml.YAMLError as error:
+        raise _refused(error, where, text) from None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Looking for garbage among nodes that are all alive takes longer than making them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _built(root: yaml.Node, where: str) -> Any:
+    try:
+        with _uncollected():
+            return _Constructor().construct_document(root)
+    except yaml.YAMLError as error:
+        raise _refused(error, where) from None
+
+
+def _refused(error: yaml.YAMLError, where: str, text: str = "") -> BadExperiment:
+    match error:
+        case Unfit():
+            return BadExperiment(error.what, _place(where, error.problem_mark))
+        case yaml.MarkedYAMLError():
+            problem = " ".join(filter(None, (error.context, error.problem)))
+            place = _end(text, where, error.problem_mark) or _place(where, error.problem_mark)
+            return BadExperiment(f"not YAML: {limits.shown(problem)}", place)
+        case _:
+            return BadExperiment(f"not YAML: {limits.shown(str(error))}", where)
 
 
 def _bad(error: msgspec.ValidationError, root: yaml.Node, where: str) -> BadExperiment:
@@ -81,16 +115,19 @@ def _bad(error: msgspec.ValidationError, root: yaml.Node, where: str) -> BadExpe
     path = (match["path"] or "$").removeprefix("$").removeprefix(".")
     node = find(root, path)
     place = _place(where, node.start_mark)
-    hint = ""
-    if isinstance(node, yaml.ScalarNode) and "`str`" in match["what"]:
-        hint = f'YAML reads {node.value} as something else than text; quote it: "{node.value}"'
-    return BadExperiment(_plain(match["what"]), f"{place}: {path}" if path else place, hint)
+    what, hint = _plain(match["what"]), ""
+    if match["key"]:
+        what, hint = f"a key is no text: {what}", "quote it"
+    elif isinstance(node, yaml.ScalarNode) and "`str`" in match["what"]:
+        value = limits.shown(node.value)
+        hint = f'YAML reads {value} as something else than text; quote it: "{value}"'
+    return BadExperiment(what, f"{place}: {limits.shown(path)}" if path else place, hint)
 
 
 def find(root: yaml.Node, path: str) -> yaml.Node:
     """The node at a path such as `runs[0].name`, or the nearest above it."""
     node = root
-    for step in re.findall(r"\[(\d+|\.\.\.)\]|([^.\[\]]+)", path):
+    for step in re.findall(r"\[(\d+|\.\.\.)\]|([^.\[\]]+)", path, re.ASCII):
         below = _below(node, *step)
         if below is None:
             break
@@ -107,34 +144,33 @@ def _below(node: yaml.Node, index: str, key: str) -> yaml.Node | None:
     return None
 
 
-def line_of(text: str, path: str) -> int:
-    """The line, counted from 1, of what stands at a path in a document that is known to be YAML."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return int(find(root, path).start_mark.line) + 1 if root is not None else 1
-
-
 def _plain(what: str) -> str:
     """msgspec's words in the reader's."""
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
-        wanted = [_EXPECTED.get(kind.strip(), kind.strip()) for kind in match[1].split("|")]
-        return f"expected {' or '.join(wanted)}, found {_EXPECTED.get(match[2], match[2])}"
+        return f"expected {_kinds(match[1])}, found {_EXPECTED.get(match[2], match[2])}"
     if match := re.fullmatch(r"Expected `(.*)` (>=|<=|>) (.*)", what):
         bound = {">=": "at least", "<=": "at most", ">": "more than"}[match[2]]
-        return f"expected {_EXPECTED.get(match[1], match[1])}, {bound} {match[3]}"
+        return f"expected {_kinds(match[1])}, {bound} {match[3]}"
+    if match := re.fullmatch(r"Expected `(.*)`", what):
+        return f"expected {_kinds(match[1])}"
     if match := re.fullmatch(r"Object missing required field `(.*)`", what):
         return f"{match[1]} is missing"
-    if match := re.fullmatch(r"Object contains unknown field `(.*)`", what):
-        return f"{match[1]} is no key here"
+    if match := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
+        return f"{limits.shown(match[1])} is no key here"
     return what
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
-    return _one_line(" ".join(filter(None, (error.context, error.problem))))
+def _kinds(said: str) -> str:
+    return " or ".join(_EXPECTED.get(kind.strip(), kind.strip()) for kind in said.split("|"))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _end(text: str, where: str, mark: Any) -> str | None:
+    """What is missing at the end is found missing on the line after it, where no editor can go."""
+    lines = text.split("\n")
+    if mark is None or not text or mark.line < len(lines):
+        return None
+    return f"{where}:{len(lines)}:{len(lines[-1]) + 1}"
 
 
-def _place(where: str, mark: yaml.Mark | None) -> str:
+def _place(where: str, mark: Any) -> str:
     return where if mark is None else f"{where}:{mark.line + 1}:{mark.column + 1}"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from runexpd.experiments import limits
+
 DEFAULT_OUTPUT = "slurm-%j.out"
 
 #: sbatch's short options that take a value (sbatch(1)); the rest take none.
@@ -30,7 +32,12 @@ _BARE = frozenset(
      "contiguous", "parsable", "reboot", "spread-job", "use-min-nodes", "get-user-env", "propagate", "ignore-pbs",
      "kill-on-invalid-dep", "nice", "overlap", "test-only"}
 )  # fmt: skip
-_PATTERN = re.compile(r"%(\d*)([%AaJjNnstux])")
+_PATTERN = re.compile(r"%([0-9]*)([%AaJjNnstux])")
+_MAGIC = "#SBATCH"
+#: A line that ends the directives: its first character that is no blank, in C's sense, is no `#`.
+_COMMAND = re.compile(r"[ \t\v\f\r]*[^ \t\v\f\r#]")
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_TIME = re.compile(r"(?:([0-9]{1,9})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?")
 
 
 class BadDirective(Exception):
@@ -57,11 +64,8 @@ class Directives(msgspec.Struct, frozen=True, kw_only=True):
 def read(script: str) -> Directives:
     """The directives of a batch script: those before its first command. The last of a kind wins. Raises BadDirective."""
     options: list[tuple[str, str | None, int]] = []
-    for number, line in enumerate(script.splitlines(), start=1):
-        if line.startswith("#SBATCH"):
-            options += [(name, value, number) for name, value in _options(_words(line[7:], number), number)]
-        elif line.strip() and not line.lstrip().startswith("#"):
-            break
+    for number, line in _lines(script):
+        options += [(name, value, number) for name, value in _options(_words(line, number), number)]
     values = {name: value for name, value, _ in options}
     return Directives(
         job_name=values.get("job-name"),
@@ -72,6 +76,26 @@ def read(script: str) -> Directives:
         open_mode=values.get("open-mode"),
         options=tuple(options),
     )
+
+
+def _lines(script: str) -> Iterator[tuple[int, str]]:
+    """What stands behind each `#SBATCH`, with its line. Slurm ends a line at a newline and nowhere else."""
+    characters = 0
+    for number, line in enumerate(script.split("\n"), start=1):
+        if not line.startswith(_MAGIC):
+            if _COMMAND.match(line):
+                return
+            continue
+        characters += len(line)
+        if len(line) > limits.DIRECTIVE_CHARACTERS:
+            raise BadDirective(f"a #SBATCH line of {len(line)} characters", number)
+        if characters > limits.DIRECTIVES_CHARACTERS:
+            raise BadDirective(
+                f"more than {limits.DIRECTIVES_CHARACTERS} characters in #SBATCH lines", number
+            )
+        if _CONTROL.search(line.rstrip("\r")):
+            raise BadDirective("a control character in a #SBATCH line", number)
+        yield number, line.removeprefix(_MAGIC)
 
 
 def _time_limit(options: list[tuple[str, str | None, int]]) -> int | None:
@@ -107,14 +131,14 @@ def _options(words: list[str], line: int) -> list[tuple[str, str | None]]:
         elif len(word) > 1 and word[0] == "-" and all(letter in _FLAGS for letter in word[1:]):
             found += [(_FLAGS[letter], None) for letter in word[1:]]
         else:
-            raise BadDirective(f"unrecognized option '{word}'", line)
+            raise BadDirective(f"unrecognized option '{limits.shown(word)}'", line)
     return found
 
 
 def _next(rest: Iterator[str], name: str, line: int) -> str:
     value = next(rest, None)
     if value is None:
-        raise BadDirective(f"option '--{name}' requires an argument", line)
+        raise BadDirective(f"option '--{limits.shown(name)}' requires an argument", line)
     return value
 
 
@@ -122,9 +146,9 @@ def seconds(limit: str) -> int | None:
     """Slurm's time formats: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S. None for no limit. Raises ValueError."""
     if limit.upper() in ("UNLIMITED", "INFINITE", "0"):
         return None
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", limit.strip())
+    match = _TIME.fullmatch(limit.strip())
     if not match:
-        raise ValueError(limit)
+        raise ValueError("not a time limit")
     days, first, second, third = (int(part) if part is not None else None for part in match.groups())
     if days is not None:
         hours, minutes, rest = first or 0, second or 0, third or 0
@@ -152,4 +176,7 @@ def output_path(
 
 def _padded(value: str, width: str, letter: str) -> str:
     """Numbers are padded with zeros, to ten digits at most."""
-    return value.zfill(min(int(width), 10)) if width and letter in "AaJjnt" else value
+    if letter not in "AaJjnt":
+        return value
+    wide = width.lstrip("0")
+    return value.zfill(min(int(wide[:3] or "0"), 10))

@@ -6,8 +6,9 @@ from posixpath import join, normpath
 
 import msgspec
 
+from runexp.text import printable
 from runexp.wire.jobs import RunSpec
-from runexpd.experiments import documents
+from runexpd.experiments import documents, limits
 from runexpd.experiments.problems import BadExperiment
 from runexpd.experiments.scaffold import Cells
 
@@ -16,6 +17,7 @@ RUN_TYPES = ("fine-tuned", "control", "eval-only")
 #: Names that are one directory, whatever reads them: no slash, no leading dot or dash, nothing a shell would see.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@,-]{0,199}")
 _NAME_RULE = "letters, digits and . _ - + = @ , are allowed, and no . or - at the start"
+_EPOCHS_HINT = "list the epochs whose checkpoints are to be evaluated, counted from 0"
 
 
 class _Experiment(msgspec.Struct):
@@ -77,13 +79,17 @@ def read(text: str, where: str, dir: str) -> Summary:
     base = document.output.base_directory if document.output else None
     return Summary(
         name=document.experiment.name,
-        runs=tuple(RunSpec(run.name, run.type, run.model) for run in document.runs),
+        runs=tuple(RunSpec(run.name, run.type, _model(run)) for run in document.runs),
         matrix=tuple(_cells(entry) for entry in _matrix(document)),
         preparation=tools.preparation,
         evaluation=tools.evaluation,
         output_base=normpath(join(dir, base)) if base else None,
         warnings=tuple(_warnings(document, dir)),
     )
+
+
+def _model(run: _Run) -> str | None:
+    return None if run.model is None else limits.shown(printable(run.model))
 
 
 def _matrix(document: _Document) -> list[_Entry]:
@@ -100,10 +106,23 @@ def _check(document: _Document, text: str, where: str) -> None:
         return BadExperiment(what, f"{where}:{documents.line_of(text, path)}: {path}", hint)
 
     name = document.experiment.name
-    if not name.strip() or not name.isprintable() or len(name) > 200:
-        raise bad(f"{name!r} is no name for an experiment", "experiment.name", "one line of plain text")
+    if not name.strip() or not name.isprintable() or len(name) > limits.SHOWN_CHARACTERS:
+        what = f"{limits.shown(name)!r} is no name for an experiment"
+        raise bad(what, "experiment.name", "one line of plain text")
     if not document.runs:
         raise bad("there are no runs", "runs")
+    if len(document.runs) > limits.RUNS:
+        raise bad(
+            f"{len(document.runs)} runs: more than {limits.RUNS}", "runs", "make it several experiments"
+        )
+    base = document.output.base_directory if document.output else None
+    if base and not base.isprintable():
+        raise bad(f"{limits.shown(base)!r} is no path", "output.base_directory", "without control characters")
+    _check_runs(document, bad)
+    _check_matrix(document, bad)
+
+
+def _check_runs(document: _Document, bad: Callable[..., BadExperiment]) -> None:
     seen: set[str] = set()
     for number, run in enumerate(document.runs):
         path = f"runs[{number}]"
@@ -111,9 +130,9 @@ def _check(document: _Document, text: str, where: str) -> None:
         if run.name in seen:
             raise bad(f"two runs are called {run.name}", f"{path}.name", "give each a name of its own")
         if run.type not in RUN_TYPES:
-            raise bad(f"unknown type {run.type!r}", f"{path}.type", f"one of: {', '.join(RUN_TYPES)}")
+            hint = f"one of: {', '.join(RUN_TYPES)}"
+            raise bad(f"unknown type {limits.shown(run.type)!r}", f"{path}.type", hint)
         seen.add(run.name)
-    _check_matrix(document, bad)
 
 
 def _check_matrix(document: _Document, bad: Callable[..., BadExperiment]) -> None:
@@ -122,23 +141,40 @@ def _check_matrix(document: _Document, bad: Callable[..., BadExperiment]) -> Non
     for number, entry in enumerate(_matrix(document)):
         path = f"evaluation.matrix[{number}]"
         if entry.run not in types:
-            raise bad(f"no run is called {entry.run!r}", f"{path}.run", f"runs: {', '.join(types)}")
-        if entry.epochs is None and types[entry.run] == "fine-tuned":
-            hint = "list the epochs whose checkpoints are to be evaluated, counted from 0"
-            raise bad(f"{entry.run} is fine-tuned, and no epochs are named", path, hint)
-        if any(epoch < 0 for epoch in entry.epochs or ()):
-            raise bad("epochs are counted from 0", f"{path}.epochs")
+            hint = f"runs: {limits.listed(list(types))}"
+            raise bad(f"no run is called {limits.shown(entry.run)!r}", f"{path}.run", hint)
+        _check_epochs(entry, types[entry.run], path, bad)
+        epochs: list[int] | list[None] = [None] if entry.epochs is None else entry.epochs
+        if len(cells) + len(entry.tasks) * len(epochs) > limits.CELLS:
+            raise bad(f"more than {limits.CELLS} evaluations", path, "make it several experiments")
         for place, task in enumerate(entry.tasks):
             _check_name(task, "task", f"{path}.tasks[{place}]", bad)
-            for epoch in entry.epochs if entry.epochs is not None else [None]:
+            for epoch in epochs:
                 if (entry.run, task, epoch) in cells:
                     raise bad(f"{entry.run} is to be evaluated twice on {task}", path, "take one of them out")
                 cells.add((entry.run, task, epoch))
 
 
+def _check_epochs(entry: _Entry, type: str, path: str, bad: Callable[..., BadExperiment]) -> None:
+    if entry.epochs is None and type == "fine-tuned":
+        raise bad(f"{entry.run} is fine-tuned, and no epochs are named", path, _EPOCHS_HINT)
+    if entry.epochs is None:
+        return
+    if not entry.epochs:
+        hint = f"{_EPOCHS_HINT}; null is for a model that has none"
+        raise bad("no epochs are named", f"{path}.epochs", hint)
+    if len(entry.epochs) > limits.EPOCHS_OF_ENTRY:
+        what = f"{len(entry.epochs)} epochs: more than {limits.EPOCHS_OF_ENTRY}"
+        raise bad(what, f"{path}.epochs", "make it several entries, if it is meant")
+    if min(entry.epochs) < 0:
+        raise bad("epochs are counted from 0", f"{path}.epochs")
+    if max(entry.epochs) >= limits.EPOCH:
+        raise bad(f"{max(entry.epochs)} is no epoch", f"{path}.epochs", f"they end before {limits.EPOCH}")
+
+
 def _check_name(name: str, kind: str, path: str, bad: Callable[..., BadExperiment]) -> None:
     if not _NAME.fullmatch(name):
-        raise bad(f"{name!r} is no name for a {kind}", path, _NAME_RULE)
+        raise bad(f"{limits.shown(name)!r} is no name for a {kind}", path, _NAME_RULE)
 
 
 def _warnings(document: _Document, dir: str) -> list[str]:
@@ -148,7 +184,12 @@ def _warnings(document: _Document, dir: str) -> list[str]:
     experiment = document.experiment
     said = experiment.dir or experiment.directory
     if said and normpath(join(dir, said)) != dir:
-        found.append(f"the summary says the experiment is in {said}; it was found in {dir}")
+        found.append(f"the summary says the experiment is in {limits.shown(said)}; it was found in {dir}")
     if not _matrix(document):
         found.append("evaluation.matrix is empty: nothing will be evaluated")
-    return found
+    idle = [entry.run for entry in _matrix(document) if not entry.tasks]
+    if idle:
+        found.append(
+            f"evaluation.matrix names no tasks for {limits.listed(idle)}: nothing is evaluated there"
+        )
+    return [printable(line) for line in found]

@@ -5,17 +5,22 @@ question is fetched then, since asking alone makes some sites send a push to a t
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import asyncssh
 import msgspec
 
+from runexp import text
 from runexpd.hosts import ssh_target
+from runexpd.hosts.threads import Threads
 
 #: How often a question may be answered wrongly in one login, as OpenSSH's NumberOfPasswordPrompts.
 _TRIES = 3
+#: How long a file of ~/.ssh may take, and what `Match exec` runs.
+_READ_SECONDS = 30.0
+#: Characters of what a server says.
+_MOST_WORDS = 500
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -63,8 +68,11 @@ OnLost = Callable[[asyncssh.SSHClientConnection, str], None]
 class _Client(asyncssh.SSHClient):
     """What asyncssh asks while it logs in to one hop."""
 
-    def __init__(self, hop: ssh_target.Hop, answer: Answer | None, on_lost: OnLost | None) -> None:
+    def __init__(
+        self, hop: ssh_target.Hop, threads: Threads, answer: Answer | None, on_lost: OnLost | None
+    ) -> None:
         self._hop = hop
+        self._threads = threads
         self._answer = answer
         self._on_lost = on_lost
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -122,7 +130,9 @@ class _Client(asyncssh.SSHClient):
             if not answers or not answers[0]:
                 return None
             try:
-                return await anyio.to_thread.run_sync(asyncssh.read_private_key, path, answers[0])
+                return await self._threads.run(
+                    path, partial(asyncssh.read_private_key, path, answers[0]), _READ_SECONDS
+                )
             except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
                 continue
         return None
@@ -152,6 +162,7 @@ class _Client(asyncssh.SSHClient):
 async def dial(
     target: ssh_target.SshTarget,
     *,
+    threads: Threads,
     on_lost: OnLost,
     seconds: float,
     keepalive: Keepalive,
@@ -159,13 +170,13 @@ async def dial(
 ) -> asyncssh.SSHClientConnection:
     """Connect and log in, through jump hosts if the configuration says so. Closing the connection closes them all.
 
-    `seconds` is for each hop, the person's typing included.
-    Raises LoginNeedsPerson, LoginRefused, and OSError or asyncssh.Error where trying again later may do.
+    `seconds` is for each hop, the person's typing included. Configuration and keys are read in `threads`.
+    Raises LoginNeedsPerson, LoginRefused, and HostUnreachable, OSError or asyncssh.Error where trying again later may do.
     """
-    hops = await _read_hops(target)
+    hops = await _read_hops(target, threads)
     connection: asyncssh.SSHClientConnection | None = None
     for index, hop in enumerate(hops):
-        client = _Client(hop, answer, on_lost if index == len(hops) - 1 else None)
+        client = _Client(hop, threads, answer, on_lost if index == len(hops) - 1 else None)
         try:
             connection = await _connect(hop, client, connection, seconds, keepalive)
         except BaseException:
@@ -176,9 +187,10 @@ async def dial(
     return connection
 
 
-async def _read_hops(target: ssh_target.SshTarget) -> tuple[ssh_target.Hop, ...]:
+async def _read_hops(target: ssh_target.SshTarget, threads: Threads) -> tuple[ssh_target.Hop, ...]:
     try:
-        return await anyio.to_thread.run_sync(ssh_target.read_hops, target)
+        what = "the SSH configuration can't be read"
+        return await threads.run(what, partial(ssh_target.read_hops, target), _READ_SECONDS)
     except (OSError, ValueError) as error:
         raise LoginRefused(
             f"the SSH configuration can't be used: {error}", "mend it, then: " + _by_hand(target)
@@ -267,12 +279,11 @@ def refuse_host_key(
 
 
 def describe(error: BaseException) -> str:
-    """An exception in words, also if it has none of its own."""
+    """An exception in words, also if it has none of its own: on one line, since a server may have chosen them."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
-    if isinstance(error, asyncssh.ChannelOpenError):
-        return f"no session to be had: {error}"
-    return str(error) or type(error).__name__
+    words = text.printable(str(error)[:_MOST_WORDS]) or type(error).__name__
+    return f"no session to be had: {words}" if isinstance(error, asyncssh.ChannelOpenError) else words
 
 
 def _by_hand(target: ssh_target.SshTarget) -> str:

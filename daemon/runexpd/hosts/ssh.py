@@ -9,14 +9,16 @@ with the script between the last quotes, every character on which shells disagre
 too long for that (Linux takes 128 KiB an argument) is sent on standard input, before the command's own.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.to_thread
 import asyncssh
 
-from runexpd.hosts import ssh_files, ssh_link
-from runexpd.hosts.base import FileFact, HostUnreachable, Ran
+from runexpd.hosts import find, paths, ssh_files, ssh_link, ssh_session
+from runexpd.hosts.base import DEFAULT_LIMITS, FileFact, FileMissing, HostUnreachable, Limits, Ran
 from runexpd.hosts.script import pack
 from runexpd.hosts.ssh_target import SshTarget
 
@@ -28,49 +30,84 @@ _PLAIN = frozenset(
     + bytes(range(0x61, 0x7B))
 )
 _ESCAPED = tuple(chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in range(256))
-#: A record an entry, links followed, ended by NUL: type, size, time of change, path. Of GNU find.
-_RECORD = r"%Y %s %T@ %p\0"
+#: Of a user in `~user`: what stands here may be seen by a shell.
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class SshHost(ssh_files.SftpFiles):
     """A runexpd.hosts.base.Host. `prepend`: trusted lines of shell put before every command (`module load slurm`)."""
 
     def __init__(
-        self, link: ssh_link.SshLink, prepend: Sequence[str] = (), files_timeout_seconds: float = 60.0
+        self, link: ssh_link.SshLink, prepend: Sequence[str] = (), limits: Limits = DEFAULT_LIMITS
     ) -> None:
-        super().__init__(link, files_timeout_seconds)
+        super().__init__(link, limits)
         self._prepend = tuple(prepend)
+        self._parsing = anyio.CapacityLimiter(1)
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
         """Run a command to its end. Nothing of `argv` is ever seen by a shell unquoted.
 
         The exit code of a command that a signal ended is minus the signal's number. A command that runs into its
         time-out is not killed: it may be half-way through something. `timeout_seconds` includes waiting for the link
-        and for a free session. Raises HostUnreachable where no exit code came back: it may have run.
+        and for a free session. Raises FileRefused for arguments that can't be sent, and HostUnreachable where no exit
+        code came back: it may have run.
         """
-        return _decode(await self._run(pack(argv, self._prepend), stdin, argv[0], timeout_seconds))
+        paths.check_words(argv)
+        ended = await self._run(pack(argv, self._prepend), stdin, argv[0], timeout_seconds)
+        return Ran(
+            ended.exit_code, ended.stdout.decode("utf-8", "replace"), ended.stderr.decode("utf-8", "replace")
+        )
 
     async def tree(self, path: str, depth: int) -> Sequence[FileFact]:
         """All entries below a directory, at most `depth` levels down, sorted by path: one round trip with GNU find."""
-        argv = find_argv(path, depth)
-        done = await self._run(pack(argv, ()), b"", argv[0], self._timeout_seconds)
-        # Any complaint (no GNU find, no such directory, no permission) is looked into by asking SFTP step by step.
-        if done.returncode != 0:
-            return await super().tree(path, depth)
-        return parse_find(_bytes(done.stdout))
+        paths.check(path)
+        argv = find.argv(path, depth)
+        try:
+            ended = await self._run(pack(argv, ()), b"", argv[0], self._limits.files_timeout_seconds)
+        except ssh_session.TooMuch:
+            raise paths.too_many(path, self._limits.entries) from None
+        # Any complaint (no GNU find, no such directory, no permission) is looked into by asking SFTP step by step. So are
+        # words that aren't find's, and an empty answer: a login shell that does something else answers that way, too.
+        if ended.exit_code == 0 and (found := await self._parsed(ended.stdout)):
+            if len(found) > self._limits.entries:
+                raise paths.too_many(path, self._limits.entries)
+            return found
+        return await super().tree(path, depth)
 
-    async def _run(
-        self, script: str, stdin: bytes, name: str, timeout_seconds: float
-    ) -> asyncssh.SSHCompletedProcess:
+    async def resolve(self, path: str) -> str:
+        """As in the contract; a relative path starts at home."""
+        if path.startswith("~") and not path.startswith("~/") and path != "~":
+            paths.check(path)
+            user, slash, rest = path[1:].partition("/")
+            path = await self._home_of(user) + slash + rest
+        return await super().resolve(path)
+
+    async def _home_of(self, user: str) -> str:
+        if _USER.fullmatch(user):
+            ended = await self._run(f"printf %s ~{user}", b"", f"~{user}", self._limits.files_timeout_seconds)
+            home = ended.stdout.decode("utf-8", "surrogateescape")
+            if home.startswith("/"):
+                return home
+        raise FileMissing(f"~{user}: there is no such user")
+
+    async def _parsed(self, records: bytes) -> Sequence[FileFact]:
+        """None where it is not what find prints. In a thread: it may be much."""
+        try:
+            return await anyio.to_thread.run_sync(find.parse, records, limiter=self._parsing)
+        except ValueError:
+            return ()
+
+    async def _run(self, script: str, stdin: bytes, name: str, timeout_seconds: float) -> ssh_session.Ended:
         command, before = wrap(script)
         what = f"{self.link.target.name}: {name}"
         with ssh_link.unclear(what), anyio.fail_after(timeout_seconds):
             async with self.link.session() as connection:
-                done = await _to_the_end(connection, command, before + stdin)
+                most = self._limits.output_bytes
+                ended = await ssh_session.run(connection, command, before + stdin, what, most)
                 # The exit code can overtake the output, so one that came just before the link died proves nothing.
-                if done.returncode is None or connection.is_closed():
+                if ended is None or connection.is_closed():
                     raise HostUnreachable(f"{what}: the connection ended before the command was known to")
-                return done
+                return ended
 
 
 @asynccontextmanager
@@ -82,6 +119,7 @@ async def open_ssh(
     prepend: Sequence[str] = (),
     pace: ssh_link.Pace = ssh_link.DEFAULT_PACE,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> AsyncIterator[SshHost]:
     """A host whose connection is kept while the context lasts. Connects when first asked for something.
 
@@ -94,7 +132,7 @@ async def open_ssh(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(link.keep)
         try:
-            yield SshHost(link, prepend)
+            yield SshHost(link, prepend, limits)
         finally:
             tasks.cancel_scope.cancel()
 
@@ -108,45 +146,3 @@ def wrap(script: str) -> tuple[str, bytes]:
     if len(command) <= _MOST_COMMAND_CHARACTERS:
         return command, b""
     return f"""exec /bin/sh -c 'eval "$(head -c {len(data)})"'""", data
-
-
-def find_argv(path: str, depth: int) -> list[str]:
-    """GNU find that prints every entry below `path` as a record; links are followed for what they are, not walked into."""
-    follow = ["sh", "-c", 'exec find -L "$@" -maxdepth 0 -printf "$0"', _RECORD, "{}", "+"]
-    limits = ["-mindepth", "1", "-maxdepth", str(depth)]
-    return ["find", "-H", path, *limits, "(", "-type", "l", "-exec", *follow, "-o", "-printf", _RECORD, ")"]
-
-
-def parse_find(output: bytes) -> list[FileFact]:
-    """The entries that find printed, sorted by path. Raises ValueError for what find doesn't print."""
-    records = output.decode("utf-8", "surrogateescape").split("\0")
-    return sorted((_parse_record(record) for record in records if record), key=lambda fact: fact.path)
-
-
-def _parse_record(record: str) -> FileFact:
-    kind, size, modified_at, path = record.split(" ", 3)
-    # Whole seconds, since SFTP has no finer ones: the same file is to have the same facts however it was seen.
-    return FileFact(path, int(size), float(modified_at.partition(".")[0]), kind == "d")
-
-
-async def _to_the_end(
-    connection: asyncssh.SSHClientConnection, command: str, stdin: bytes
-) -> asyncssh.SSHCompletedProcess:
-    source = None if stdin else asyncssh.DEVNULL
-    process = await connection.create_process(command, input=stdin or None, stdin=source, encoding=None)
-    try:
-        return await process.wait()
-    finally:
-        process.close()
-
-
-def _decode(done: asyncssh.SSHCompletedProcess) -> Ran:
-    assert done.returncode is not None
-    return Ran(
-        done.returncode, *(_bytes(text).decode("utf-8", "replace") for text in (done.stdout, done.stderr))
-    )
-
-
-def _bytes(output: bytes | str | None) -> bytes:
-    assert isinstance(output, bytes)
-    return output

@@ -15,6 +15,7 @@ from runexpd.hosts import login
 from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.login import Answer
 from runexpd.hosts.ssh_target import SshTarget
+from runexpd.hosts.threads import Threads
 
 _CLOSE_SECONDS = 2.0
 
@@ -103,6 +104,7 @@ class SshLink:
         self._changed = anyio.Event()
         self._wanted = anyio.Event()
         self._turn = anyio.Lock()
+        self._threads = Threads(2, "{count} earlier attempts hang")
         self._sessions = anyio.CapacityLimiter(pace.sessions)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._failures = 0
@@ -192,6 +194,7 @@ class SshLink:
         try:
             connection = await login.dial(
                 self.target,
+                threads=self._threads,
                 on_lost=self._lost,
                 seconds=self._pace.login_seconds if answer is None else self._pace.person_seconds,
                 keepalive=self._pace.keepalive,
@@ -202,7 +205,7 @@ class SshLink:
         except login.LoginRefused as error:
             until = self._now() + self._pace.ceiling_seconds
             self._show(Refused(self._begun(), error.why, error.hint, until))
-        except (OSError, asyncssh.Error) as error:
+        except (HostUnreachable, OSError, asyncssh.Error) as error:
             self._fail(login.describe(error))
         else:
             self._take(connection)

@@ -1,8 +1,8 @@
-"""Why a ledger can't be used: one line of what, and what to do."""
+"""Why a ledger can't be used, or not just now: one line of what, and what to do."""
 
 
 class LedgerError(Exception):
-    """Raised when the ledger can't be opened."""
+    """Something is the matter with the ledger."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -16,6 +16,10 @@ class LedgerLocked(LedgerError):
 
 class LedgerTooNew(LedgerError):
     """Raised when a newer runexp has written the ledger."""
+
+
+class LedgerUnwritable(LedgerError):
+    """Raised when the disk won't take an event, or give one back: it is full, read-only, or gone."""
 
 
 class LedgerDamaged(LedgerError):

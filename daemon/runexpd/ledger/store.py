@@ -1,25 +1,40 @@
 """The ledger's file: open, append, read. What `append` has returned is on disk.
 
-Knows nothing of what events mean: the derived rows come from the state it is handed with them.
+Knows nothing of what events mean. Its methods block, for as long as the disk takes: never call them on the event loop, but
+through `runexpd.ledger.desk`.
 """
 
 import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from runexp.wire.events import Envelope, Event, Recorded
-from runexpd.core.state import Experiment
-from runexpd.ledger.errors import LedgerDamaged, LedgerError, LedgerLocked
+from runexp.wire.events import Envelope, Recorded
+from runexpd.ledger import codec
+from runexpd.ledger.errors import LedgerDamaged, LedgerError, LedgerLocked, LedgerUnwritable
 from runexpd.ledger.migrate import migrate, shipped
 
-_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+class Row(msgspec.Struct, frozen=True):
+    """An event as it is kept."""
+
+    seq: int
+    #: Seconds since 1970.
+    at: float
+    experiment: str
+    type: str
+    body: bytes
+
+
+class NotUnique(Exception):
+    """Raised when a row would use a token, or name a directory, a second time: a fault of ours. Nothing was committed."""
 
 
 class LogPosition(msgspec.Struct, frozen=True):
@@ -30,22 +45,20 @@ class LogPosition(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """An open ledger. Its methods block, for as long as a commit takes; any thread may call them."""
+    """An open ledger. Any thread may call its methods."""
 
     def __init__(self, path: Path, migrations: Sequence[str] | None = None) -> None:
-        """Open or make the file, mode 0600. Raises LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerError."""
+        """Open or make the file, mode 0600. Raises LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerUnwritable."""
         self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file_lock = _lock(path.with_suffix(".lock"))
+        with _reached(path, "opened"):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file_lock = _lock(path.with_suffix(".lock"))
         # One connection: a reader beside a writer would see, and commit, half a transaction.
         self._turn = threading.Lock()
         try:
-            self._connection = _connect(path)
-            migrate(self._connection, shipped() if migrations is None else migrations)
-            self.last_seq: int = self._one("SELECT coalesce(max(seq), 0) FROM events")
-        except sqlite3.DatabaseError as error:
-            os.close(self._file_lock)
-            raise _broken(path, error) from error
+            with _reached(path, "opened"):
+                self._connection = _connect(path, shipped() if migrations is None else migrations)
+                self.last_seq: int = self._one("SELECT coalesce(max(seq), 0) FROM events")
         except LedgerError:
             os.close(self._file_lock)
             raise
@@ -62,31 +75,52 @@ class Ledger:
         self._connection.close()
         os.close(self._file_lock)
 
-    def append(self, recorded: Sequence[Recorded], changed: Iterable[Experiment]) -> None:
-        """Commit events, numbered on from `last_seq`, with the experiments they changed. On disk when it returns."""
-        with self._turn, self._connection as transaction:
+    def append(self, rows: Sequence[Row]) -> None:
+        """Commit events, numbered on from `last_seq`: all of them or none. On disk when it returns.
+
+        Raises NotUnique, LedgerUnwritable where the disk won't take them, and LedgerDamaged.
+        """
+        with self._turn, _reached(self.path, "written"), self._connection as transaction:
             transaction.execute("BEGIN IMMEDIATE")
-            transaction.executemany(
-                "INSERT INTO events (seq, at, experiment, type, body) VALUES (?, ?, ?, ?, ?)",
-                [(r.seq, r.at, r.experiment, *_body(r.event)) for r in recorded],
-            )
-            for experiment in changed:
-                _derive(transaction, experiment)
-            self.last_seq = recorded[-1].seq
+            transaction.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
+        self.last_seq = rows[-1].seq
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Whether these could be appended, without leaving them there. Raises what `append` does."""
+        with self._turn, _reached(self.path, "written"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
+            finally:
+                self._connection.rollback()
+
+    def probe(self) -> None:
+        """Write what changes nothing. Raises LedgerUnwritable and LedgerDamaged."""
+        with self._turn, _reached(self.path, "written"):
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            self._connection.execute(f"PRAGMA user_version = {int(version)}")
+
+    def experiments(self) -> list[str]:
+        """The ids of all experiments, the oldest first. Raises LedgerUnwritable and LedgerDamaged."""
+        with self._turn, _reached(self.path, "read"):
+            rows = self._connection.execute(
+                "SELECT experiment FROM events GROUP BY experiment ORDER BY min(seq)"
+            ).fetchall()
+        return [id for (id,) in rows]
 
     def since(self, after: int, experiment: str | None = None) -> Iterator[Recorded]:
-        """Events numbered above `after`, in order, decoded; of one experiment, or of all. Raises LedgerDamaged."""
+        """Events numbered above `after`, in order, decoded; of one experiment, or of all. Raises as `experiments` does."""
         for envelope in self.envelopes(after, experiment):
             try:
-                event = _decoder.decode(envelope.event)
-            except msgspec.MsgspecError as error:
+                event = codec.decode(bytes(envelope.event))
+            except codec.Undecodable as error:
                 raise _broken(self.path, error) from error
             yield Recorded(seq=envelope.seq, at=envelope.at, experiment=envelope.experiment, event=event)
 
     def envelopes(self, after: int, experiment: str | None = None) -> list[Envelope]:
         """The same, undecoded: what goes on the wire."""
         of = "" if experiment is None else "AND experiment = :experiment"
-        with self._turn:
+        with self._turn, _reached(self.path, "read"):
             rows = self._connection.execute(
                 f"SELECT seq, at, experiment, body FROM events WHERE seq > :after {of} ORDER BY seq",
                 {"after": after, "experiment": experiment},
@@ -94,7 +128,7 @@ class Ledger:
         return [Envelope(seq, at, of_experiment, msgspec.Raw(body)) for seq, at, of_experiment, body in rows]
 
     def log_position(self, experiment: str, path: str) -> LogPosition | None:
-        with self._turn:
+        with self._turn, _reached(self.path, "read"):
             row = self._connection.execute(
                 "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?",
                 (experiment, path),
@@ -102,7 +136,8 @@ class Ledger:
         return LogPosition(*row) if row else None
 
     def set_log_position(self, experiment: str, path: str, position: LogPosition) -> None:
-        with self._turn, self._connection as transaction:
+        """Raises LedgerUnwritable and LedgerDamaged."""
+        with self._turn, _reached(self.path, "written"), self._connection as transaction:
             transaction.execute(
                 "INSERT INTO log_positions VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET seq = excluded.seq, size_bytes = excluded.size_bytes",
@@ -114,90 +149,83 @@ class Ledger:
         return int(value)
 
 
+def _values(rows: Sequence[Row]) -> list[tuple[int, float, str, str, bytes]]:
+    return [(row.seq, row.at, row.experiment, row.type, row.body) for row in rows]
+
+
+#: What keeps a file from being used at the moment, though nothing is the matter with what is in it.
+_NOT_NOW = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+
+
+@contextmanager
+def _reached(path: Path, done: str) -> Iterator[None]:
+    """SQLite's and the system's words are mapped here: to NotUnique, LedgerUnwritable and LedgerDamaged."""
+    hint = "look at its disk and its permissions; jobs go on meanwhile"
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise NotUnique(str(error)) from error
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if code & 0xFF not in _NOT_NOW:
+            raise _broken(path, error) from error
+        raise LedgerUnwritable(f"the ledger {path} can't be {done}: {error}", hint) from error
+    except OSError as error:
+        raise LedgerUnwritable(
+            f"the ledger {path} can't be {done}: {error.strerror or error}", hint
+        ) from error
+
+
 def _lock(path: Path) -> int:
     """Held until the process ends, however it ends."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.pread(handle, 32, 0).decode().strip()
+        owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
         os.close(handle)
         raise LedgerLocked(
             f"the ledger {path.with_suffix('.sqlite')} is locked by another runexpd (pid {owner or 'unknown'})",
             "use that daemon (`runexp daemon` shows it), or stop it first",
         ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    with suppress(OSError):  # said to whoever else wants it; the disk may be full
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
     return handle
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    # A commit is on disk when it returns: an intent that a power cut could take back would be no intent.
-    connection.execute("PRAGMA synchronous = FULL")
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A commit is on disk when it returns: an intent that a power cut could take back would be no intent.
+        connection.execute("PRAGMA synchronous = FULL")
+        for (verdict,) in connection.execute("PRAGMA quick_check(1)"):
+            if verdict != "ok":
+                raise _broken(path, verdict)
+        migrate(connection, migrations)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _broken(path: Path, error: Exception) -> LedgerDamaged:
+def _broken(path: Path, error: Exception | str) -> LedgerDamaged:
     return LedgerDamaged(
         f"the ledger {path} is damaged: {error}",
         "move it aside with its -wal and -shm files; `runexp run` on an experiment then takes up what is on disk",
     )
-
-
-def _body(event: Event) -> tuple[str, bytes]:
-    return type(event).__name__, msgspec.json.encode(event)
-
-
-def _derive(transaction: sqlite3.Connection, e: Experiment) -> None:
-    transaction.execute(
-        "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-        "optimization = excluded.optimization, evaluation = excluded.evaluation, outcome = excluded.outcome, "
-        "ended_at = excluded.ended_at, seq = excluded.seq",
-        (
-            e.id,
-            e.name,
-            e.cluster,
-            e.dir,
-            e.optimization,
-            e.evaluation,
-            e.outcome,
-            e.added_at,
-            e.ended_at,
-            e.seq,
-        ),
-    )
-    transaction.execute("DELETE FROM jobs WHERE experiment = ?", (e.id,))
-    transaction.executemany(
-        "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?)",
-        [(e.id, j.spec.id, j.spec.phase, j.stage, j.state, j.detail) for j in e.jobs.values()],
-    )
-    # A token that another job or attempt has used would change its row's owner: the WHERE leaves the row, and
-    # `changes()` below tells.
-    for job in e.jobs.values():
-        for a in job.attempts:
-            cursor = transaction.execute(
-                "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET "
-                "slurm_job_id = excluded.slurm_job_id, state = excluded.state, exit_code = excluded.exit_code, "
-                "started_at = excluded.started_at, ended_at = excluded.ended_at "
-                "WHERE experiment = excluded.experiment AND job = excluded.job AND number = excluded.number",
-                (
-                    a.token,
-                    e.id,
-                    job.spec.id,
-                    a.number,
-                    a.slurm_job_id,
-                    a.state,
-                    a.exit_code,
-                    a.intended_at,
-                    a.started_at,
-                    a.ended_at,
-                ),
-            )
-            if cursor.rowcount != 1:
-                raise sqlite3.IntegrityError(f"token {a.token} was used before")

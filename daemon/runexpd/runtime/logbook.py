@@ -3,36 +3,39 @@
 The ledger remembers, for each log, up to which event it is written and how long the file was then. A write that a crash cut
 short shows as a file longer than that: whatever of the next text stands there already is not written again. A file that is
 shorter was deleted or cut by somebody: it is written anew, from the first event.
+
+One follower an experiment: it folds the past for itself, a page at a time, and keeps nothing of what is written. A log that the
+host refuses gets one of its own, and the others go on.
 """
 
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 import anyio.to_thread
-import msgspec
 from loguru import logger
 
-from runexp.wire.events import Recorded
-from runexpd.core.apply import apply
-from runexpd.core.state import Experiment, State
-from runexpd.experiments import logblocks
+from runexp.text import printable
+from runexpd.core.state import Experiment
 from runexpd.hosts.base import FileMissing, FileRefused, Host, HostUnreachable
+from runexpd.ledger import desk, following
+from runexpd.ledger.errors import LedgerUnwritable
 from runexpd.ledger.store import Ledger, LogPosition
+from runexpd.runtime import logfile
 from runexpd.runtime.bell import Bell
+from runexpd.runtime.followers import Followers, NotYet
+from runexpd.runtime.logtexts import Folded, Past, Text, Typed, folded
 
-#: Until a log that could not be written is tried again.
-RETRY_SECONDS = 5.0
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """The text that one event adds to one log."""
-
-    seq: int
-    path: str
-    text: str
+PAGE_EVENTS = 500
+#: Writes at a time on one cluster; what failed before waits in a line of its own, so that files that hang hold up no others.
+_WRITES = 3
+_WRITES_AGAIN = 2
+#: A host says by itself, sooner, that no answer came.
+_WRITE_SECONDS = 300.0
+#: Experiments whose past is read at a time.
+_READ_AT_ONCE = 4
 
 
 class Hosts(Protocol):
@@ -42,119 +45,217 @@ class Hosts(Protocol):
 
 
 class Logbook:
-    def __init__(self, ledger: Ledger, bell: Bell, hosts: Hosts) -> None:
-        self._ledger = ledger
-        self._bell = bell
-        self._hosts = hosts
-        #: The ledger folded as far as `_pending` has been made, which is behind the loop's own state.
-        self._state = State()
-        self._seq = 0
-        #: By experiment; every entry so far of those that aren't over and written.
-        self._entries: dict[str, list[Entry]] = {}
-        #: Logs whose host won't take them, which is said once.
-        self._refused: set[str] = set()
+    def __init__(
+        self,
+        ledger: Ledger,
+        bell: Bell,
+        hosts: Hosts,
+        typed: Typed,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        """`typed` says what names an experiment on a command line; it is asked in any thread."""
+        means = _Means(ledger, hosts, typed)
+        self._followers = Followers(
+            ledger, bell, lambda: following.unwritten(ledger), lambda id: _RunLogs(id, means), sleep
+        )
 
     async def run(self) -> None:
         """Follow the ledger until cancelled."""
-        while True:
-            news = self._bell.take()
-            self._read()
-            if await self._write_all():
-                await news.wait()
-            else:
-                with anyio.move_on_after(RETRY_SECONDS):
-                    await news.wait()
+        await self._followers.run()
 
     async def finish(self) -> None:
         """Write what can be written now: before the daemon stops."""
-        self._read()
-        await self._write_all()
+        await self._followers.finish()
 
-    def _read(self) -> None:
-        for recorded in self._ledger.since(self._seq):
-            before = self._state.experiments.get(recorded.experiment)
-            self._state = apply(self._state, recorded)
-            self._seq = recorded.seq
-            if before is not None:
-                after = self._state.experiments[recorded.experiment]
-                self._entries.setdefault(after.id, []).extend(entries(before, recorded, after))
 
-    async def _write_all(self) -> bool:
-        """Whether all logs are up to date. A cluster that gives no answer holds up no other's."""
-        by_cluster = defaultdict[str, list[str]](list)
-        for id in self._entries:
-            by_cluster[self._state.experiments[id].cluster].append(id)
-        behind: list[str] = []
+class _Lane:
+    """A cluster's files."""
 
-        async def write(cluster: str, ids: Sequence[str]) -> None:
-            host = self._hosts(cluster)
-            if host is not None and not await self._write_those(host, ids):
-                behind.append(cluster)
+    def __init__(self) -> None:
+        self._first = anyio.Semaphore(_WRITES)
+        self._again = anyio.Semaphore(_WRITES_AGAIN)
+        self._silent = False
+        #: Rings when what gave no answer gives one.
+        self._back = Bell()
 
-        async with anyio.create_task_group() as tasks:
-            for cluster, ids in by_cluster.items():
-                tasks.start_soon(write, cluster, ids)
-        return not behind
+    def turn(self, failed_before: bool) -> anyio.Semaphore:
+        return self._again if failed_before else self._first
 
-    async def _write_those(self, host: Host, ids: Sequence[str]) -> bool:
-        done = True
-        for id in ids:
-            so_far = list(self._entries[id])
-            for path in dict.fromkeys(entry.path for entry in so_far):
-                written = await self._write(host, id, path, [e for e in so_far if e.path == path])
-                done = done and written
-        return done
+    def silent(self, what: str) -> NotYet:
+        """No answer came; said once for all experiments."""
+        said, self._silent = self._silent, True
+        return NotYet("" if said else f"run logs wait for an answer: {what}", self._back.take())
 
-    async def _write(self, host: Host, id: str, path: str, all_entries: Sequence[Entry]) -> bool:
+    def is_back(self) -> None:
+        self._silent = False
+        self._back.ring()
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What all run logs share."""
+
+    ledger: Ledger
+    hosts: Hosts
+    typed: Typed
+    lanes: defaultdict[str, _Lane] = field(default_factory=lambda: defaultdict(_Lane))
+    reading: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_READ_AT_ONCE))
+    folding: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+
+
+class _Anew(Exception):
+    """Raised when a log was shortened or removed."""
+
+
+class BlockUnmade(Exception):
+    """Raised when no block can be made of an event: a fault of ours."""
+
+
+class _RunLogs:
+    """The run logs of one experiment, or only the one at `only`. A Follower."""
+
+    def __init__(self, experiment: str, means: _Means, only: str | None = None) -> None:
+        self.experiment = experiment
+        self._means = means
+        self._only = only
+        #: Paths that others have taken over.
+        self._left: set[str] = set()
+        self._positions: dict[str, LogPosition] | None = None
+        self._past = Past()
+        #: Made, and not written yet, by path.
+        self._texts: dict[str, Text] = {}
+        #: Logs whose place was looked at.
+        self._checked: set[str] = set()
+        self._failed = only is not None
+        self._left_alone = False
+
+    @property
+    def is_over(self) -> bool:
+        known = self._past.experiment
+        return not self._left_alone and not self._texts and known is not None and known.outcome is not None
+
+    async def catch_up(self) -> Sequence["_RunLogs"]:
+        """See Follower. Raises NotYet, and BlockUnmade."""
         try:
-            await self._catch_up(host, id, path, all_entries)
-        except HostUnreachable as error:
-            logger.debug("{} not written, tried again: {}", path, error.what)
-            return False
+            while self._texts or await self._read_on():
+                path = next(iter(self._texts))
+                if not await self._write(path):
+                    return [_RunLogs(self.experiment, self._means, only=path)]
+            await self._settle()
+        except LedgerUnwritable:
+            raise NotYet from None  # the loop has said so
+        return ()
+
+    async def _read_on(self) -> bool:
+        """Fold until there is something to write; False: all is written."""
+        async with self._means.reading:
+            while not self._left_alone and not self._texts:
+                positions = await self._known_positions()
+                if not (folded := await self._next_page(positions)):
+                    return False
+                if folded.past.seq == self._past.seq:
+                    self._stuck(folded)
+                self._past, self._texts = folded.past, folded.texts
+        return bool(self._texts)
+
+    async def _known_positions(self) -> dict[str, LogPosition]:
+        if self._positions is None:
+            self._positions = await desk.ask(
+                lambda: following.log_positions(self._means.ledger, self.experiment)
+            )
+        return self._positions
+
+    async def _next_page(self, positions: dict[str, LogPosition]) -> Folded | None:
+        past, ledger, id = self._past, self._means.ledger, self.experiment
+        page = await desk.ask(lambda: following.page(ledger, id, past.seq, PAGE_EVENTS))
+        if not page:
+            return None
+        written = {path: position.seq for path, position in positions.items()}
+
+        def is_owed(path: str, seq: int) -> bool:
+            return self._is_mine(path) and written.get(path, 0) < seq
+
+        return await anyio.to_thread.run_sync(
+            folded, past, page, is_owed, self._means.typed, limiter=self._means.folding
+        )
+
+    def _stuck(self, folded: Folded) -> None:
+        """The next event leads nowhere. Raises BlockUnmade."""
+        if folded.unmade is not None:
+            raise BlockUnmade(
+                f"a block of {self.experiment} can't be made, after event {self._past.seq}"
+            ) from folded.unmade
+        self._left_alone = True
+        why = printable(f"its past can't be read: {folded.impossible!r}")
+        logger.error("the run logs of experiment {} are left as they are: {}", self.experiment, why)
+
+    def _is_mine(self, path: str) -> bool:
+        return path == self._only if self._only is not None else path not in self._left
+
+    async def _write(self, path: str) -> bool:
+        """Whether it was written; False: another one is to take it over. Raises NotYet."""
+        known = self._past.experiment
+        assert known is not None
+        host, lane = self._means.hosts(known.cluster), self._means.lanes[known.cluster]
+        if host is None:
+            self._left_alone, self._texts = True, {}
+            return True
+        try:
+            async with lane.turn(self._failed):
+                with anyio.fail_after(_WRITE_SECONDS):
+                    await self._complete(host, known, path)
+        except (HostUnreachable, TimeoutError) as error:
+            self._failed = True
+            raise lane.silent(str(error) or f"{path} hangs") from None
         except (FileMissing, FileRefused) as error:
-            if path not in self._refused:
-                logger.warning("{} can't be written, tried again: {}", path, error.what)
-            self._refused.add(path)
-            return False
-        self._refused.discard(path)
+            return await self._refused(path, error)
+        except _Anew:
+            self._past, self._texts = Past(), {}
+            return True
+        if self._failed:
+            self._failed = False
+            lane.is_back()
+        del self._texts[path]
         return True
 
-    async def _catch_up(self, host: Host, id: str, path: str, all_entries: Sequence[Entry]) -> None:
-        position = self._ledger.log_position(id, path)
-        if position is not None and position.seq >= all_entries[-1].seq:
-            return
-        fact = await host.stat(path)
-        size = fact.size_bytes if fact else 0
+    async def _complete(self, host: Host, known: Experiment, path: str) -> None:
+        """Raises _Anew, and what the host raises."""
+        text = self._texts[path]
+        if path not in self._checked:
+            await logfile.check_place(host, path, known.dir)
+            self._checked.add(path)
+        size = await logfile.size_bytes(host, path)
+        position = (await self._known_positions()).get(path)
         if position is None:
             # What stands there is somebody else's, an earlier ledger's perhaps: ours comes after it.
-            position = LogPosition(seq=0, size_bytes=size)
-            self._ledger.set_log_position(id, path, position)
+            position = await self._set_position(path, LogPosition(0, size))
         if size < position.size_bytes:
             logger.warning("{} was shortened or removed: written anew", path)
-            position = LogPosition(seq=0, size_bytes=size)
-        text = "".join(entry.text for entry in all_entries if entry.seq > position.seq).encode()
-        there = await host.read(path, position.size_bytes) if size > position.size_bytes else b""
-        missing = still_missing(text, there)
-        if missing:
-            await host.append(path, missing)
-        size = position.size_bytes + len(there) + len(missing)
-        self._ledger.set_log_position(id, path, LogPosition(seq=all_entries[-1].seq, size_bytes=size))
+            await self._set_position(path, LogPosition(0, size))
+            raise _Anew
+        end = await logfile.complete(host, path, position.size_bytes, size, text.data)
+        await self._set_position(path, LogPosition(text.seq, end))
 
+    async def _refused(self, path: str, error: FileMissing | FileRefused) -> bool:
+        self._failed = True
+        if self._only is not None:
+            raise NotYet(f"{path} can't be written, tried again: {error.what}")
+        if path not in await self._known_positions():
+            await self._set_position(path, LogPosition())  # so that the ledger knows of a log that is owed
+        self._left.add(path)
+        del self._texts[path]
+        return False
 
-def still_missing(text: bytes, there: bytes) -> bytes:
-    """What of `text` is to be appended to a file that ends in `there`, where `there` may begin with a part of `text`."""
-    if there.startswith(text):
-        return b""
-    if text.startswith(there):
-        return text[len(there) :]
-    return text
+    async def _set_position(self, path: str, position: LogPosition) -> LogPosition:
+        """Raises LedgerUnwritable."""
+        await desk.ask(lambda: self._means.ledger.set_log_position(self.experiment, path, position))
+        (await self._known_positions())[path] = position
+        return position
 
-
-def entries(before: Experiment, recorded: Recorded, after: Experiment) -> Iterable[Entry]:
-    for log, text in logblocks.text_of(before, recorded, after, _stamp):
-        yield Entry(recorded.seq, after.logs[log], text)
-
-
-def _stamp(at: float) -> str:
-    """In the workstation's own time zone, as a person reads it."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    async def _settle(self) -> None:
+        """All of an experiment that is over is written: so that nobody need look again."""
+        if not self.is_over:
+            return
+        for path, position in list((await self._known_positions()).items()):
+            if self._is_mine(path) and position.seq < self._past.seq:
+                await self._set_position(path, LogPosition(self._past.seq, position.size_bytes))

@@ -1,6 +1,8 @@
 """The loop: an observation in, its events into the ledger, then into the state, then out to whoever carries commands out.
 
-The only writer of the ledger and the only owner of the state. It knows no cluster, no tool and no client.
+The only writer of the ledger and the only owner of the state. It knows no cluster, no tool and no client. Nothing that it is
+told can end it: what can't be taken is refused alone (admission.py), and while the disk takes nothing it goes on watching; what
+was not committed comes again.
 """
 
 import math
@@ -8,19 +10,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskStatus
+from loguru import logger
 
 from runexp.wire.events import Recorded
-from runexpd.core.apply import fold
 from runexpd.core.commands import Command
 from runexpd.core.due import due
 from runexpd.core.observations import Observation, Tick
-from runexpd.core.observe import Fact, observe
 from runexpd.core.state import State
-from runexpd.ledger.store import Ledger
+from runexpd.ledger import desk
+from runexpd.ledger.errors import LedgerError
+from runexpd.ledger.store import Ledger, NotUnique, Row
 from runexpd.runtime import clock
+from runexpd.runtime.admission import Admitted, admit, parked, without_the_undue
 from runexpd.runtime.bell import Bell
+
+#: Until an unwritable ledger is tried again by itself.
+RETRY_SECONDS = 5.0
+#: Faults that are remembered, so that they are logged once.
+MOST_SAID = 1000
+
+
+class NotTaken(Exception):
+    """Raised when an observation was not committed: it can't be taken, or the ledger can't be written. Nothing follows from it."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
 
 
 class _Told:
@@ -29,6 +46,7 @@ class _Told:
     def __init__(self, observation: Observation) -> None:
         self.observation = observation
         self.recorded: Sequence[Recorded] = ()
+        self.error: NotTaken | None = None
         self.done = anyio.Event()
 
 
@@ -36,23 +54,31 @@ class Loop:
     def __init__(self, ledger: Ledger, state: State) -> None:
         self._ledger = ledger
         self.state = state
-        #: Rings after every commit.
+        #: Rings after every commit, and when trouble begins or ends.
         self.bell = Bell()
+        #: Why the ledger can't be written just now; None while it can.
+        self.trouble: LedgerError | None = None
+        self._said: set[str] = set()
         self._send, self._receive = anyio.create_memory_object_stream[_Told](math.inf)
 
     async def tell(self, observation: Observation) -> Sequence[Recorded]:
-        """Hand in an observation; returns what was committed because of it, once it is on disk."""
-        (recorded,) = await self.tell_all([observation])
-        return recorded
+        """Hand in an observation; returns what was committed because of it, once it is on disk. Raises NotTaken."""
+        (told,) = await self._tell([observation])
+        if told.error is not None:
+            raise told.error
+        return told.recorded
 
-    async def tell_all(self, observations: Iterable[Observation]) -> Sequence[Sequence[Recorded]]:
-        """Hand in several that came together; they are committed together, too."""
+    async def tell_all(self, observations: Iterable[Observation]) -> Sequence[NotTaken | None]:
+        """Hand in several that came together; they are committed together, too. What became of each: None, it was taken."""
+        return [told.error for told in await self._tell(observations)]
+
+    async def _tell(self, observations: Iterable[Observation]) -> Sequence[_Told]:
         told = [_Told(observation) for observation in observations]
         for each in told:
             self._send.send_nowait(each)
         for each in told:
             await each.done.wait()
-        return [each.recorded for each in told]
+        return told
 
     def poke(self) -> None:
         """Have the loop look at what is due once more."""
@@ -64,15 +90,41 @@ class Loop:
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Take observations until cancelled. An error of the ledger or of the rules ends it, and with it the daemon."""
-        self.poke()
-        task_status.started()
-        async for told in self._receive:
-            batch = [told, *self._more()]
-            await self._take(batch)
-            carry(list(due(self.state, clock.now())))
-            for each in batch:
-                each.done.set()
+        """Take observations until cancelled."""
+        with self._send, self._receive:
+            self.poke()
+            task_status.started()
+            while True:
+                batch = [await self._next(), *self._more()]
+                await self._take(batch)
+                self._carry_out(carry)
+                for each in batch:
+                    each.done.set()
+
+    def _carry_out(self, carry: Callable[[Sequence[Command]], None]) -> None:
+        try:
+            carry(self._due())
+        except Exception as error:  # what is due comes again with the next observation
+            self._log("what is due can't be carried out", error)
+
+    def _due(self) -> list[Command]:
+        """What is owed to the world; an experiment of which that can't be told is parked."""
+        now = clock.now()
+        try:
+            return list(due(self.state, now))
+        except Exception as error:
+            self._log("what is due can't be told of each experiment", error)
+            self.state = without_the_undue(self.state, now)
+            self.bell.ring()
+            return list(due(self.state, now))
+
+    async def _next(self) -> _Told:
+        """The next observation; while the ledger can't be written, a look whether it can be by now."""
+        if self.trouble is not None:
+            with anyio.move_on_after(RETRY_SECONDS):
+                return await self._receive.receive()
+            return _Told(Tick())
+        return await self._receive.receive()
 
     def _more(self) -> Iterator[_Told]:
         """What waits already: one commit is as dear as another, however much it holds."""
@@ -82,23 +134,84 @@ class Loop:
 
     async def _take(self, batch: Sequence[_Told]) -> None:
         now, state = clock.now(), self.state
-        recorded: list[Recorded] = []
+        rows: list[Row] = []
         for told in batch:
-            facts = observe(state, told.observation, now)
-            told.recorded = _numbered(facts, self._ledger.last_seq + len(recorded), now)
-            state = fold(state, told.recorded)
-            recorded += told.recorded
-        if not recorded:
+            after = admit(state, told.observation, now, self._ledger.last_seq + len(rows))
+            self._note(told, after)
+            state, rows = after.state, [*rows, *after.rows]
+        if rows:
+            await self._commit(batch, rows, state)
             return
-        changed = [state.experiments[id] for id in {r.experiment for r in recorded}]
-        with anyio.CancelScope(shield=True):  # the file and the state move together
-            await anyio.to_thread.run_sync(self._ledger.append, recorded, changed)
-            self.state = state
+        if state.parked != self.state.parked:
+            self.bell.ring()
+        self.state = state
+        if self.trouble is not None:
+            with suppress(LedgerError):
+                await desk.ask(self._ledger.probe)
+                self._troubled(None)
+
+    def _note(self, told: _Told, after: Admitted) -> None:
+        told.recorded = after.recorded
+        told.error = NotTaken(after.refused) if after.refused else None
+        self._note_faults(after)
+
+    def _note_faults(self, after: Admitted) -> None:
+        for what, error in after.faults:
+            self._log(what, error)
+
+    def _log(self, what: str, error: Exception) -> None:
+        """With its traceback, once: the same fault comes again with every round."""
+        if (line := f"{what}: {type(error).__name__}: {error}"[:1000]) in self._said:
+            return
+        if len(self._said) >= MOST_SAID:
+            self._said.clear()
+        self._said.add(line)
+        logger.opt(exception=error).error("{}", what)
+
+    async def _commit(self, batch: Sequence[_Told], rows: Sequence[Row], state: State) -> None:
+        try:
+            with anyio.CancelScope(shield=True):  # the file and the state move together
+                await desk.ask(lambda: self._ledger.append(rows))
+                self.state = state
+        except LedgerError as trouble:
+            return self._put_back(batch, trouble)
+        except NotUnique as error:
+            return await self._apart(batch, error)
+        self._troubled(None)
         self.bell.ring()
 
+    async def _apart(self, batch: Sequence[_Told], error: NotUnique) -> None:
+        """What no bug may get past was tried: one by one, and without whoever is to blame for more than was told."""
+        if len(batch) > 1:
+            for told in batch:
+                await self._take([told])
+            return
+        self._log("the ledger won't have it", error)
+        now, seq = clock.now(), self._ledger.last_seq
+        try:
+            after = await desk.ask(lambda: parked(self.state, now, seq, self._ledger.check))
+        except LedgerError as trouble:
+            return self._put_back(batch, trouble)
+        if after.state.parked.keys() == self.state.parked.keys():
+            return self._refuse(batch, NotTaken(f"the ledger won't have it: {error}"))
+        self._note_faults(after)
+        self.state = after.state
+        self.bell.ring()
+        await self._take(batch)
 
-def _numbered(facts: Sequence[Fact], last_seq: int, now: float) -> list[Recorded]:
-    return [
-        Recorded(seq=seq, at=now, experiment=experiment, event=event)
-        for seq, (experiment, event) in enumerate(facts, start=last_seq + 1)
-    ]
+    def _put_back(self, batch: Sequence[_Told], trouble: LedgerError) -> None:
+        self._refuse(batch, NotTaken(trouble.what, trouble.hint))
+        self._troubled(trouble)
+
+    def _refuse(self, batch: Sequence[_Told], why: NotTaken) -> None:
+        for told in batch:
+            told.recorded, told.error = (), why
+
+    def _troubled(self, trouble: LedgerError | None) -> None:
+        if trouble is not None and self.trouble is None:
+            logger.error("{}; {}", trouble.what, trouble.hint)
+            self.bell.ring()
+        elif trouble is None and self.trouble is not None:
+            logger.info("the ledger {} can be written again", self._ledger.path)
+            self.bell.ring()
+        self.trouble = trouble

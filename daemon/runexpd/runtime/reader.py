@@ -1,74 +1,65 @@
-"""Reads an experiment's directory through a host: the summary, the scaffold, the jobs that the tools find in it."""
+"""Reads an experiment's directory through a host: gathers the summary, the listing and the texts, and has them understood.
 
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+Only regular files are read, a fixed number of questions whatever the number of runs, and nothing of it is parsed here.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar, assert_never
 
 import anyio
-import msgspec
 
-from runexp.wire.jobs import JobSpec, RunSpec
-from runexp.wire.states import Phase
-from runexpd.experiments import summary
-from runexpd.experiments.logblocks import EXPERIMENT
+from runexpd.experiments import limits, summary
 from runexpd.experiments.problems import BadExperiment
-from runexpd.experiments.scaffold import Discovery, Scaffold
-from runexpd.hosts.base import FileFact, FileMissing, FileRefused, Host, HostUnreachable
+from runexpd.hosts.base import (
+    Answer,
+    FileFact,
+    FileMissing,
+    Found,
+    Host,
+    HostError,
+    Kind,
+    ListDir,
+    Listing,
+    Missing,
+    Part,
+    ReadPart,
+    Withheld,
+)
+from runexpd.runtime.digest import Indigestible, digest
+from runexpd.runtime.understand import Gathered, Reading, decoded, is_fit, understand
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
 
+__all__ = ["DEPTH", "Reading", "check_writable", "read_experiment"]
+
+T = TypeVar("T")
+
 #: A run's evaluation cells are four levels down: <run>/eval/<cell>/cell.slurm.
 DEPTH = 4
-MOST_BYTES = 4 * 1024 * 1024
-_CONCURRENT_READS = 16
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """An experiment as it lies on disk."""
-
-    name: str
-    dir: str
-    runs: tuple[RunSpec, ...]
-    #: Tool names by phase.
-    tools: dict[str, str]
-    #: Paths of the run logs, by `experiment` and phase.
-    logs: dict[str, str]
-    #: Optimization jobs in the summary's order, then evaluations in the matrix's.
-    jobs: tuple[JobSpec, ...]
-    warnings: tuple[str, ...]
+#: By a child that shares a busy machine; an ordinary experiment takes a hundredth of it.
+_SUMMARY_SECONDS = 30.0
+_SCAFFOLD_SECONDS = 60.0
+_TEXT_SECONDS = 0.01
+_MOST_SECONDS = 300.0
+_AT_A_TIME = 16
+_TEXTS = (".slurm", ".yaml", ".yml")
 
 
 async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optimize_only: bool) -> Reading:
     """Read it, and change nothing. Raises BadExperiment, FileRefused and HostUnreachable."""
-    try:
-        dir = await host.resolve(dir)
-    except FileMissing:
-        raise BadExperiment("no such directory", dir) from None
+    dir = await _resolved(host, dir)
     path = f"{dir}/{summary.FILE}"
-    design = summary.read(
-        await _text(host, path, hint="run design-experiment first, which writes it"), path, dir
-    )
-    chosen = registry.choose(tools, design.preparation, design.evaluation, path)
-    entries = await _entries(host, dir, design.runs)
-    scaffold = Scaffold(
-        dir=dir,
-        runs=design.runs,
-        matrix=design.matrix,
-        output_base=design.output_base,
-        entries=entries,
-        texts=await _texts(host, dir, entries),
-    )
-    trained = chosen.optimization.discover(scaffold)
-    evaluated = chosen.evaluation.discover(scaffold)
-    warnings = _check_complete(dir, trained, evaluated, optimize_only)
-    return Reading(
-        name=design.name,
-        dir=dir,
-        runs=design.runs,
-        tools={Phase.OPTIMIZATION: chosen.optimization.name, Phase.EVALUATION: chosen.evaluation.name},
-        logs=_logs(dir, entries, chosen),
-        jobs=(*trained.jobs, *evaluated.jobs),
-        warnings=(*design.warnings, *trained.warnings, *evaluated.warnings, *warnings),
-    )
+    text = await _summary(host, path)
+    try:
+        design = await digest(_design, text, path, dir, seconds=_SUMMARY_SECONDS)
+        chosen = registry.choose(tools, design.preparation, design.evaluation, path)
+        found = await _gathered(host, dir, [run.name for run in design.runs])
+        seconds = min(_SCAFFOLD_SECONDS + _TEXT_SECONDS * len(found.texts), _MOST_SECONDS)
+        return await digest(understand, found, design, chosen, optimize_only, seconds=seconds)
+    except Indigestible as error:
+        raise BadExperiment(f"it can't be read: {error.what}", dir) from error
+    except FileMissing as error:
+        raise BadExperiment(error.what, dir, "it went away while it was read: try again") from None
 
 
 async def check_writable(host: Host, dir: str) -> None:
@@ -80,90 +71,179 @@ async def check_writable(host: Host, dir: str) -> None:
         )
 
 
-async def _entries(host: Host, dir: str, runs: Sequence[RunSpec]) -> dict[str, FileFact]:
-    """Everything, four levels down. A run's directory may be a link, to a larger disk for instance: those are followed."""
-    entries = {fact.path: fact for fact in await host.tree(dir, DEPTH)}
-    for run in runs:
-        place = f"{dir}/{run.name}"
-        fact = entries.get(place)
-        if fact is not None and fact.is_dir and not any(path.startswith(f"{place}/") for path in entries):
-            entries |= {fact.path: fact for fact in await host.tree(place, DEPTH - 1)}
-    return entries
-
-
-async def _text(host: Host, path: str, hint: str) -> str:
+async def _resolved(host: Host, dir: str) -> str:
     try:
-        data = await host.read(path, 0, MOST_BYTES + 1)
+        resolved = await host.resolve(dir)
     except FileMissing:
-        raise BadExperiment(f"there is no {summary.FILE}", path, hint) from None
-    return _decoded(data, path)
+        raise BadExperiment("no such directory", dir) from None
+    if not is_fit(resolved):
+        raise BadExperiment("a directory whose name can't be shown", resolved, "rename it")
+    return resolved
 
 
-def _decoded(data: bytes, path: str) -> str:
-    if len(data) > MOST_BYTES:
-        raise BadExperiment(f"larger than {MOST_BYTES // 1024 // 1024} MB", path)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise BadExperiment(f"not UTF-8 at byte {error.start}", path) from None
+def _design(data: bytes, path: str, dir: str) -> summary.Summary:
+    return summary.read(decoded(data, path), path, dir)
 
 
-async def _texts(host: Host, dir: str, entries: Mapping[str, FileFact]) -> dict[str, str]:
-    """Every script and config of the runs, evaluations' data left aside."""
-    found: dict[str, str] = {}
-    limit = anyio.CapacityLimiter(_CONCURRENT_READS)
+async def _summary(host: Host, path: str) -> bytes:
+    (answer,) = await host.fetch([_whole(path)])
+    data = _data(path, answer)
+    if data is None:
+        hint = "run design-experiment first, which writes it"
+        raise BadExperiment(f"there is no {summary.FILE}", path, hint)
+    return data
+
+
+async def _gathered(host: Host, dir: str, runs: Sequence[str]) -> Gathered:
+    entries = {fact.path: fact for fact in await host.tree(dir, DEPTH)}
+    links: dict[str, str] = {}
+    for level, places in enumerate(_levels(dir, runs, entries), start=1):
+        await _follow(host, places, DEPTH - level, entries, links)
+    if len(entries) > limits.ENTRIES:
+        what = f"{len(entries)} files and directories, four levels down: more than {limits.ENTRIES}"
+        raise BadExperiment(what, dir, "move what isn't the experiment's elsewhere")
+    fit = {path: fact for path, fact in entries.items() if is_fit(path)}
+    return Gathered(
+        dir=dir,
+        entries=tuple(fit.values()),
+        texts=await _texts(host, dir, frozenset(runs), fit),
+        links=links,
+        logs=await _logs(host, dir, fit),
+    )
+
+
+def _levels(dir: str, runs: Sequence[str], entries: Mapping[str, FileFact]) -> Iterator[list[str]]:
+    """Directories that may be links, to a larger disk for instance: runs, their `eval`, and the cells in it.
+
+    What is asked for later is looked up later, when what the outer links lead to is there.
+    """
+    yield [f"{dir}/{run}" for run in runs]
+    evals = [f"{dir}/{run}/eval" for run in runs]
+    yield evals
+    known = frozenset(evals)
+    yield [path for path in entries if path.rpartition("/")[0] in known]
+
+
+async def _follow(
+    host: Host, places: Iterable[str], depth: int, entries: dict[str, FileFact], links: dict[str, str]
+) -> None:
+    """Take in what lies behind links. A listing doesn't follow them: a directory that has entries and shows none is one."""
+    full = {path.rpartition("/")[0] for path in entries}
+    bare = [path for path in places if path in entries and entries[path].is_dir and path not in full]
+    asked = await host.fetch([ListDir(path) for path in bare]) if bare else []
+    behind = [
+        path
+        for path, answer in zip(bare, asked, strict=True)
+        if isinstance(answer, Listing) and answer.entries
+    ]
+
+    async def look(path: str) -> tuple[str, Sequence[FileFact]]:
+        return await host.resolve(path), await host.tree(path, depth)
+
+    for path, (leads, found) in (await _each(behind, look)).items():
+        links[path] = leads
+        entries |= {fact.path: fact for fact in found}
+
+
+async def _each(paths: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+    """An answer for each path, in order. Raises what the first that fails raises, and asks no more."""
+    answers: dict[str, T] = {path: None for path in paths}  # type: ignore[misc]
+    limit = anyio.CapacityLimiter(_AT_A_TIME)
     problems: list[Exception] = []
 
-    async def read(path: str) -> None:
+    async def one(path: str) -> None:
         async with limit:
             try:
-                found[path] = _decoded(await host.read(path, 0, MOST_BYTES + 1), path)
-            except FileMissing:
-                pass  # it was there a moment ago
-            except (BadExperiment, FileRefused, HostUnreachable) as problem:
+                answers[path] = await ask(path)
+            except (HostError, BadExperiment) as problem:
                 problems.append(problem)
                 tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as tasks:
-        for path in _wanted(dir, entries):
-            tasks.start_soon(read, path)
+        for path in answers:
+            tasks.start_soon(one, path)
     if problems:
         raise problems[0]
+    return answers
+
+
+async def _texts(
+    host: Host, dir: str, runs: frozenset[str], entries: Mapping[str, FileFact]
+) -> dict[str, bytes]:
+    """Every script and config of the runs, evaluations' data left aside; those of other directories where they can be read."""
+    wanted = [fact for fact in entries.values() if _is_wanted(dir, runs, fact)]
+    if sum(fact.size_bytes for fact in wanted) > limits.SCAFFOLD_BYTES:
+        what = f"scripts and configs of more than {limits.SCAFFOLD_BYTES // 1024 // 1024} MB"
+        raise BadExperiment(what, dir, "move what isn't the experiment's elsewhere")
+    found: dict[str, bytes] = {}
+    for some in _portions(wanted):
+        answers = await host.fetch([_whole(fact.path) for fact in some])
+        for fact, answer in zip(some, answers, strict=True):
+            data = _data(fact.path, answer)
+            if data is not None:  # it was there a moment ago
+                found[fact.path] = data
     return found
 
 
-def _wanted(dir: str, entries: Mapping[str, FileFact]) -> list[str]:
-    """Scripts and configs of each run's directory and its evaluations; not what a training has written."""
-    wanted = []
-    for path, fact in entries.items():
-        parts = path.removeprefix(f"{dir}/").split("/")
-        ours = len(parts) == 2 or (len(parts) in (3, 4) and parts[1] == "eval")
-        if ours and not fact.is_dir and parts[-1].endswith((".slurm", ".yaml", ".yml")):
-            wanted.append(path)
-    return wanted
+def _is_wanted(dir: str, runs: frozenset[str], fact: FileFact) -> bool:
+    """Raises BadExperiment for what should be a script or a config of a run, and can't be."""
+    parts = fact.path.removeprefix(f"{dir}/").split("/")
+    placed = len(parts) == 2 or (len(parts) in (3, 4) and parts[1] == "eval")
+    if not placed or not parts[-1].endswith(_TEXTS):
+        return False
+    regular, small = fact.kind is Kind.FILE, fact.size_bytes <= limits.FILE_BYTES
+    if parts[0] not in runs:
+        return regular and small
+    if not regular:
+        raise BadExperiment(
+            "not a regular file", fact.path, "a script or a config is a file that can be read"
+        )
+    if not small:
+        raise BadExperiment(f"larger than {limits.FILE_BYTES // 1024 // 1024} MB", fact.path)
+    return True
 
 
-def _logs(dir: str, entries: Mapping[str, FileFact], chosen: registry.Chosen) -> dict[str, str]:
-    """In `logs/` where that folder exists, else beside the summary."""
-    logs = entries.get(f"{dir}/logs")
-    place = f"{dir}/logs" if logs is not None and logs.is_dir else dir
-    return {
-        EXPERIMENT: f"{place}/run-experiment.log",
-        Phase.OPTIMIZATION: f"{place}/run-{chosen.optimization.log_name}.log",
-        Phase.EVALUATION: f"{place}/run-{chosen.evaluation.log_name}.log",
-    }
+def _portions(facts: Iterable[FileFact]) -> Iterator[list[FileFact]]:
+    """What is fetched at one moment."""
+    some: list[FileFact] = []
+    size = 0
+    for fact in facts:
+        if size + fact.size_bytes > limits.FETCH_BYTES or len(some) == limits.FETCH_FILES:
+            yield some
+            some, size = [], 0
+        some.append(fact)
+        size += fact.size_bytes
+    if some:
+        yield some
 
 
-def _check_complete(dir: str, trained: Discovery, evaluated: Discovery, optimize_only: bool) -> Sequence[str]:
-    """What is missing and may be. Raises BadExperiment for what may not."""
-    if trained.missing:
-        _missing(dir, "", (*trained.missing, *evaluated.missing))
-    if evaluated.missing and not optimize_only:
-        _missing(dir, ", or train without evaluating: runexp run --optimize-only", evaluated.missing)
-    return [f"no script for an evaluation: {path}" for path in evaluated.missing]
+def _whole(path: str) -> ReadPart:
+    """One byte more than a file may have tells that it has."""
+    return ReadPart(path, 0, limits.FILE_BYTES + 1)
 
 
-def _missing(dir: str, otherwise: str, missing: Sequence[str]) -> NoReturn:
-    shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
-    what = f"{len(missing)} script{'s are' if len(missing) > 1 else ' is'} missing: {shown}"
-    raise BadExperiment(what, dir, f"run scaffold-experiment, which writes them{otherwise}")
+def _data(path: str, answer: Answer) -> bytes | None:
+    """None where there is no such file. Raises BadExperiment."""
+    match answer:
+        case Part():
+            return answer.data
+        case Missing():
+            return None
+        case Withheld():
+            raise BadExperiment(answer.why.removeprefix(f"{path}: "), path)
+        case Listing() | Found():
+            raise AssertionError("nobody asked for that")
+        case _:
+            assert_never(answer)
+
+
+async def _logs(host: Host, dir: str, entries: Mapping[str, FileFact]) -> str:
+    """Where the run logs go: in `logs/` where the experiment has such a folder, else beside the summary."""
+    path = f"{dir}/logs"
+    if path not in entries or not entries[path].is_dir:
+        return dir
+    leads = await host.resolve(path)
+    if not leads.startswith(f"{dir}/"):
+        hint = "the run logs would be written there: make it a directory of the experiment's own, or take it away"
+        raise BadExperiment(f"a link that leads out of the experiment, to {leads}", path, hint)
+    return leads

@@ -1,8 +1,10 @@
 """When a watcher asks its cluster next: ever so often on this machine, within a budget of queries where each one costs.
 
-What a schedule knows it learns from the watches and reports of each round; after a restart it starts anew.
+What a schedule knows it learns from the watches and reports of each round; after a restart it starts anew. `now` is of a clock
+that nobody sets; when a job began is by a clock that somebody may.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -34,13 +36,13 @@ class Every:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._asked_at = 0.0
+        self._asked_at = -math.inf
 
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
         self._asked_at = now
 
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
-        return min(self._asked_at, now) + self._seconds
+        return self._asked_at + self._seconds
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
         return self._seconds
@@ -49,9 +51,18 @@ class Every:
 class Budget:
     """So many queries a minute on average, spent where a change is likely: see core.pacing."""
 
-    def __init__(self, queries_per_minute: float, queries: Callable[[], int], now: float) -> None:
-        """`queries`: how many have been asked so far."""
+    def __init__(
+        self,
+        queries_per_minute: float,
+        queries: Callable[[], int],
+        now: float,
+        offset: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """`queries`: how many have been asked so far; `offset`: seconds since 1970, less what `now` is at the moment."""
         self._queries = queries
+        self._offset = offset
+        #: By token: when it began, on the clock of `now`, as it was first understood.
+        self._began: dict[str, float] = {}
         self._paid = queries()
         self._bucket = pacing.full(queries_per_minute, now)
         self._asked_at = now
@@ -69,6 +80,9 @@ class Budget:
         self._pay(now)
         self._asked_at = now
         kinds = {watch.token: _kind(watch) for watch in watches}
+        for known in (self._began, self._seen, self._changed_at, self._finishing_at, self._moved):
+            for token in known.keys() - kinds.keys():
+                known.pop(token)
         for report in reports:
             if self._seen.get(report.token) != (report.state, report.reason):
                 self._changed_at[report.token] = now
@@ -79,15 +93,13 @@ class Budget:
     def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
         self._pay(now)
         self._learn(watches, progress, now)
-        # A clock that was set back leaves times behind that lie ahead: they are as good as now.
-        self._asked_at = min(self._asked_at, now)
         return pacing.next_round_at(self._bucket, now, self._asked_at, list(self._awaited(watches, now)))
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
         seen_at = self._changed_at.get(watch.token, now)
-        started_at = watch.started_at if watch.started_at is not None else seen_at
+        began_at = self._began.get(watch.token, seen_at)
         end_at = self._end_at(watch)
-        return pacing.look_pause_seconds(now - started_at, None if end_at is None else end_at - now)
+        return pacing.look_pause_seconds(now - began_at, None if end_at is None else end_at - now)
 
     def _pay(self, now: float) -> None:
         """For whatever has been asked: rounds, and what a person's command or a lost submission took."""
@@ -98,12 +110,14 @@ class Budget:
     def _learn(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> None:
         for watch in watches:
             self._changed_at.setdefault(watch.token, now)
+            if watch.started_at is not None:
+                self._began.setdefault(watch.token, min(now, watch.started_at - self._offset()))
             made = progress.get(watch.token)
             if made is not None and made.finishing:
                 self._finishing_at.setdefault(watch.token, now)
             if made is not None and self._moved.get(watch.token, (None,))[0] != made:
-                share, started_at = _share(made), watch.started_at
-                end = pacing.expected_end(started_at, now, share) if started_at is not None else None
+                share, began_at = _share(made), self._began.get(watch.token)
+                end = pacing.expected_end(began_at, now, share) if began_at is not None else None
                 self._moved[watch.token] = (made, end)
 
     def _awaited(self, watches: Sequence[Watch], now: float) -> Iterator[Awaited]:
@@ -116,8 +130,8 @@ class Budget:
             for watch in waiting:
                 changed_at, limit = min(self._changed_at[watch.token], now), watch.job.time_limit_seconds
                 yield Awaited(changed_at, ends[watch.token], watch is last)
-                if watch.started_at is not None and limit is not None:
-                    yield Awaited(changed_at, watch.started_at + limit)
+                if watch.token in self._began and limit is not None:
+                    yield Awaited(changed_at, self._began[watch.token] + limit)
 
     def _last_of(self, waiting: Sequence[Watch], ends: Mapping[str, float | None]) -> Watch | None:
         """The job whose end the gate will open at; None while that can't be told."""
@@ -129,12 +143,12 @@ class Budget:
         """When it is expected to end: by its own last word, else by its progress or its siblings; None: no idea."""
         if watch.token in self._finishing_at:
             return self._finishing_at[watch.token]
-        if watch.started_at is None or watch.state != states.RUNNING:
+        if watch.token not in self._began or watch.state != states.RUNNING:
             return None
         if watch.token in self._moved:
             return self._moved[watch.token][1]
         durations = sorted(self._durations[_kind(watch)])
-        return watch.started_at + durations[len(durations) // 2] if durations else None
+        return self._began[watch.token] + durations[len(durations) // 2] if durations else None
 
 
 def _kind(watch: Watch) -> tuple[str, str]:

@@ -29,6 +29,7 @@ async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> Sequence[Answer
 
 
 def _submission(command: Submit | Resolve) -> Submission:
+    """Never raises: what is wrong with one is its cluster's to say, and stops no other."""
     job = command.job
     parents = {str(PurePosixPath(path).parent) for path in (job.output, job.error) if path}
     return Submission(
@@ -36,6 +37,7 @@ def _submission(command: Submit | Resolve) -> Submission:
         script=job.script,
         workdir=job.workdir,
         name=job.name,
+        chdir=job.chdir,
         output_dirs=tuple(sorted(dir for dir in parents - {job.workdir} if "%" not in dir)),
         directives=job.directives,
     )

@@ -1,7 +1,10 @@
-"""Watches one cluster: every queued job of every experiment on it in one query a round, and how far each has come."""
+"""Watches one cluster: every queued job of every experiment on it in one query a round, and how far each has come.
+
+Rounds and looks into outputs are two tasks: what is only shown never holds up what counts.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 from loguru import logger
@@ -12,9 +15,9 @@ from runexpd.clusters.base import Cluster, ClusterUnreachable, JobReport, Known
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed, Report
 from runexpd.hosts.base import HostError
-from runexpd.runtime import clock
+from runexpd.runtime import clock, inspector
 from runexpd.runtime.bell import Bell
-from runexpd.runtime.loop import Loop
+from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
 
@@ -30,6 +33,7 @@ class Watcher:
         self._tools = tools
         self._schedule = schedule
         self._watches: Sequence[Watch] = ()
+        #: Rings when there is more to watch, and when a round is wanted at once.
         self._more = Bell()
         self._hurried = False
         self._looked_at: dict[str, float] = {}
@@ -41,7 +45,7 @@ class Watcher:
         self.starts: dict[str, float] = {}
         #: Rings when progress was made.
         self.bell = Bell()
-        #: Since when the cluster gives no answer, and why; None while all is well.
+        #: Since when (in seconds since 1970) the cluster gives no answer, and why; None while all is well.
         self.trouble: tuple[float, str] | None = None
 
     def watch(self, watches: Sequence[Watch]) -> None:
@@ -51,7 +55,24 @@ class Watcher:
         self._watches = watches
 
     async def run(self, loop: Loop) -> None:
-        """Ask when the schedule says so, tell the loop, read progress in between; until cancelled."""
+        """Ask when the schedule says so, tell the loop, read progress beside it; until cancelled."""
+
+        async def asking() -> float:
+            if self._hurried or self._next_at() <= clock.steady():
+                self._hurried = False
+                await self._round(loop)
+            return self._next_at()
+
+        async def looking() -> float:
+            await self._look()
+            return self._next_look_at()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._repeat, asking)
+            tasks.start_soon(self._repeat, looking)
+
+    async def _repeat(self, turn: Callable[[], Awaitable[float]]) -> None:
+        """Again when the turn before says so, or when there is more; with nothing to watch, then."""
         while True:
             more = self._more.take()
             if not self._watches:
@@ -59,8 +80,7 @@ class Watcher:
                 await more.wait()
                 continue
             try:
-                await self._turn(loop)
-                pause = min(self._next_at(), self._next_look_at()) - clock.now()
+                pause = await turn() - clock.steady()
             except Exception:  # a fault of ours with one cluster is not the end of the others
                 logger.exception("the watcher of {} failed, and goes on", self._cluster.name)
                 pause = FAULT_SECONDS
@@ -72,23 +92,17 @@ class Watcher:
         self._hurried = True
         self._more.ring()
 
-    async def _turn(self, loop: Loop) -> None:
-        if self._hurried or self._next_at() <= clock.now():
-            self._hurried = False
-            await self._round(loop)
-        await self._look()
-
     def _next_at(self) -> float:
-        return self._schedule.next_at(self._watches, self.progress, clock.now())
+        return self._schedule.next_at(self._watches, self.progress, clock.steady())
 
     def _next_look_at(self) -> float:
         return min((self._look_at(watch) for watch in self._open()), default=math.inf)
 
     def _look_at(self, watch: Watch) -> float:
         """When to look into a running job's output again."""
-        now = clock.now()
+        now = clock.steady()
         pause = self._schedule.look_pause_seconds(watch, self.progress.get(watch.token), now)
-        return min(self._looked_at.get(watch.token, -math.inf), now) + pause
+        return self._looked_at.get(watch.token, -math.inf) + pause
 
     def _open(self) -> list[Watch]:
         """Jobs with an output to look into: what runs, and what may have begun since the last round."""
@@ -109,17 +123,20 @@ class Watcher:
             return
         self.trouble = None
         reports = [report for report in answer if report.token in watches]
-        self._schedule.note(list(watches.values()), reports, clock.now())
+        self._schedule.note(list(watches.values()), reports, clock.steady())
         self.starts |= {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
         self.starts = {token: at for token, at in self.starts.items() if token in watches}
         if reports:
-            await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
+            try:
+                await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
+            except NotTaken as error:  # the same news comes with the next round
+                logger.debug("the news of {} isn't in the ledger yet: {}", self._cluster.name, error.what)
 
     def _note_trouble(self, error: ClusterUnreachable, watches: Sequence[Watch]) -> None:
         if self.trouble is None:
             logger.warning("cluster {}: {}", self._cluster.name, error.what)
         self.trouble = (self.trouble[0] if self.trouble else clock.now(), error.what)
-        self._schedule.note(watches, (), clock.now())
+        self._schedule.note(watches, (), clock.steady())
 
     async def _look(self) -> None:
         """Into the outputs that it is time for."""
@@ -130,13 +147,13 @@ class Watcher:
         async def look(watch: Watch) -> None:
             async with limit:
                 progress = await self._progress_of(watch)
-            self._looked_at[watch.token] = clock.now()
+            self._looked_at[watch.token] = clock.steady()
             if progress is not None:
                 found[watch.token] = progress
 
         async with anyio.create_task_group() as tasks:
             for watch in running.values():
-                if self._look_at(watch) <= clock.now():
+                if self._look_at(watch) <= clock.steady():
                     tasks.start_soon(look, watch)
         self._looked_at = {token: at for token, at in self._looked_at.items() if token in running}
         if found != self.progress:
@@ -154,7 +171,7 @@ class Watcher:
             output=watch.output,
         )
         try:
-            return await tool.progress(self._cluster.host, watch.job, attempt)
+            return await inspector.progress(tool, self._cluster.host, watch.job, attempt)
         except HostError:
             return self.progress.get(watch.token)
         except Exception as error:  # a tool module is other people's code: progress is only shown

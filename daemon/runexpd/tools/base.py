@@ -1,17 +1,23 @@
 """The interface of a tool module. A new tool is one file with an object of this shape and an entry point.
 
-Tools read, through `Files`, and judge; they write nothing, run nothing and know no cluster.
+Tools are pure: they say which evidence they need and what it means. They read nothing themselves, write nothing, run nothing
+and know no cluster. A question is a generator: it yields what it asks for at one moment, is sent the answers, may ask a fixed
+number of times again, and returns what they mean. It may be run again from the start with the same answers.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Generator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from runexp.wire.jobs import Failure, JobSpec, Progress, Verdict
+from runexp.wire.jobs import JobSpec, Progress, Verdict
 from runexp.wire.states import Phase
 from runexpd.experiments.scaffold import Discovery, Scaffold
-from runexpd.hosts.base import Files
+from runexpd.hosts.base import Answer, Ask
+
+T = TypeVar("T")
+#: Yields what is asked for, is sent an answer each in the same order, returns what they mean.
+Question = Generator[Sequence[Ask], Sequence[Answer], T]
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,19 +45,15 @@ class Tool(Protocol):
         """The tool's jobs in a scaffold. Pure. Raises runexpd.experiments.problems.BadExperiment for bad input."""
         ...
 
-    async def verify(self, files: Files, job: JobSpec, attempt: Attempt | None) -> Verdict:
+    def verify(self, job: JobSpec, attempt: Attempt | None) -> Question[Verdict]:
         """Judge a job's results: good only if they are there, whole, and of this attempt.
 
-        `attempt` None: whether results of an earlier time prove the job done. Raises HostUnreachable.
+        `attempt` None: whether results of an earlier time prove the job done. See Finding for what unclear means.
         """
         ...
 
-    async def progress(self, files: Files, job: JobSpec, attempt: Attempt) -> Progress | None:
-        """How far a running job is; None if it can't be told yet. Raises HostUnreachable."""
-        ...
-
-    def classify(self, output: str) -> Failure | None:
-        """What the end of a job's output says about why it failed; None if it says nothing. Pure."""
+    def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
+        """How far a running job is; None if it can't be told yet."""
         ...
 
 

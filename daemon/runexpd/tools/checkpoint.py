@@ -1,94 +1,163 @@
-"""Whether an epoch's directory holds a whole model: every shard of its index, each of the size that it says itself."""
+"""Whether epochs' directories hold whole models: every shard of an index, each of the size that it says itself; or an adapter
+whose base model is there. All directories are looked at side by side, in three rounds at most. Pure.
+"""
 
-from collections.abc import Collection, Sequence
-from posixpath import splitext
+from collections.abc import Mapping, Sequence
 
-import anyio
 import msgspec
 
-from runexpd.hosts.base import FileFact, FileMissing, Files
-from runexpd.tools import safetensors, torch_zip
+from runexpd.experiments.limits import listed
+from runexpd.hosts.base import Answer, Ask, FileFact, ListDir, Missing, Part, ReadPart, StatPath, Withheld
+from runexpd.tools import adapter, questions, shards
+from runexpd.tools.base import Question
+from runexpd.tools.shards import Problem, State
 
-#: By the ending of a shard's name.
-FORMATS = {".safetensors": safetensors, ".bin": torch_zip}
 #: A model in one file; one in several has an index by this name. transformers, too, takes the first of them that is there.
 SINGLE = ("model.safetensors", "pytorch_model.bin")
-#: Requests under way at a time; over SFTP each is a round trip.
-_CONCURRENT_READS = 8
+#: Of an index, and of all of them together, as far as each is left enough for a model of some hundred tensors.
+_INDEX_BYTES = 8 * 1024 * 1024
+_ALL_INDEX_BYTES = 64 * 1024 * 1024
+_LEAST_INDEX_BYTES = 64 * 1024
 
 
 class _Index(msgspec.Struct):
     weight_map: dict[str, str]
 
 
-class Checkpoint(msgspec.Struct, frozen=True):
-    """An epoch's directory. `problem` is empty if every shard is there and whole."""
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An epoch's directory; whole if it has no problem."""
 
-    shards: Sequence[FileFact] = ()
-    problem: str = ""
+    problem: Problem | None = None
+    shards: tuple[FileFact, ...] = ()
+    #: Merged shards with an adapter's config beside them.
+    merged_adapter: bool = False
+    #: The base model of an epoch that is an adapter alone, where it is named by its path.
+    base: str | None = None
 
 
-async def inspect(files: Files, directory: str) -> Checkpoint:
-    """Look at an epoch's directory. Raises HostUnreachable."""
-    entries = {fact.path: fact for fact in await files.list(directory)}
+def inspect(directories: Sequence[str]) -> Question[list[Checkpoint]]:
+    """Look at epochs' directories."""
+    if not directories:
+        return []
+    groups = [_asks(directory, _index_bytes(len(directories))) for directory in directories]
+    answers = iter((yield [ask for group in groups for ask in group]))
+    found = [_promised([next(answers) for _ in group]) for group in groups]
+    whole = [checkpoint for checkpoint in found if checkpoint.problem is None]
+    looks, bases = yield from questions.both(
+        shards.look([shard for checkpoint in whole for shard in checkpoint.shards]),
+        _bases(sorted({checkpoint.base for checkpoint in whole if checkpoint.base is not None})),
+    )
+    return [_judged(checkpoint, looks, bases) for checkpoint in found]
+
+
+def _index_bytes(directories: int) -> int:
+    return max(_LEAST_INDEX_BYTES, min(_INDEX_BYTES, _ALL_INDEX_BYTES // (2 * directories)))
+
+
+def _asks(directory: str, index_bytes: int) -> list[Ask]:
+    return [
+        ListDir(directory),
+        ReadPart(f"{directory}/{adapter.CONFIG}", 0, adapter.MOST_CONFIG_BYTES),
+        *(ReadPart(f"{directory}/{single}.index.json", 0, index_bytes) for single in SINGLE),
+    ]
+
+
+def _bases(paths: Sequence[str]) -> Question[Mapping[str, Answer]]:
+    answers = yield from questions.ask([StatPath(path) for path in paths])
+    return dict(zip(paths, answers, strict=True))
+
+
+def _promised(answers: Sequence[Answer]) -> Checkpoint:
+    """What the listing and the index promise."""
+    listing, config, *indexes = answers
+    if isinstance(listing, Withheld):
+        return _wrong(State.WITHHELD, f"can't be read: {listing.why}")
+    entries = {questions.name(fact): fact for fact in questions.entries(listing)}
     if not entries:
-        return Checkpoint(problem="is missing")
-    names = await _shard_names(files, directory, entries.keys())
-    if isinstance(names, str):
-        return Checkpoint(problem=names)
-    absent = sorted(name for name in names if f"{directory}/{name}" not in entries)
-    if absent:
-        return Checkpoint(problem=f"lacks {', '.join(absent)}")
-    shards = [entries[f"{directory}/{name}"] for name in sorted(names)]
-    problems = [problem for problem in await _problems(files, shards) if problem]
-    return Checkpoint(shards, "; ".join(problems))
+        return _wrong(State.ABSENT, "is missing")
+    for single, index in zip(SINGLE, indexes, strict=True):
+        if f"{single}.index.json" in entries:
+            return _indexed(entries[f"{single}.index.json"], index, entries)
+        if single in entries:
+            return _with_shards({single}, entries)
+    return _adapter(config, entries)
 
 
-async def _shard_names(files: Files, directory: str, paths: Collection[str]) -> set[str] | str:
-    """The shards that the index names, or the single file; or why there are none."""
-    for single in SINGLE:
-        if f"{directory}/{single}.index.json" in paths:
-            return await _indexed(files, f"{directory}/{single}.index.json")
-        if f"{directory}/{single}" in paths:
-            return {single}
-    if any(path.rpartition("/")[2].startswith("adapter_model.") for path in paths):
-        return "holds only adapter weights (save_adapter_weights_only), which can't be evaluated as they are"
-    return "holds no model"
+def _indexed(fact: FileFact, index: Answer, entries: Mapping[str, FileFact]) -> Checkpoint:
+    if not questions.is_file(fact):
+        return _wrong(State.BROKEN, "has an index that is no regular file")
+    match index:
+        case Part(_, data) if len(data) < index.fact.size_bytes:
+            return _wrong(
+                State.BROKEN, f"has an index of {index.fact.size_bytes} bytes: too large to be read"
+            )
+        case Part(_, data):
+            names = _names(data)
+            return _wrong(State.BROKEN, names) if isinstance(names, str) else _with_shards(names, entries)
+        case Withheld(why):
+            return _wrong(State.WITHHELD, f"has an index that can't be read: {why}")
+        case _:
+            return _wrong(State.ABSENT, "has an index that is gone")
 
 
-async def _indexed(files: Files, path: str) -> set[str] | str:
+def _names(index: bytes) -> set[str] | str:
+    """The shards that an index names; or what is wrong with it."""
     try:
-        index = msgspec.json.decode(await files.read(path), type=_Index)
-    except (msgspec.MsgspecError, FileMissing) as error:
+        names = set(msgspec.json.decode(index, type=_Index).weight_map.values())
+    except (msgspec.MsgspecError, RecursionError) as error:
         return f"has a broken index: {error}"
-    names = set(index.weight_map.values())
-    return names if names and all("/" not in name for name in names) else "has an index that names no shard"
+    return (
+        names
+        if names and all(name and "/" not in name for name in names)
+        else "has an index that names no shard"
+    )
 
 
-async def _problems(files: Files, shards: Sequence[FileFact]) -> list[str]:
-    found = [""] * len(shards)
-    limit = anyio.CapacityLimiter(_CONCURRENT_READS)
-
-    async def look(place: int) -> None:
-        async with limit:
-            found[place] = await _problem(files, shards[place])
-
-    async with anyio.create_task_group() as tasks:
-        for place in range(len(shards)):
-            tasks.start_soon(look, place)
-    return found
+def _with_shards(names: set[str], entries: Mapping[str, FileFact]) -> Checkpoint:
+    if absent := sorted(name for name in names if name not in entries):
+        return _wrong(State.ABSENT, f"lacks {listed(absent)}")
+    facts = tuple(entries[name] for name in sorted(names))
+    return Checkpoint(shards=facts, merged_adapter=adapter.CONFIG in entries)
 
 
-async def _problem(files: Files, shard: FileFact) -> str:
-    name = shard.path.rpartition("/")[2]
-    ending = splitext(name)[1]
-    form = FORMATS.get(ending)
-    if form is None:
-        return f"{name} is of no known format ({', '.join(FORMATS)})"
-    try:
-        size = await form.whole_bytes(files, shard)
-    except FileMissing:
-        return f"{name} is gone"
-    if size is None:
-        return f"{name} is no whole {ending.removeprefix('.')} file"
-    return "" if size == shard.size_bytes else f"{name} has {shard.size_bytes} of {size} bytes"
+def _adapter(config: Answer, entries: Mapping[str, FileFact]) -> Checkpoint:
+    weights = next((entries[name] for name in adapter.WEIGHTS if name in entries), None)
+    if weights is None:
+        return _wrong(State.ABSENT, "holds no model")
+    match config:
+        case Part():
+            try:
+                return Checkpoint(shards=(weights,), base=adapter.base_path(config))
+            except adapter.NoAdapter as why:
+                return _wrong(State.BROKEN, f"has a broken {adapter.CONFIG}: {why}", weights)
+        case Withheld(why):
+            return _wrong(State.WITHHELD, f"has an {adapter.CONFIG} that can't be read: {why}")
+        case _:
+            return _wrong(State.ABSENT, f"lacks {adapter.CONFIG}", weights)
+
+
+def _wrong(state: State, text: str, *facts: FileFact) -> Checkpoint:
+    return Checkpoint(problem=Problem(state, text), shards=facts)
+
+
+def _judged(checkpoint: Checkpoint, looks: Mapping[str, Answer], bases: Mapping[str, Answer]) -> Checkpoint:
+    if checkpoint.problem is not None:
+        return checkpoint
+    problems = [shards.problem(shard, looks.get(shard.path)) for shard in checkpoint.shards]
+    if checkpoint.base is not None and isinstance(bases.get(checkpoint.base), Missing):
+        problems.append(_stale(checkpoint.base))
+    seen = [_as_read(shard, looks.get(shard.path)) for shard in checkpoint.shards]
+    return msgspec.structs.replace(
+        checkpoint, problem=shards.worst([problem for problem in problems if problem]), shards=tuple(seen)
+    )
+
+
+def _stale(base: str) -> Problem:
+    text = (
+        f"names a base model that isn't there, {base}: mend base_model_name_or_path in its {adapter.CONFIG}"
+    )
+    return Problem(State.BROKEN, text, "stale_base_path")
+
+
+def _as_read(shard: FileFact, answer: Answer | None) -> FileFact:
+    return answer.fact if isinstance(answer, Part) else shard

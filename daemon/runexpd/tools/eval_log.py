@@ -1,27 +1,33 @@
-"""inspect-ai's .eval logs, read without inspect-ai: the header is the last entry of a zip, so its last 64 kB suffice.
+"""inspect-ai's .eval logs, read without inspect-ai: the header is the last entry of a zip, so its last 64 kB suffice. Pure.
 
-The zip's entries are compressed with zstd (method 93), which zipfile reads with zipfile_zstd. A log that isn't finished has
-no header. Names sort by the UTC time of their start.
+The zip's entries are compressed with deflate, or with zstd since inspect-ai 0.3.209. A log that isn't finished has no header.
+Names sort by the UTC time of their start.
 """
 
-import io
 import json
 import math
-import zipfile
+import re
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 
 import msgspec
-import zipfile_zstd  # noqa: F401 - teaches zipfile method 93
 
 from runexp.wire.jobs import Score
-from runexpd.hosts.base import FileFact, FileMissing, Files
+from runexpd.hosts.base import Answer, Ask, FileFact, Missing, Part, ReadPart, Withheld
+from runexpd.tools import questions, zip_tail
 
+ENDING = ".eval"
 HEADER = "header.json"
 TAIL_BYTES = 64 * 1024
-#: A header with a long traceback in it is smaller than this.
-_MOST_TAIL_BYTES = 16 * 1024 * 1024
-_END_OF_ZIP = b"PK\x05\x06"
+#: A directory of fifty thousand samples, and a header with a long traceback in it, are shorter than this.
+_MOST_TAIL_BYTES = 4 * 1024 * 1024
+#: What the header itself may need beside a directory of known length.
+_ROOM_BYTES = 1024 * 1024
+_MOST_HEADER_BYTES = 16 * 1024 * 1024
+_MOST_SCORES = 200
+_MOST_NAME_CHARACTERS = 100
+_STARTED = re.compile(r"\d{4}-\d\d-\d\dT\d\d[-:]\d\d[-:]\d\d")
 
 
 class Metric(msgspec.Struct):
@@ -62,56 +68,78 @@ class Header(msgspec.Struct):
     invalidated: bool = False
 
 
-def begun_at(header: Header) -> float | None:
-    """In seconds since 1970; None where the header doesn't say, or not in which time zone."""
-    try:
-        created = datetime.fromisoformat(header.eval.created)
-    except ValueError:
-        return None
-    return created.timestamp() if created.tzinfo is not None else None
-
-
 class NotALog(Exception):
     """Raised when a file holds no header: it is unfinished, cut short, or something else."""
 
 
-async def read_header(files: Files, fact: FileFact) -> Header:
-    """The header of a log. Raises NotALog and HostUnreachable."""
-    size = TAIL_BYTES
-    while True:
-        size = min(size, fact.size_bytes)
-        try:
-            return parse(await files.read(fact.path, -size) if size else b"")
-        except FileMissing:
-            raise NotALog("it is gone") from None
-        except _NeedsMore:
-            if size >= min(fact.size_bytes, _MOST_TAIL_BYTES):
-                raise NotALog("its header can't be read") from None
-            size *= 8
+class NeedsMore(Exception):
+    """Raised when an answer doesn't reach back to the header."""
+
+    def __init__(self, more: Ask) -> None:
+        super().__init__()
+        #: What does.
+        self.more = more
 
 
-class _NeedsMore(Exception):
-    """Raised when the tail doesn't reach back to the header."""
+class Unreadable(Exception):
+    """Raised when the host doesn't let us read a log."""
+
+
+def order(fact: FileFact) -> tuple[str, str]:
+    """Sorts logs by their start; what isn't named as inspect-ai does it comes before all that is."""
+    name = questions.name(fact)
+    started = _STARTED.match(name)
+    return (started[0] if started else "", name)
+
+
+def first_look(fact: FileFact) -> Ask:
+    """The end of a log, where its header mostly is."""
+    size = min(fact.size_bytes, TAIL_BYTES)
+    return ReadPart(fact.path, -size, size)
+
+
+def read(answer: Answer) -> Header:
+    """The header in the end of a log. Raises NotALog, NeedsMore, Unreadable."""
+    match answer:
+        case Part(fact, data):
+            try:
+                return parse(data)
+            except zip_tail.NeedsMore as more:
+                wanted = min(more.least_bytes + _ROOM_BYTES, _MOST_TAIL_BYTES, fact.size_bytes)
+                if wanted <= len(data):
+                    raise NotALog("its header can't be read") from None
+                raise NeedsMore(ReadPart(fact.path, -wanted, wanted)) from None
+        case Missing():
+            raise NotALog("it is gone")
+        case Withheld(why):
+            raise Unreadable(why)
+        case _:
+            raise NotALog("it is no file")
 
 
 def parse(tail: bytes) -> Header:
-    """The header in the end of a log, of any length that holds it. Raises NotALog."""
-    if _END_OF_ZIP not in tail[-(22 + 65535) :]:
-        raise NotALog("not finished, or cut short")
+    """The header in the end of a log, of any length that holds it. Raises NotALog, zip_tail.NeedsMore."""
     try:
-        # zipfile takes what stands before the archive for a prefix, and so reads a tail as it is.
-        with zipfile.ZipFile(io.BytesIO(tail)) as archive:
-            info = archive.getinfo(HEADER)
-            if info.header_offset < 0:
-                raise _NeedsMore
-            # Not msgspec's own reading: inspect-ai writes NaN and Infinity, which are no JSON.
-            return msgspec.convert(json.loads(archive.read(info)), Header)
-    except KeyError:
+        # Not msgspec's own reading: inspect-ai writes NaN and Infinity, which are no JSON.
+        document = json.loads(zip_tail.read(tail, HEADER, _MOST_HEADER_BYTES))
+        return msgspec.convert(document, Header)
+    except zip_tail.NotAnArchive as why:
+        raise NotALog(str(why)) from None
+    except zip_tail.NoSuchFile:
         raise NotALog("it was never finished") from None
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        if isinstance(error, msgspec.MsgspecError | json.JSONDecodeError):
-            raise NotALog(f"its header is not as expected: {error}") from None
-        raise _NeedsMore from None
+    except zip_tail.Unreadable as why:
+        raise NotALog(f"its header can't be read: {why}") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise NotALog(f"its header is not as expected: {error}") from None
+
+
+def begun_at(header: Header) -> float | None:
+    """In seconds since 1970; None where the header doesn't say, or not in which time zone."""
+    try:
+        created = datetime.fromisoformat(header.eval.created)
+        return created.timestamp() if created.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def scores(results: Results) -> tuple[Score, ...]:
@@ -127,7 +155,14 @@ def not_numbers(results: Results) -> tuple[str, ...]:
 
 
 def _all_scores(results: Results) -> Iterator[Score]:
-    for scorer in results.scores:
-        for metric, value in scorer.metrics.items():
-            if value.value is not None:
-                yield Score(scorer.name, metric, value.value)
+    found = (
+        Score(_name(scorer.name), _name(metric), value.value)
+        for scorer in results.scores
+        for metric, value in scorer.metrics.items()
+        if value.value is not None
+    )
+    return islice(found, _MOST_SCORES)
+
+
+def _name(text: str) -> str:
+    return questions.line(text, _MOST_NAME_CHARACTERS)

@@ -1,36 +1,47 @@
-"""Whether a safetensors file is whole, by its header: no torch, and a few bytes a file.
+"""Whether a safetensors file is whole, by its header: no torch, and a few bytes a file. Pure.
 
 Format: 8 bytes, little-endian, the length n of a JSON header; the header; the tensors, whose `data_offsets` are relative to
-the header's end (https://github.com/huggingface/safetensors#format). So a whole file has 8 + n + max(data_offsets) bytes.
+the header's end, and which follow one another without a hole (https://github.com/huggingface/safetensors#format). So a whole
+file has 8 + n + the last tensor's end bytes.
 """
 
+from itertools import pairwise
+
 import msgspec
-
-from runexpd.hosts.base import FileFact, Files
-
-#: A header of a model with a million tensors is smaller; anything larger is no header.
-_MOST_HEADER_BYTES = 256 * 1024 * 1024
 
 
 class _Tensor(msgspec.Struct):
     data_offsets: tuple[int, int]
 
 
-async def whole_bytes(files: Files, shard: FileFact) -> int | None:
-    """How large it is when it is whole; None if it can't be told: it is something else. Raises FileMissing."""
-    length = int.from_bytes(await files.read(shard.path, 0, 8), "little")
-    if not 2 <= length <= min(_MOST_HEADER_BYTES, shard.size_bytes - 8):
+def header_end(head: bytes) -> int:
+    """Where the header ends, by the beginning of a file; 0 where there is no beginning."""
+    return 8 + int.from_bytes(head[:8], "little") if len(head) >= 8 else 0
+
+
+def whole_bytes(head: bytes) -> int | None:
+    """How large the file is when it is whole, by a beginning that holds its header; None if it is something else."""
+    end = header_end(head)
+    if not 8 < end <= len(head):
         return None
     try:
-        return 8 + length + data_bytes(await files.read(shard.path, 8, length))
-    except msgspec.MsgspecError:
+        tensors = _tensors(head[8:end])
+    except (msgspec.MsgspecError, RecursionError):
         return None
+    data = _data_bytes(tensors)
+    return None if data is None else end + data
 
 
-def data_bytes(header: bytes) -> int:
-    """How many bytes of tensors follow a header. Raises msgspec.MsgspecError."""
-    entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
-    tensors = [
-        msgspec.json.decode(raw, type=_Tensor) for name, raw in entries.items() if name != "__metadata__"
-    ]
-    return max((tensor.data_offsets[1] for tensor in tensors), default=0)
+def _tensors(header: bytes) -> list[_Tensor]:
+    found = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+    return [msgspec.json.decode(raw, type=_Tensor) for name, raw in found.items() if name != "__metadata__"]
+
+
+def _data_bytes(tensors: list[_Tensor]) -> int | None:
+    """How many bytes of tensors follow the header; None where what it says can't be: none at all, holes, overlaps."""
+    spans = sorted(tensor.data_offsets for tensor in tensors)
+    if not spans or spans[0][0] != 0 or spans[-1][1] == 0:
+        return None
+    if any(end < begin for begin, end in spans) or any(a[1] != b[0] for a, b in pairwise(spans)):
+        return None
+    return spans[-1][1]

@@ -1,4 +1,6 @@
-"""What a batch script says that tools need to know. Pure."""
+"""What a batch script says that tools need to know. Pure, and quick on whatever a script holds: what is too long for a command
+that a person wrote is passed over.
+"""
 
 import re
 import shlex
@@ -9,7 +11,11 @@ from runexp.wire.jobs import JobSpec
 from runexpd.experiments import sbatch
 from runexpd.experiments.problems import BadExperiment
 
-_ACTIVATE = re.compile(r"""^\s*(?:source|\.)\s+["']?([^"'\s]+)/bin/activate\b""", re.MULTILINE)
+#: Of a script, and of a command line with its continuations, as far as they are looked at.
+_SCRIPT_CHARACTERS = 256 * 1024
+_LINE_CHARACTERS = 16 * 1024
+
+_ACTIVATE = re.compile(r"""[ \t]*(?:source|\.)[ \t]+["']?([^"'\s]+)/bin/activate\b""")
 
 
 def spec(path: str, text: str, **known: object) -> JobSpec:
@@ -19,28 +25,38 @@ def spec(path: str, text: str, **known: object) -> JobSpec:
         asked = sbatch.read(text)
     except sbatch.BadDirective as bad:
         raise BadExperiment(bad.what, f"{path}:{bad.line}") from None
-    runs_in = normpath(join(workdir, asked.chdir or ""))
+    chdir = normpath(join(workdir, asked.chdir)) if asked.chdir else None
     return JobSpec(
         script=path,
         workdir=workdir,
         name=asked.job_name or file,
-        output=normpath(join(runs_in, asked.output or sbatch.DEFAULT_OUTPUT)),
-        error=normpath(join(runs_in, asked.error)) if asked.error else None,
+        output=normpath(join(chdir or workdir, asked.output or sbatch.DEFAULT_OUTPUT)),
+        error=normpath(join(chdir or workdir, asked.error)) if asked.error else None,
         time_limit_seconds=asked.time_limit_seconds,
+        chdir=chdir,
         directives=tuple(sorted({name for name, _, _ in asked.options})),
         **known,  # type: ignore[arg-type]
     )
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command line, continuation lines joined; lines that aren't plain words are passed over."""
-    for line in text.replace("\\\n", " ").splitlines():
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError:
-            continue
-        if words:
+def runs_in(job: JobSpec) -> str:
+    """The directory that paths in its command line and config are relative to."""
+    return job.chdir or job.workdir
+
+
+def commands(text: str, word: str) -> Iterator[list[str]]:
+    """The words of each command line that holds a word, continuation lines joined; what isn't plain words is passed over."""
+    for line in _lines(text.replace("\\\n", " ")):
+        if word in line:
+            try:
+                words = shlex.split(line, comments=True)
+            except ValueError:
+                continue
             yield words
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text[:_SCRIPT_CHARACTERS].split("\n") if len(line) <= _LINE_CHARACTERS]
 
 
 def option(words: list[str], name: str) -> str | None:
@@ -59,4 +75,5 @@ def _literal(value: str) -> str | None:
 
 def environments(text: str) -> list[str]:
     """The virtual environments that a script activates, where they are written out."""
-    return [path for path in _ACTIVATE.findall(text) if "$" not in path]
+    found = [match[1] for line in _lines(text) if (match := _ACTIVATE.match(line))]
+    return [path for path in found if "$" not in path]

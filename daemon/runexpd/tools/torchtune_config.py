@@ -1,20 +1,30 @@
 """torchtune's config and command line: where checkpoints go, how many epochs. Pure; OmegaConf resolves `${...}`, no torch."""
 
 import re
+from collections.abc import Sequence
 from posixpath import join, normpath
 from typing import Any
 
 import msgspec
-import yaml
 
+from runexpd.experiments import documents
 from runexpd.experiments.problems import BadExperiment
-from runexpd.tools import scripts
+from runexpd.tools import interpolation, questions, scripts
+
+CONFIG = "finetune.yaml"
+#: What can be looked for.
+MOST_EPOCHS = 10_000
+#: A larger count is a mistake of somebody's, and no JSON.
+_MOST_COUNT = 10**9
+#: `key=value`; not what the shell has still to say.
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.]{0,200}=[^$`]*")
+_REMOVED = re.compile(r"~[A-Za-z_][\w.]{0,200}(=.*)?", re.DOTALL)
 
 
 class Invocation(msgspec.Struct, frozen=True):
     """`tune run RECIPE --config CONFIG key=value...` in a script."""
 
-    config: str = "finetune.yaml"
+    config: str = CONFIG
     overrides: tuple[str, ...] = ()
 
 
@@ -28,65 +38,106 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     epochs_to_save: tuple[int, ...] | None = None
     batch_size: int | None = None
     gradient_accumulation_steps: int | None = None
+    log_every_n_steps: int | None = None
 
 
 def invocation(script: str) -> Invocation:
     """How a script calls torchtune; the defaults where it can't be told."""
-    for words in scripts.commands(script):
+    for words in scripts.commands(script, "tune"):
         if "tune" in (word.rpartition("/")[2] for word in words) and "run" in words:
             config = scripts.option(words, "--config")
-            overrides = tuple(w for w in words if re.fullmatch(r"~?[A-Za-z_][\w.]*=[^$`]*", w))
-            return Invocation(config or "finetune.yaml", overrides)
+            overrides = tuple(w for w in words if _OVERRIDE.fullmatch(w) or _REMOVED.fullmatch(w))
+            return Invocation(config or CONFIG, overrides)
     return Invocation()
 
 
-def read(text: str, where: str, workdir: str, overrides: tuple[str, ...] = ()) -> Training:
+def read(text: str, where: str, workdir: str, overrides: Sequence[str] = ()) -> Training:
     """A config's meaning. Raises BadExperiment for one that isn't YAML, or whose interpolations lead nowhere."""
-    document = resolved(text, where, overrides)
-    checkpointer, logger = document.get("checkpointer"), document.get("metric_logger")
-    output_dir = checkpointer.get("output_dir") if isinstance(checkpointer, dict) else None
-    output_dir = output_dir or document.get("output_dir")
-    log_dir = logger.get("log_dir") if isinstance(logger, dict) else None
-    save = document.get("epochs_to_save")
+    document = _overridden(_mapping(text, where), overrides)
+    config = _Config(document, where)
+    output_dir = config.needed("checkpointer.output_dir") or config.needed("output_dir")
+    save = config.get("epochs_to_save")
     return Training(
-        output_dir=_path(output_dir, workdir),
-        log_dir=_path(log_dir, workdir),
-        epochs=_count(document.get("epochs")),
-        epochs_to_save=tuple(e for e in save if isinstance(e, int)) if isinstance(save, list) else None,
-        batch_size=_count(document.get("batch_size")),
-        gradient_accumulation_steps=_count(document.get("gradient_accumulation_steps")),
+        output_dir=_path(output_dir, workdir, f"{where}: output_dir"),
+        log_dir=_path(config.get("metric_logger.log_dir"), workdir, f"{where}: metric_logger.log_dir"),
+        epochs=_count(config.needed("epochs")),
+        epochs_to_save=_epochs(save) if isinstance(save, list) else None,
+        batch_size=_count(config.get("batch_size")),
+        gradient_accumulation_steps=_count(config.get("gradient_accumulation_steps")),
+        log_every_n_steps=_count(config.get("log_every_n_steps")),
     )
 
 
-def resolved(text: str, where: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The document with overrides applied and every `${...}` resolved that can be. Raises BadExperiment."""
-    # Imported here: it costs 80 ms, and a client of the daemon may only want its state.
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+class _Config(msgspec.Struct):
+    document: dict[str, Any]
+    where: str
 
+    def get(self, key: str) -> Any:
+        """A value, resolved; None also where only the job knows it. Raises BadExperiment."""
+        try:
+            return interpolation.value(self.document, key)
+        except interpolation.OnlyTheJobKnows:
+            return None
+        except interpolation.Unresolved:
+            return self.needed(key)
+
+    def needed(self, key: str) -> Any:
+        """A value, resolved. Raises BadExperiment."""
+        try:
+            return interpolation.value(self.document, key)
+        except interpolation.Unresolved as why:
+            what = f"bad torchtune config: {why}"
+            raise BadExperiment(
+                what, f"{self.where}: {key}", "mend the config, or write the value out"
+            ) from None
+
+
+def _mapping(text: str, where: str) -> dict[str, Any]:
+    parsed = documents.plain(text, where)
+    if not isinstance(parsed, dict):
+        raise BadExperiment("a torchtune config is a mapping of keys to values", where)
+    return {str(key): value for key, value in parsed.items()}
+
+
+def _overridden(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    for override in overrides:
+        removed = override.startswith("~")
+        key, _, value = override.removeprefix("~").partition("=")
+        document = _with(document, key.split("."), None if removed else _value(value))
+    return document
+
+
+def _value(text: str) -> Any:
     try:
-        parsed = yaml.safe_load(text)
-        if not isinstance(parsed, dict):
-            raise BadExperiment("a torchtune config is a mapping of keys to values", where)
-        config = OmegaConf.merge(
-            OmegaConf.create(parsed), OmegaConf.from_dotlist([o for o in overrides if not o.startswith("~")])
-        )
-        document = OmegaConf.to_container(config, resolve=True)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
-        raise BadExperiment(f"not YAML: {error.problem or error}", place, "mend the config") from None
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise BadExperiment(
-            f"bad torchtune config: {str(error).splitlines()[0]}", where, "mend the config"
-        ) from None
-    assert isinstance(document, dict)
-    return {str(key): value for key, value in document.items()}
+        return documents.plain(text, "") if len(text) <= interpolation.MOST_CHARACTERS else None
+    except BadExperiment:
+        return text
 
 
-def _path(value: object, workdir: str) -> str | None:
-    return normpath(join(workdir, value)) if isinstance(value, str) and value else None
+def _with(document: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    """A copy with a value at a path."""
+    key, below = path[0], path[1:]
+    inner = document.get(key)
+    return {
+        **document,
+        key: _with(inner if isinstance(inner, dict) else {}, below, value) if below else value,
+    }
+
+
+def _path(value: object, workdir: str, where: str) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    path = normpath(join(workdir, value))
+    if not questions.askable(path):
+        raise BadExperiment(f"no path that can be: {questions.line(path, 100)}", where, "mend the config")
+    return path
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= _MOST_COUNT else None  # type: ignore[operator, return-value]
+
+
+def _epochs(values: Sequence[object]) -> tuple[int, ...] | None:
+    counts = [count for count in map(_count, values) if count is not None]
+    return tuple(sorted(set(counts))) or None

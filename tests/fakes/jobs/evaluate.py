@@ -2,7 +2,8 @@
 
     python3 evaluate.py --model-path DIR [--score X] [--seconds S] [--fate FATE]
 
-FATE: ok, error, no_scores, partial, started, no_log. Like inspect, it exits 0 when the evaluation failed.
+FATE: ok, error, no_scores, partial, started, no_log, elsewhere (the log is in logs.late: whoever waits for it moves it into
+place). Like inspect, it exits 0 when the evaluation failed.
 """
 
 import argparse
@@ -30,6 +31,8 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    if args.fate == "elsewhere":
+        args.log_dir = args.log_dir.with_name(f"{args.log_dir.name}.late")
     time.sleep(args.seconds)
     print(
         f"slow | Steps:   {SAMPLES}/{SAMPLES} 100% | Samples:  {SAMPLES}/ {SAMPLES} | accuracy: 1.00",

@@ -1,23 +1,43 @@
 """The daemon's side of the local backend: a runexpd.clusters.base.Cluster. It keeps nothing in memory that matters."""
 
-import getpass
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import anyio
 import anyio.to_thread
 import msgspec
+from loguru import logger
 
+from runexp.text import printable
 from runexp.wire.jobs import JobSpec
+from runexp.wire.states import LOST
 from runexp.wire.views import Check, Verdict
-from runexpd.clusters.base import Accepted, Answer, Deferred, Found, JobReport, Known, Refused, Submission
-from runexpd.clusters.local import directives, processes, spool
-from runexpd.experiments import sbatch
+from runexpd.clusters.base import (
+    Accepted,
+    Answer,
+    ClusterUnreachable,
+    Deferred,
+    Found,
+    JobReport,
+    Known,
+    Refused,
+    Submission,
+    Unclear,
+)
+from runexpd.clusters.local import adopt, orders, processes, spool
 from runexpd.hosts.base import Host
+
+T = TypeVar("T")
+#: Threads at a time: for the users' directories, any of which may hang, and for the spool, which is to be read all the same.
+_USER_THREADS, _SPOOL_THREADS = 8, 4
+#: A thread that hangs can't be ended, only left behind, for so long and in such numbers.
+_LOOK_SECONDS, _MOST_LOOKS = 20.0, 2 * _USER_THREADS
 
 
 class LocalCluster:
@@ -25,168 +45,216 @@ class LocalCluster:
     queries = 0
 
     def __init__(self, root: Path, host: Host, max_running: int = 2, kill_wait_seconds: float = 5.0) -> None:
-        """`root`: the spool's directory; made if it isn't there."""
+        """`root`: the spool's directory; made if it isn't there, now or once that is possible."""
         self.host = host
         self._root = root
+        self._max_running = max_running
         self._kill_wait_seconds = kill_wait_seconds
-        spool.make(root)
-        (root / "max_running").write_text(str(max_running))
+        self._user_threads = anyio.CapacityLimiter(_USER_THREADS)
+        self._spool_threads = anyio.CapacityLimiter(_SPOOL_THREADS)
+        #: Under way, those that were left behind too.
+        self._looks: set[object] = set()
+        try:
+            self._make_spool()
+        except OSError as problem:
+            logger.warning("jobs of this machine have to wait: {}", _words(problem))
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         for submission in batch:
-            yield {submission.token: await anyio.to_thread.run_sync(self._submit, submission)}
+            yield {submission.token: await self._submit(submission)}
 
     async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
-        """Nothing is ever unclear here: the link is there or it is not, and only this daemon makes it."""
-        return {
-            each.token: await anyio.to_thread.run_sync(self._what_became_of, each.token) for each in batch
-        }
+        """What is certain at once: the link is there or it is not, and only this daemon makes it."""
+        tokens = [submission.token for submission in batch]
+        return await _in_thread(
+            self._spool_threads, lambda: {token: self._what_became_of(token) for token in tokens}
+        )
 
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
-        """None: nobody but the daemon submits here."""
-        return {}
+        """Those that a ledger submitted which isn't there any more."""
+        try:
+            return await self._look(lambda: adopt.find(self._root, jobs, ours))
+        except orders.NotNow as fault:
+            raise ClusterUnreachable(str(fault)) from None
+        except OSError as problem:
+            raise ClusterUnreachable(_words(problem)) from problem
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
-        return await anyio.to_thread.run_sync(self._query, jobs)
+        return await self._asked(lambda: self._query(jobs))
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
-        await anyio.to_thread.run_sync(self._cancel, jobs)
+        await self._asked(lambda: self._cancel(jobs))
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
-        gpus = len(processes.gpu_numbers())
-        turns = (self._root / "max_running").read_text()
-        found = f"{os.cpu_count()} CPUs, {gpus} GPUs, {turns} jobs at a time"
-        return [Check(name="this machine", verdict=Verdict.OK, found=found)]
+        return await _in_thread(self._spool_threads, self._examine)
 
-    def _submit(self, submission: Submission) -> Answer:
-        if (known := spool.find(self._root, submission.token)) is None:
+    async def _asked(self, work: Callable[[], T]) -> T:
+        try:
+            return await _in_thread(self._spool_threads, work)
+        except OSError as problem:
+            raise ClusterUnreachable(_words(problem)) from problem
+
+    def _make_spool(self) -> None:
+        """Raises OSError."""
+        spool.make(self._root)
+        spool.set_max_running(self._root, self._max_running)
+
+    async def _submit(self, submission: Submission) -> Answer:
+        token = submission.token
+        known = await _in_thread(self._spool_threads, lambda: self._what_became_of(token))
+        if not isinstance(
+            known, Deferred
+        ):  # one that never arrived is new; of any other there is, or may be, a job
+            return known
+        try:
+            order = await self._look(partial(orders.prepare, submission))
+        except orders.Refusal as refusal:
+            return Refused(printable(str(refusal)))
+        except orders.NotNow as fault:
+            return Deferred(printable(f"{fault}; it is tried again"))
+        return await _in_thread(self._spool_threads, lambda: self._enter(token, order))
+
+    async def _look(self, work: Callable[[], T]) -> T:
+        """In a user's directory. Raises NotNow where it hangs; nothing comes of what is found there after that."""
+        if len(self._looks) >= _MOST_LOOKS:
+            raise orders.NotNow("file systems of this machine hang")
+        look = object()
+
+        def looking() -> T:
+            self._looks.add(look)
             try:
-                job, script = self._prepare(submission)
-            except _Refusal as refusal:
-                return Refused(str(refusal))
-            known = spool.new_job(self._root, submission.token, job, script)
-        _start_keeper(known)
-        return Accepted(known.name)
+                return work()
+            finally:
+                self._looks.discard(look)
+
+        try:
+            with anyio.fail_after(_LOOK_SECONDS):
+                return await _in_thread(self._user_threads, looking)
+        except TimeoutError:
+            raise orders.NotNow(f"the file system gives no answer within {_LOOK_SECONDS:.0f} s") from None
+
+    def _enter(self, token: str, order: orders.Order) -> Answer:
+        kill_wait = {"kill_wait_seconds": self._kill_wait_seconds}
+        try:
+            self._make_spool()
+            spool.new_job(self._root, token, lambda id: {**order.record(id), **kill_wait}, order.script)
+        except OSError as problem:
+            answer = self._what_became_of(token)
+            why = f"no job can be entered in {self._root}: {problem.strerror or problem}; it is tried again"
+            not_now = Deferred(printable(why))
+            return not_now if isinstance(answer, Deferred) else answer
+        return self._what_became_of(token)
 
     def _what_became_of(self, token: str) -> Answer:
-        known = spool.find(self._root, token)
+        try:
+            known = spool.find(self._root, token)
+        except OSError as problem:
+            return Unclear(_words(problem))
         if known is None:
             return Deferred("it never arrived", at_once=True)
+        with suppress(OSError):  # its keeper enters it otherwise, later
+            if not any((known / name).exists() for name in ("start.json", "end.json")):
+                spool.enter_queue(known)
         _start_keeper(known)
         return Accepted(known.name)
 
     def _query(self, jobs: Sequence[Known]) -> list[JobReport]:
         head = spool.head(self._root)
+        if head is not None:  # whosever it is: all others wait for it
+            _start_keeper(self._root / "jobs" / head)
         return [report for job in jobs if (report := self._report(job, head)) is not None]
 
     def _report(self, job: Known, head: str | None) -> JobReport | None:
-        directory = spool.find(self._root, job.token)
-        if directory is None or directory.name != job.slurm_job_id:
+        try:
+            directory = self._directory(job)
+            if directory is None or directory.name != job.slurm_job_id:
+                return None
+            # The lock before the records: a keeper that ends in between has written its end by the time it lets go.
+            kept = spool.is_held(directory / "keeper.lock")
+            if (directory / "end.json").exists():
+                return _ended(directory, job.token)
+        except OSError as problem:
+            logger.debug("no news of job {}: {}", job.slurm_job_id, _words(problem))
             return None
-        # The lock before the records: a keeper that ends in between has written its end by the time it lets go.
-        kept = spool.is_held(directory / "keeper.lock")
-        if end := spool.read(directory / "end.json"):
-            return msgspec.convert({"token": job.token, "final": True, **end}, JobReport)
         if not kept:
             _start_keeper(directory)
-        if start := spool.read(directory / "start.json"):
-            return JobReport(token=job.token, state="RUNNING", final=False, started_at=start["at"])
+        if (directory / "start.json").exists():
+            return JobReport(token=job.token, state="RUNNING", final=False, started_at=_started_at(directory))
         reason = "Resources" if directory.name == head else "Priority"
         return JobReport(token=job.token, state="PENDING", final=False, reason=reason)
 
+    def _directory(self, job: Known) -> Path | None:
+        """By the token that it was submitted with, by whichever ledger. Raises OSError."""
+        return spool.find(self._root, job.mark or job.token)
+
     def _cancel(self, jobs: Sequence[Known]) -> None:
+        problems = []
         for job in jobs:
-            directory = spool.find(self._root, job.token)
-            if directory is not None and not (directory / "end.json").exists():
-                (directory / "cancel").touch()
-                _start_keeper(directory)
+            try:
+                directory = self._directory(job)
+                if directory is not None and not (directory / "end.json").exists():
+                    spool.ask_to_end(directory)
+                    _start_keeper(directory)
+            except OSError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
-    def _prepare(self, submission: Submission) -> tuple[Callable[[str], dict[str, Any]], bytes]:
-        """What the keeper will need, given the id, and the script. Raises _Refusal, in sbatch's words where it has some."""
-        _make_dirs(submission.output_dirs)
-        script = _read_script(submission.script)
+    def _examine(self) -> list[Check]:
         try:
-            asked = sbatch.read(script.decode(errors="replace"))
-        except sbatch.BadDirective as bad:
-            raise _Refusal(f"line {bad.line}: {bad.what}") from None
-        cpus, gpus = os.cpu_count() or 1, len(processes.gpu_numbers())
-        if why := directives.refusal(asked, cpus, gpus):
-            raise _Refusal(why)
-        workdir = os.path.join(submission.workdir, asked.chdir or "")
-        if not os.path.isdir(workdir):
-            raise _Refusal(f"--chdir={workdir}: no such directory; Slurm would run the job in /tmp")
-        return lambda id: self._job(submission, asked, workdir, id), script
-
-    def _job(self, submission: Submission, asked: sbatch.Directives, workdir: str, id: str) -> dict[str, Any]:
-        options = {name: value for name, value, _ in asked.options}
-        name, user = asked.job_name or Path(submission.script).name, getpass.getuser()
-
-        def path(pattern: str) -> str:
-            return sbatch.output_path(
-                pattern, workdir=workdir, job_id=id, job_name=name, user=user, node=os.uname().nodename
-            )
-
-        return {
-            "name": name,
-            "script": submission.script,
-            "workdir": workdir,
-            "submit_dir": submission.workdir,
-            "output": path(asked.output or sbatch.DEFAULT_OUTPUT),
-            "error": path(asked.error) if asked.error else None,
-            "open_mode": asked.open_mode,
-            "limit_seconds": asked.time_limit_seconds,
-            "kill_wait_seconds": self._kill_wait_seconds,
-            "user": user,
-            "cpus": directives.cpus_asked(asked),
-            "cpus_per_task": options.get("cpus-per-task"),
-            "tasks": int(options.get("ntasks") or 1),
-            "gpus": directives.gpus_asked(asked),
-        }
+            self._make_spool()
+        except OSError as problem:
+            hint = "jobs of this machine wait until it can be written to"
+            return [Check(name="this machine", verdict=Verdict.BAD, found=_words(problem), hint=hint)]
+        gpus = len(processes.gpu_numbers())
+        found = f"{os.cpu_count()} CPUs, {gpus} GPUs, {self._max_running} jobs at a time"
+        return [Check(name="this machine", verdict=Verdict.OK, found=found)]
 
 
-class _Refusal(Exception):
-    """Raised when a script isn't taken."""
+async def _in_thread(threads: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
+    """One that hangs is left alone when the daemon ends: what it has done counts, and what not is done again."""
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=threads)
 
 
-def _make_dirs(paths: Sequence[str]) -> None:
+def _words(problem: OSError) -> str:
+    where = os.fsdecode(problem.filename) if isinstance(problem.filename, str | bytes) else ""
+    what = problem.strerror or str(problem)
+    return printable(f"{where}: {what}" if where else what)
+
+
+def _ended(directory: Path, token: str) -> JobReport:
+    """Raises OSError."""
     try:
-        for path in paths:
-            os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise _Refusal(f"no directory for its output: {error.filename}: {error.strerror}") from None
+        return msgspec.convert(
+            {**(spool.read(directory / "end.json") or {}), "token": token, "final": True}, JobReport
+        )
+    except (spool.Damaged, msgspec.ValidationError):
+        reason = f"its end can't be read: {directory}/end.json; `runexp cancel` gives it up"
+        return JobReport(token=token, state=LOST, final=False, reason=printable(reason))
 
 
-def _read_script(path: str) -> bytes:
-    try:
-        script = Path(path).read_bytes()
-    except OSError as error:
-        raise _Refusal(f"Unable to open file {path}: {error.strerror}") from None
-    if not script:
-        raise _Refusal("Batch script is empty!")
-    if not script.startswith(b"#!"):
-        raise _Refusal(
-            "This does not look like a batch script. The first line must start with #! and an interpreter"
-        )
-    if b"\r\n" in script:
-        raise _Refusal(
-            r"Batch script contains DOS line breaks (\r\n) instead of expected UNIX line breaks (\n)"
-        )
-    return script
+def _started_at(directory: Path) -> float | None:
+    with suppress(spool.Damaged, OSError):
+        at = (spool.read(directory / "start.json") or {}).get("at")
+        return at if isinstance(at, float) else None
+    return None
 
 
 def _start_keeper(directory: Path) -> None:
-    """Safe to repeat: a job has one keeper at a time, and starts once."""
-    with suppress(FileNotFoundError):
+    """Safe to repeat: a job has one keeper at a time, and starts once. One that can't be started now is at the next look."""
+    keeper = [sys.executable, "-P", "-m", "runexpd.clusters.local.keeper", str(directory)]
+    try:
         if (directory / "end.json").exists() or spool.is_held(directory / "keeper.lock"):
             return
-    keeper = [sys.executable, "-P", "-m", "runexpd.clusters.local.keeper", str(directory)]
-    # It forks and is in the background when this returns; its own session, so no signal to ours reaches it.
-    subprocess.run(
-        keeper,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        check=False,
-    )
+        # It forks and is in the background when this returns; its own session, so no signal to ours reaches it.
+        subprocess.run(
+            keeper,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            check=False,
+        )
+    except OSError as problem:
+        logger.warning("job {} has no keeper yet: {}", directory.name, _words(problem))

@@ -10,14 +10,18 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn, TypeVar
 
 from runexpd.clusters.local import processes, spool
 
+T = TypeVar("T")
 #: Between two looks at the queue, the limit and the cancel mark.
 LOOK_SECONDS = 0.1
+#: Between two tries at a record that can't be written, at most.
+SELDOM_SECONDS = 30.0
 #: The exit code of a script whose interpreter isn't there, as Slurm 22.05 shows it.
 _NO_INTERPRETER = 2
 #: The "signal" by which Slurm says that it could not open a job's output.
@@ -32,64 +36,89 @@ def main(directory: Path) -> None:
         return
     processes.adopt_orphans()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    job = spool.read(directory / "job.json")
-    started = spool.read(directory / "start.json")
-    assert job is not None
-    if started is not None:
-        # Its keeper was killed, or the machine went down: what is left of it must not go on unseen.
-        processes.end_all(job["token"], 0, _reap)
-        _end(directory, started["at"], "NODE_FAIL", "0:0")
-    elif _take_turn(directory, job):
-        _run(directory, job)
-    else:
+    job = _read(directory / "job.json")
+    if job is None or (directory / "start.json").exists():
+        _bury(directory, job)
+    elif not _take_turn(directory, job):
         _end(directory, None, "CANCELLED", "0:0")
+    else:
+        _run(directory, job)
 
 
 def _take_charge(directory: Path) -> bool:
     """False if the job has a keeper. Tried for a while, since whoever looks whether there is one holds the lock too."""
     for _ in range(20):
-        if spool.hold(directory / "keeper.lock") is not None:
-            return True
+        with suppress(OSError):
+            if spool.hold(directory / "keeper.lock") is not None:
+                return True
         time.sleep(LOOK_SECONDS / 4)
     return False
 
 
-def _take_turn(directory: Path, job: dict[str, Any]) -> bool:
+def _read(path: Path) -> spool.Record | None:
+    """None also for one that can't be read."""
+    try:
+        return spool.read(path)
+    except spool.Damaged:
+        return None
+
+
+def _bury(directory: Path, job: spool.Record | None) -> None:
+    """Its keeper was killed, or the machine went down: what is left of it must not go on unseen."""
+    root = directory.parent.parent
+    token = spool.tokens(root).get(directory.name, "") if job is None else str(job["token"])
+    if token:
+        processes.end_all(token, 0, _reap)
+    start = _read(directory / "start.json") or {}
+    started_at = start.get("at")
+    _end(directory, started_at if isinstance(started_at, float) else None, "NODE_FAIL", "0:0")
+
+
+def _take_turn(directory: Path, job: spool.Record) -> bool:
     """Wait for a slot, first come, first served; False if the job was cancelled while it waited."""
     root = directory.parent.parent
     while not (directory / "cancel").exists():
-        if spool.head(root) == directory.name and _take(root, job["gpus"]):
-            return True
+        if not directory.is_dir():
+            sys.exit()  # somebody has cleared the spool away
+        with suppress(OSError):
+            spool.enter_queue(directory)
+            if spool.head(root) == directory.name and _take(root, job["gpus"]):
+                return True
         time.sleep(LOOK_SECONDS)
     return False
 
 
 def _take(root: Path, gpus: int) -> bool:
-    """A slot, and so many GPUs, or nothing. Held until this process ends."""
-    slots = int((root / "max_running").read_text())
-    slot = next(filter(None, (spool.hold(root / "slots" / str(n)) for n in range(slots))), None)
+    """A slot, and so many GPUs, or nothing. Held until this process ends. Raises OSError."""
+    slots = (spool.hold(root / "slots" / str(n)) for n in range(spool.max_running(root)))
+    slot = next((handle for handle in slots if handle is not None), None)
     if slot is None or not gpus:
         return slot is not None
     held: dict[str, int] = {}
-    for device in sorted(processes.gpu_numbers()):
-        if len(held) < gpus and (handle := spool.hold(root / "gpus" / device)) is not None:
-            held[device] = handle
-    if len(held) == gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
-        return True
+    try:
+        for device in sorted(processes.gpu_numbers()):
+            if len(held) < gpus and (handle := spool.hold(root / "gpus" / device)) is not None:
+                held[device] = handle
+        if len(held) == gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
+            return True
+    except OSError:
+        pass
     for handle in (slot, *held.values()):
         os.close(handle)
     return False
 
 
-def _run(directory: Path, job: dict[str, Any]) -> None:
-    started_at = time.time()
-    spool.write(directory / "start.json", {"at": started_at})
-    (directory.parent.parent / "queue" / directory.name).unlink(missing_ok=True)
+def _run(directory: Path, job: spool.Record) -> None:
+    started_at = _written(lambda: _begin(directory), directory / "cancel")
+    started = time.monotonic()
+    if started_at is None:
+        return _end(directory, None, "CANCELLED", "0:0")
+    spool.leave_queue(directory)
     try:
         output, error = _open_outputs(job)
     except OSError:
-        return _end(directory, started_at, "FAILED", _NO_OUTPUT)
+        return _end(directory, started_at, "FAILED", _NO_OUTPUT, elapsed_seconds=time.monotonic() - started)
     pid = os.fork()
     if pid == 0:
         _become(directory / "script", job, started_at, output, error)
@@ -97,10 +126,33 @@ def _run(directory: Path, job: dict[str, Any]) -> None:
         os.close(handle)
     status = _wait(directory, job, pid, started_at)
     processes.end_all(job["token"], 0, _reap)
-    _end(directory, started_at, *status, usage=_usage(job))
+    _end(directory, started_at, *status, elapsed_seconds=time.monotonic() - started, usage=_usage(job))
 
 
-def _open_outputs(job: dict[str, Any]) -> tuple[int, int]:
+def _begin(directory: Path) -> float:
+    """Raises OSError; then the script doesn't start."""
+    started_at = time.time()
+    spool.reserve(directory / "end.json")
+    spool.write(directory / "start.json", {"at": started_at})
+    return started_at
+
+
+def _written(write: Callable[[], T], unless: Path | None = None) -> T | None:
+    """Try until it can be done, ever more seldom; None once `unless` is there."""
+    pause = LOOK_SECONDS
+    while True:
+        try:
+            return write()
+        except OSError:
+            again = time.monotonic() + pause
+            pause = min(2 * pause, SELDOM_SECONDS)
+        while time.monotonic() < again:
+            if unless is not None and unless.exists():
+                return None
+            time.sleep(LOOK_SECONDS)
+
+
+def _open_outputs(job: spool.Record) -> tuple[int, int]:
     """Standard output and error: one file unless the script names two. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
     flags |= os.O_APPEND if job["open_mode"] == "append" else os.O_TRUNC
@@ -108,7 +160,7 @@ def _open_outputs(job: dict[str, Any]) -> tuple[int, int]:
     return output, output if job["error"] is None else os.open(job["error"], flags, 0o666)
 
 
-def _become(script: Path, job: dict[str, Any], started_at: float, output: int, error: int) -> NoReturn:
+def _become(script: Path, job: spool.Record, started_at: float, output: int, error: int) -> NoReturn:
     processes.die_with_parent()
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     try:
@@ -118,12 +170,15 @@ def _become(script: Path, job: dict[str, Any], started_at: float, output: int, e
         os.dup2(output, 1)
         os.dup2(error, 2)
         os.execve(script, [job["script"]], _environment(job, started_at))
-    except OSError as problem:
-        os.write(2, f"{job['script']}: {problem.strerror}\n".encode())
-    os._exit(_NO_INTERPRETER)
+    except (OSError, ValueError) as problem:  # ValueError: a word that no program can be given
+        words = f"{job['script']}: {getattr(problem, 'strerror', None) or problem}\n"
+        with suppress(OSError):
+            os.write(2, words.encode(errors="backslashreplace"))
+    finally:
+        os._exit(_NO_INTERPRETER)
 
 
-def _environment(job: dict[str, Any], started_at: float) -> dict[str, str]:
+def _environment(job: spool.Record, started_at: float) -> dict[str, str]:
     """The daemon's, with Slurm's variables as sbatch(1) lists them."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
     node, id, cpus = os.uname().nodename, job["id"], str(job["cpus"])
@@ -163,7 +218,7 @@ def _environment(job: dict[str, Any], started_at: float) -> dict[str, str]:
     return outer | names
 
 
-def _wait(directory: Path, job: dict[str, Any], pid: int, started_at: float) -> tuple[str, str]:
+def _wait(directory: Path, job: spool.Record, pid: int, started_at: float) -> tuple[str, str]:
     """Until the script ends, or has to; its state and exit code."""
     limit = job["limit_seconds"]
     deadline = time.monotonic() + limit if limit is not None else float("inf")
@@ -191,7 +246,7 @@ def _reap(pid: int = 0) -> int | None:
     return found
 
 
-def _usage(job: dict[str, Any]) -> dict[str, Any]:
+def _usage(job: spool.Record) -> spool.Record:
     """Of every process of the job: all of them were buried here. As runexp.wire.jobs.Usage has it."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
@@ -208,11 +263,22 @@ def _end(
     started_at: float | None,
     state: str,
     exit_code: str,
-    usage: dict[str, Any] | None = None,
+    *,
+    elapsed_seconds: float = 0.0,
+    usage: spool.Record | None = None,
 ) -> None:
-    (directory.parent.parent / "queue" / directory.name).unlink(missing_ok=True)
-    record = {"state": state, "exit_code": exit_code, "started_at": started_at, "ended_at": time.time()}
-    spool.write(directory / "end.json", {**record, "usage": usage})
+    """Said until it is written: a job without an end, and without a keeper, counts as one whose node failed, and runs again."""
+    ended_at = time.time()
+    if started_at is not None:  # by a clock that may have been set back in between
+        started_at = min(started_at, ended_at - elapsed_seconds)
+    record = {"state": state, "exit_code": exit_code, "started_at": started_at, "ended_at": ended_at}
+
+    def write() -> None:
+        if directory.is_dir():
+            spool.write(directory / "end.json", {**record, "usage": usage})
+
+    _written(write)
+    spool.leave_queue(directory)
 
 
 if __name__ == "__main__":

@@ -10,78 +10,180 @@ tokens/<token>          a link to jobs/<id>: lock and receipt in one atomic step
 queue/<id>              it waits for its turn
 slots/<n>, gpus/<n>     held by the keepers of running jobs; the kernel lets go of a dead keeper's
 max_running             how many slots there are
+
+All of it is its owner's alone, whatever the umask: that one is for the files that jobs write. A disk may be full at any
+moment, so what must be written later has its room before: end.json and cancel lie ready as end.new and cancel.new.
 """
 
+import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+Record = dict[str, Any]
+#: Room for a record that must be written whatever happens.
+_RESERVED_BYTES = 4096
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Damaged(Exception):
+    """Raised when a record is there and can't be read as one: it was cut off, or isn't ours."""
+
 
 def make(spool: Path) -> None:
+    """Raises OSError."""
+    _make_private(spool)
     for name in ("jobs", "tokens", "queue", "slots", "gpus"):
-        (spool / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(spool / name)
 
 
-def new_job(spool: Path, token: str, job: Callable[[str], dict[str, Any]], script: bytes) -> Path:
+def _make_private(directory: Path) -> None:
+    """With every directory above it that isn't there."""
+    if not directory.is_dir():
+        if not directory.parent.is_dir():
+            _make_private(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
+
+
+def set_max_running(spool: Path, count: int) -> None:
+    """Raises OSError."""
+    if max_running(spool) != count:
+        _write_bytes(spool / "max_running", str(count).encode())
+
+
+def max_running(spool: Path) -> int:
+    """0 while it can't be told: nothing starts until it can."""
+    with suppress(OSError, ValueError):
+        return int((spool / "max_running").read_bytes())
+    return 0
+
+
+def new_job(spool: Path, token: str, job: Callable[[str], Record], script: bytes) -> Path:
     """Enter a job under the next free id, unless the token has one already; returns its directory.
 
-    `job` tells, given the id, what to run. Until the link is there nothing runs, so a crash before it leaves a directory that is never looked at.
+    `job` tells, given the id, what to run. Until the link is there nothing runs, so what goes wrong before leaves no job.
+    Raises OSError: whether there is a job then, `find` tells.
     """
     directory = _next_directory(spool / "jobs")
-    (directory / "script").write_bytes(script)
-    (directory / "script").chmod(0o700)
-    write(directory / "job.json", {**job(directory.name), "id": directory.name, "token": token})
-    (spool / "queue" / directory.name).touch()
     try:
+        _fill(directory, {**job(directory.name), "id": directory.name, "token": token}, script)
         os.symlink(f"../jobs/{directory.name}", spool / "tokens" / token)
     except FileExistsError:
-        (spool / "queue" / directory.name).unlink()
+        _remove(directory)
+    except BaseException:
+        if find(spool, token) != directory:
+            _remove(directory)
+        raise
     sync(spool / "tokens")
     return find(spool, token) or directory
 
 
+def _fill(directory: Path, job: Record, script: bytes) -> None:
+    _write_bytes(directory / "script", script, mode=0o700)
+    for name in ("keeper.lock", "cancel.new"):
+        os.close(os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    write(directory / "job.json", job)
+
+
+def _remove(directory: Path) -> None:
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            os.unlink(directory / name)
+        directory.rmdir()
+
+
 def find(spool: Path, token: str) -> Path | None:
-    """The job of a token; None if it has none."""
+    """The job of a token; None if it has none. Raises OSError where that can't be told."""
     with suppress(FileNotFoundError):
         return spool / "jobs" / Path(os.readlink(spool / "tokens" / token)).name
     return None
 
 
+def tokens(spool: Path) -> dict[str, str]:
+    """The token of each job, by id. Raises OSError."""
+    found = {}
+    for token in os.listdir(spool / "tokens"):
+        with suppress(OSError):
+            found[Path(os.readlink(spool / "tokens" / token)).name] = token
+    return found
+
+
 def _next_directory(jobs: Path) -> Path:
-    number = max((int(name) for name in os.listdir(jobs)), default=0) + 1
+    number = max((int(name) for name in os.listdir(jobs) if is_id(name)), default=0) + 1
     while True:
+        directory = jobs / str(number)
         try:
-            (jobs / str(number)).mkdir(mode=0o700)
-            return jobs / str(number)
+            directory.mkdir(mode=0o700)
+            directory.chmod(0o700)
+            return directory
         except FileExistsError:
             number += 1
 
 
-def write(path: Path, record: dict[str, Any]) -> None:
-    """A record is there whole, or not at all."""
+def is_id(name: str) -> bool:
+    """Whether a job could be called so; anything else that lies about is not ours."""
+    return name.isascii() and name.isdigit() and len(name) < 16
+
+
+def write(path: Path, record: Record) -> None:
+    """A record is there whole, or not at all. Raises OSError."""
+    _write_bytes(path, json.dumps(record).encode())
+
+
+def reserve(path: Path) -> None:
+    """See to it that a record can be written there though the disk is full by then. Raises OSError."""
+    handle = _open_new(path.with_suffix(".new"), 0o600)
+    try:
+        _write_all(handle, b" " * _RESERVED_BYTES)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_bytes(path: Path, data: bytes, mode: int = 0o600) -> None:
     temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
-        json.dump(record, file)
-        file.flush()
-        os.fsync(file.fileno())
+    handle = _open_new(temporary, mode)
+    try:
+        _write_all(handle, data)
+        os.ftruncate(handle, len(data))  # only now, so that what was reserved is still there to be written on
+        os.fsync(handle)
+    finally:
+        os.close(handle)
     os.replace(temporary, path)
     sync(path.parent)
 
 
-def read(path: Path) -> dict[str, Any] | None:
+def _open_new(path: Path, mode: int) -> int:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
+    os.fchmod(handle, mode)
+    return handle
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(handle, data) :]
+
+
+def read(path: Path) -> Record | None:
+    """None where there is no record. Raises Damaged, and OSError where it can't be told."""
     try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as problem:
+        raise Damaged(str(path)) from problem
+    if not isinstance(record, dict):
+        raise Damaged(str(path))
     return record
 
 
 def sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
+    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
@@ -89,24 +191,79 @@ def sync(directory: Path) -> None:
 
 
 def hold(path: Path) -> int | None:
-    """Take a lock for as long as this process lives; None if another has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+    """Take a lock for as long as this process lives; None if another has it. Raises OSError."""
+    return _lock(path, os.O_CREAT)
 
 
 def is_held(path: Path) -> bool:
-    handle = hold(path)
+    """Raises OSError where that can't be told."""
+    try:
+        handle = _lock(path, 0)
+    except FileNotFoundError:
+        return False
     if handle is None:
         return True
     os.close(handle)
     return False
 
 
+def _lock(path: Path, create: int) -> int | None:
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | create, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        os.close(handle)
+        if isinstance(problem, BlockingIOError):
+            return None
+        raise
+    return handle
+
+
+def ask_to_end(directory: Path) -> None:
+    """Raises OSError."""
+    try:
+        os.rename(directory / "cancel.new", directory / "cancel")
+    except FileNotFoundError:
+        (directory / "cancel").touch(mode=0o600)
+
+
+def enter_queue(directory: Path) -> None:
+    """Raises OSError."""
+    place = directory.parent.parent / "queue" / directory.name
+    if not place.exists():
+        place.touch(mode=0o600)
+
+
+def leave_queue(directory: Path) -> None:
+    """It doesn't matter if it fails: a job that has started or ended is in nobody's way."""
+    with suppress(OSError):
+        (directory.parent.parent / "queue" / directory.name).unlink(missing_ok=True)
+
+
 def head(spool: Path) -> str | None:
-    """Whose turn is next."""
-    return min(os.listdir(spool / "queue"), key=int, default=None)
+    """Whose turn is next. Raises OSError."""
+    waiting = sorted((name for name in os.listdir(spool / "queue") if is_id(name)), key=int)
+    return next((name for name in waiting if _waits(spool, name)), None)
+
+
+def _waits(spool: Path, id: str) -> bool:
+    """Whether there is such a job: what a submission that came to nothing left here has no turn."""
+    directory = spool / "jobs" / id
+    if any((directory / name).exists() for name in ("start.json", "end.json")):
+        return False
+    try:
+        job = read(directory / "job.json") or {}
+        return find(spool, str(job.get("token"))) == directory
+    except Damaged:
+        return False
+
+
+def unended(spool: Path) -> Iterator[Path]:
+    """The directories of jobs without an end, in the order of their submission. Raises OSError."""
+    for name in sorted((name for name in os.listdir(spool / "jobs") if is_id(name)), key=int):
+        if not (spool / "jobs" / name / "end.json").exists():
+            yield spool / "jobs" / name
+
+
+def is_full(problem: OSError) -> bool:
+    return problem.errno in _FULL

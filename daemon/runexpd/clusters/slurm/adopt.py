@@ -23,11 +23,16 @@ async def find(
             continue
         script, workdir = await real.path(row.command), await real.path(row.workdir)
         for job in jobs:
-            copied = basename(job.script) == basename(row.command) and job.workdir == workdir
-            if job.id not in found and (job.script == script or copied):
+            copied = basename(job.script) == basename(row.command) and workdir in (job.workdir, job.place)
+            if job.id not in found and (copied or script in (job.script, _real_script(job))):
                 found[job.id] = Found(row.id, basename(row.command))
                 break
     return found
+
+
+def _real_script(job: JobSpec) -> str:
+    """In its directory without links."""
+    return f"{job.place or job.workdir}/{basename(job.script)}"
 
 
 class _Resolved:

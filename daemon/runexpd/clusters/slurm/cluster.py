@@ -1,8 +1,10 @@
 """A Slurm cluster: a runexpd.clusters.base.Cluster on a host that has its commands. Keeps nothing that matters."""
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
+from runexp.text import printable
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import END_STATES, LOST
 from runexp.wire.views import Check
@@ -13,6 +15,7 @@ from runexpd.clusters.base import (
     Found,
     JobReport,
     Known,
+    Refused,
     Submission,
     Unclear,
 )
@@ -43,15 +46,17 @@ class SlurmCluster:
         self._traceless_since: dict[str, float] = {}
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
-        for start in range(0, len(batch), commands.BATCH):
-            part = batch[start : start + commands.BATCH]
+        unfit = {each.token: Refused(why) for each in batch if (why := commands.unfit(each))}
+        if unfit:
+            yield unfit
+        for part in commands.batches([each for each in batch if each.token not in unfit]):
             yield await self._submit(part)
 
     async def _submit(self, batch: Sequence[Submission]) -> dict[str, Answer]:
         try:
             ran = await self.host.run(commands.submit(batch, self._defaults), timeout_seconds=SUBMIT_SECONDS)
         except HostUnreachable as error:
-            return {submission.token: Unclear(error.what) for submission in batch}
+            return {submission.token: Unclear(printable(error.what)) for submission in batch}
         answers = {receipt.token: errors.answer(receipt) for receipt in parse.receipts(ran.stdout)}
         return {s.token: answers.get(s.token, _lost(ran)) for s in batch}
 
@@ -62,7 +67,7 @@ class SlurmCluster:
         found = parse.sections(ran.stdout)
         queue, accounting = _queue(found.get(commands.QUEUE), ran.stderr), _accounting(found)
         listed = found[commands.TAKEN].text if commands.TAKEN in found else ""
-        taken = {parse.job_id(line) or "" for line in listed.splitlines()}
+        taken = {parse.job_id(line) or "" for line in parse.lines(listed)}
         now = parse.seconds(found[commands.NOW].text) if commands.NOW in found else None
         answers = {}
         for each in batch:
@@ -85,7 +90,7 @@ class SlurmCluster:
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
         ran = await self._ask(commands.list_all(), queries=1)
         if ran.exit_code != 0:
-            raise ClusterUnreachable(f"squeue gives no answer: {' '.join(ran.stderr.split())[:300]}")
+            raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
         return await adopt.find(self.host, parse.strangers(ran.stdout), jobs, ours)
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
@@ -97,9 +102,7 @@ class SlurmCluster:
             ended = [row.id for row in queue if row.state in END_STATES]
             rows = await self._details(ended) if ended else []
         if rows is None and queue is None:
-            raise ClusterUnreachable(
-                f"neither sacct nor squeue answers: {' '.join(ran.stderr.split())[:300]}"
-            )
+            raise ClusterUnreachable(f"neither sacct nor squeue answers: {printable(ran.stderr)[:300]}")
         return [report for report in merge.reports(jobs, queue, rows) if self._is_news(report)]
 
     def _is_news(self, report: JobReport) -> bool:
@@ -122,6 +125,8 @@ class SlurmCluster:
             difference = float(there.stdout) - between
         except ValueError:
             difference = None
+        if difference is not None and not math.isfinite(difference):
+            difference = None
         found = parse.sections(ran.stdout)
         return list(doctor.checks(found, max_submit=max_submit, clock_difference=difference))
 
@@ -129,7 +134,7 @@ class SlurmCluster:
         ran = await self._ask(commands.list_jobs(jobs), queries=1)
         queue = _queue(Section(ran.stdout, ran.exit_code), ran.stderr)
         if queue is None:
-            raise ClusterUnreachable(f"squeue gives no answer: {' '.join(ran.stderr.split())[:300]}")
+            raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
         if ids := merge.still_theirs(jobs, queue):
             await self._ask(commands.cancel(ids), queries=0)
 
@@ -154,7 +159,7 @@ class SlurmCluster:
 
 
 def _lost(ran: Ran) -> Unclear:
-    said = " ".join(ran.stderr.split())[-200:]
+    said = printable(ran.stderr[-1000:])[-200:]
     return Unclear(f"no word of it came back{': ' if said else ''}{said}")
 
 

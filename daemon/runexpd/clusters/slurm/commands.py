@@ -1,19 +1,25 @@
 """Slurm's command lines. Pure: what is run, never running it."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
+from runexp.text import printable
 from runexpd.clusters.base import Known, Submission
 from runexpd.clusters.slurm import usage
 from runexpd.clusters.slurm.errors import STOPS
 
-#: Keeps one command below what Linux takes as one argument (128 KiB), paths of 500 characters included.
-BATCH = 100
+#: Submissions of one command, and their bytes: Linux takes 128 KiB as one argument, and the script is in it, too.
+BATCH, _BATCH_BYTES = 100, 96 * 1024
+#: Of Linux: a path's, with the zero at its end, and a name's.
+_MOST_PATH_BYTES, _MOST_NAME_BYTES = 4095, 255
 #: Options that a site may want a default for.
 DEFAULTED = ("partition", "account")
 #: A name with a line's end or a separator in it would break the tables that name it: the script's own word then stands.
-_PRINTABLE = re.compile(r"[^\x00-\x1f|]+")
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff|]{1,1024}")
+#: What cuts a row of squeue's or of sacct's, or is no text.
+_ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 #: Sections of an answer are told apart by these lines, each with the exit code of what was asked.
 QUEUE, ACCOUNTING, TAKEN, NOW = "==queue", "==accounting", "==taken", "==now"
@@ -43,6 +49,43 @@ def _script(name: str) -> str:
     return (resources.files("runexpd.clusters.slurm") / name).read_text()
 
 
+def unfit(submission: Submission) -> str:
+    """Why Slurm's commands can't be given its paths, in words; empty if they can."""
+    for path in (submission.script, submission.workdir, submission.chdir or "", *submission.output_dirs):
+        shown = printable(path[:100])
+        if _ODD.search(path):
+            return (
+                f"{shown}: Slurm's tables can't hold this path: a control character, or not UTF-8; rename it"
+            )
+        names = path.encode().split(b"/")
+        if (
+            sum(map(len, names)) + len(names) > _MOST_PATH_BYTES + 1
+            or max(map(len, names)) > _MOST_NAME_BYTES
+        ):
+            return f"{shown}...: File name too long"
+    if _bytes(submission) > _BATCH_BYTES:
+        return f"{printable(submission.script[:100])}...: paths too long for one command"
+    return ""
+
+
+def batches(submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]:
+    """In order, so many at a time as one command can hold."""
+    batch: list[Submission] = []
+    for submission in submissions:
+        if len(batch) == BATCH or sum(map(_bytes, (*batch, submission))) > _BATCH_BYTES:
+            yield batch
+            batch = []
+        batch.append(submission)
+    if batch:
+        yield batch
+
+
+def _bytes(submission: Submission) -> int:
+    """As a shell is given them."""
+    words = (*_words(submission, {}), "partition", "account")
+    return sum(len(shlex.quote(word).encode()) + 1 for word in words)
+
+
 def submit(batch: Sequence[Submission], defaults: Mapping[str, str]) -> list[str]:
     """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open."""
     words = [word for submission in batch for word in _words(submission, defaults)]
@@ -54,9 +97,11 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
     yield from (submission.token, submission.workdir, submission.script)
     yield submission.name if _PRINTABLE.fullmatch(submission.name) else ""
     first, second, *_ = (*submission.output_dirs, "", "")
+    chdir = submission.chdir or ""
     yield from (first, second)
     for option in DEFAULTED:
         yield defaults[option] if option in defaults and option not in submission.directives else ""
+    yield chdir
 
 
 def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:

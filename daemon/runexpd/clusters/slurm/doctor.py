@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from runexp.text import printable
 from runexp.wire.views import Check, Verdict
-from runexpd.clusters.slurm.parse import Section
+from runexpd.clusters.slurm.parse import Section, lines
+from runexpd.clusters.slurm.usage import number
 
 #: Checkpoints must be newer than their attempt's start, by the cluster's own clocks; ours only dates what is shown.
 MOST_CLOCK_SECONDS = 30.0
@@ -31,7 +33,7 @@ def _commands(look: Mapping[str, Section]) -> Iterator[Check]:
     for name in ("sbatch", "squeue", "sacct", "scancel"):
         section = look.get(name, _NONE)
         if section.exit_code == 0:
-            yield Check(name=name, verdict=Verdict.OK, found=section.text.strip())
+            yield Check(name=name, verdict=Verdict.OK, found=printable(section.text)[:200])
         else:
             hint = "commands run without a login shell: put what it takes (module load slurm) under `prepend`"
             yield Check(name=name, verdict=Verdict.BAD, found=_said(section), hint=hint)
@@ -40,7 +42,7 @@ def _commands(look: Mapping[str, Section]) -> Iterator[Check]:
 def _controller(look: Mapping[str, Section]) -> Check:
     section = look.get("ping", _NONE)
     if section.exit_code == 0 and " is UP" in section.text:
-        age = re.search(r"^MinJobAge\s*=\s*(\d+)", look.get("config", _NONE).text, re.MULTILINE)
+        age = re.search(r"^MinJobAge\s*=\s*([0-9]{1,15})", look.get("config", _NONE).text, re.MULTILINE)
         found = f"up; remembers ended jobs for {age[1]} s" if age else "up"
         if age and int(age[1]) < LEAST_MIN_JOB_AGE_SECONDS:
             hint = "fine with accounting; without it, ends may be missed"
@@ -74,9 +76,9 @@ def _limits(look: Mapping[str, Section], max_submit: int) -> Iterator[Check]:
     if section.exit_code != 0:
         yield Check(name="limits", verdict=Verdict.WARNING, found=f"not to be had: {_said(section)}")
         return
-    rows = [line.split("|") for line in section.text.splitlines() if line.count("|") == 3]
-    least = {int(row[2]) for row in rows if row[2].isdigit()} | _qos_limits(look, rows)
-    accounts = ", ".join(sorted({row[0] for row in rows})) or "none"
+    rows = [line.split("|") for line in lines(section.text) if line.count("|") == 3]
+    least = {count for row in rows if (count := number(row[2])) is not None} | _qos_limits(look, rows)
+    accounts = printable(", ".join(sorted({row[0] for row in rows})))[:200] or "none"
     if not rows:
         hint = "sites that enforce associations refuse jobs without one; ask yours for an account"
         yield Check(name="limits", verdict=Verdict.WARNING, found="no association of yours", hint=hint)
@@ -91,13 +93,13 @@ def _limits(look: Mapping[str, Section], max_submit: int) -> Iterator[Check]:
 
 def _qos_limits(look: Mapping[str, Section], assoc: list[list[str]]) -> set[int]:
     mine = {name for row in assoc for name in row[3].split(",")}
-    rows = [line.split("|") for line in look.get("qos", _NONE).text.splitlines() if line.count("|") == 1]
-    return {int(most) for name, most in rows if name in mine and most.isdigit()}
+    rows = [line.split("|") for line in lines(look.get("qos", _NONE).text) if line.count("|") == 1]
+    return {most for name, text in rows if name in mine and (most := number(text)) is not None}
 
 
 def _partition(look: Mapping[str, Section]) -> Check:
     section = look.get("partitions", _NONE)
-    names = section.text.split()
+    names = printable(section.text)[:200].split()
     if section.exit_code != 0 or not names:
         return Check(name="partitions", verdict=Verdict.WARNING, found=_said(section))
     if not any(name.endswith("*") for name in names):
@@ -127,5 +129,5 @@ def _clock(difference: float | None) -> Check:
 
 
 def _said(section: Section) -> str:
-    text = " ".join(section.text.split())[:200]
+    text = printable(section.text)[:200]
     return text or ("no answer" if section.exit_code is None else f"exit code {section.exit_code}")

@@ -2,10 +2,13 @@
 
 import re
 
+from runexp.text import printable
 from runexpd.clusters.base import Accepted, Answer, Deferred, Refused, Unclear
 from runexpd.clusters.slurm import parse
 from runexpd.clusters.slurm.parse import Receipt
 
+#: Of what a command wrote to stderr.
+MOST_CHARACTERS = 1000
 #: slurmctld may have taken it all the same.
 _UNCLEAR = r"Socket timed out|temporarily unable|send/recv operation|Unexpected message|Zero Bytes were"
 #: Nothing was submitted, and it will work later.
@@ -23,15 +26,17 @@ def answer(receipt: Receipt) -> Answer:
     match receipt.what:
         case "id":
             id = parse.job_id(receipt.text)
-            return Accepted(id) if id else Unclear(f"sbatch printed no job id: {receipt.text}")
+            return Accepted(id) if id else Unclear(f"sbatch printed no job id: {plain(receipt.text)}")
         case "error":
             return failed(receipt.exit_code, receipt.text)
+        case "refused":
+            return Refused(plain(receipt.text))
         case "later":
             return Deferred(plain(receipt.text))
         case "withdrawn":
             return Deferred("it never arrived", at_once=True)
         case _:
-            return Unclear(receipt.text or "it was begun, and has no receipt yet")
+            return Unclear(plain(receipt.text) or "it was begun, and has no receipt yet")
 
 
 def failed(exit_code: int, said: str) -> Answer:
@@ -49,6 +54,6 @@ def failed(exit_code: int, said: str) -> Answer:
 
 
 def plain(said: str) -> str:
-    """Without the program's name before each line, and what only repeats."""
+    """Without the program's name before each line, and what only repeats; fit to be shown."""
     text = re.sub(r"\bsbatch: (?:error: )?", "", said)
-    return " ".join(re.sub(r"Batch job submission failed: ", "", text).split())
+    return printable(re.sub(r"Batch job submission failed: ", "", text))[:MOST_CHARACTERS]

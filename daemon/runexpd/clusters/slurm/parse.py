@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from runexp.text import printable
 from runexp.wire.jobs import Usage
 from runexp.wire.states import END_STATES
 from runexpd.clusters.base import Known
-from runexpd.clusters.slurm.usage import usage
+from runexpd.clusters.slurm.usage import number, usage
 
 US = "\x1f"
 
@@ -17,7 +18,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """What submit.sh or resolve.sh said of a token."""
 
     token: str
-    #: id, error, locked, withdrawn, later or gone.
+    #: id, error, refused, locked, withdrawn, later or gone.
     what: str
     #: sbatch's exit code.
     exit_code: int
@@ -70,42 +71,49 @@ class Accounted(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
 
 
+def lines(text: str) -> list[str]:
+    """Those that the line feeds make, and no other character: names of directories and jobs may hold any."""
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    return found if found[-1] else found[:-1]
+
+
 def receipts(text: str) -> Iterator[Receipt]:
-    for line in text.splitlines():
-        parts = line.split(US)
-        if len(parts) in (3, 4):
-            what, _, code = parts[1].partition(" ")
-            exit_code = int(code) if code.isdigit() else 0
-            yield Receipt(parts[0], what, exit_code, parts[2].strip(), seconds("".join(parts[3:])))
+    """What follows the second separator is somebody's text, which may hold more of them; a number at its end is the time."""
+    for line in lines(text):
+        token, *rest = line.split(US)
+        if len(rest) >= 2:
+            what, _, code = rest[0].partition(" ")
+            timed = len(rest) > 2 and (number(rest[-1]) is not None or not rest[-1])
+            begun_at = seconds(rest.pop()) if timed else None
+            yield Receipt(token, what, number(code) or 0, US.join(rest[1:]).strip(), begun_at)
 
 
 def sections(text: str) -> dict[str, Section]:
     """The parts between `==name` and `==end CODE`, by name."""
     found: dict[str, Section] = {}
-    name, lines = "", [""]
-    for line in text.splitlines():
-        if match := re.fullmatch(r"==end (\d+)", line):
-            found[name] = Section("\n".join(lines), int(match[1]))
-            name, lines = "", []
+    name, inside = "", [""]
+    for line in lines(text):
+        if match := re.fullmatch(r"==end ([0-9]{1,3})", line):
+            found[name] = Section("\n".join(inside), int(match[1]))
+            name, inside = "", []
         elif line.startswith("=="):
-            name, lines = line, []
+            name, inside = line, []
         else:
-            lines.append(line)
+            inside.append(line)
     if name:
-        found[name] = Section("\n".join(lines), None)
+        found[name] = Section("\n".join(inside), None)
     return found
 
 
 def queue(text: str) -> list[Queued]:
     """Rows of `squeue -o "%i %T %r %S %o"`; an array's elements keep their `7_3`."""
     rows = []
-    for line in text.splitlines():
+    for line in lines(text):
         parts = line.split(US)
         if len(parts) == 5:
             id, state, reason, start, command = parts
-            rows.append(
-                Queued(id, state, None if reason in ("None", "") else reason, seconds(start), command)
-            )
+            why = None if reason in ("None", "") else printable(reason)
+            rows.append(Queued(id, printable(state), why, seconds(start), command))
     return rows
 
 
@@ -114,20 +122,19 @@ def accounting(text: str) -> list[Accounted]:
 
     Rows of a job's steps (`7.batch`) add to its usage.
     """
-    lines = (line.split(US, 15) for line in text.splitlines())
-    table = [parts for parts in lines if len(parts) in (15, 16)]
+    table = [parts for line in lines(text) if len(parts := line.split(US, 15)) in (15, 16)]
     max_rss: dict[str, list[str]] = {}
     for parts in table:
         max_rss.setdefault(parts[0].split(".")[0], []).append(parts[14])
     rows = []
     for parts in table:
-        if re.fullmatch(r"\d+(?:[_+][^.]*)?", parts[0]):
+        if re.fullmatch(r"[0-9]+(?:[_+][^.]*)?", parts[0]):
             id, state, exit_code, start, end, user, submitted_at, name, workdir = parts[:9]
             rows.append(
                 Accounted(
                     id=id,
-                    state=state.split(" ")[0],
-                    exit_code=exit_code,
+                    state=printable(state.split(" ")[0]),
+                    exit_code=printable(exit_code),
                     start=seconds(start),
                     end=seconds(end),
                     user=user,
@@ -144,13 +151,13 @@ def accounting(text: str) -> list[Accounted]:
 def details(text: str) -> dict[str, Accounted]:
     """`scontrol -o show job`, by id: the same facts for a site without accounting."""
     found = {}
-    for line in text.splitlines():
+    for line in lines(text):
         fields = dict(re.findall(r"(?:^|\s)(JobId|JobState|ExitCode|StartTime|EndTime|Command)=(\S+)", line))
         if "JobId" in fields and "JobState" in fields:
             found[fields["JobId"]] = Accounted(
                 fields["JobId"],
-                fields["JobState"],
-                fields.get("ExitCode", ""),
+                printable(fields["JobState"]),
+                printable(fields.get("ExitCode", "")),
                 seconds(fields.get("StartTime", "")),
                 seconds(fields.get("EndTime", "")),
                 "me",
@@ -171,20 +178,24 @@ def bears(command: str, job: Known) -> bool:
 
 def strangers(text: str) -> list[Stranger]:
     """Rows of `squeue -o "%i %T %o %Z"`: jobs that are not over, arrays left out."""
-    rows = (line.split(US) for line in text.splitlines())
+    rows = (line.split(US) for line in lines(text))
     return [
         Stranger(*row)
         for row in rows
-        if len(row) == 4 and row[0].isdigit() and row[1] not in END_STATES and row[1] != "COMPLETING"
+        if len(row) == 4
+        and number(row[0]) is not None
+        and row[1] not in END_STATES
+        and row[1] != "COMPLETING"
     ]
 
 
 def job_id(parsable: str) -> str | None:
     """The id in `sbatch --parsable`: `7`, or `7;cluster`. None where there is none."""
-    match = re.fullmatch(r"(\d+)(?:;\S+)?", parsable.strip())
+    match = re.fullmatch(r"([0-9]{1,15})(?:;\S+)?", parsable.strip())
     return match[1] if match else None
 
 
 def seconds(text: str) -> float | None:
     """Since 1970, in whole ones; None for `Unknown`, `N/A` and the like."""
-    return float(text) if text.isdigit() else None
+    whole = number(text)
+    return None if whole is None else float(whole)

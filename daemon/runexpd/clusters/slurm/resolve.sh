@@ -48,6 +48,9 @@ for token; do
   case $pid in withdrawn) receipt=withdrawn ;; esac
   case $receipt in
     withdrawn) say withdrawn ;;
+    refused)
+      text "$room/err"
+      say refused "$line" ;;
     "done 0")
       text "$room/out"
       say id "$line" ;;

@@ -6,20 +6,25 @@ from collections.abc import Sequence
 from runexp.wire.jobs import Usage
 
 _MULTIPLES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
+#: More than anything has, and still a number that can be stored.
+_MOST_BYTES = 1 << 62
 #: The fields of a job's row that tell, in the order in which `usage` takes them; steps' rows have MaxRSS, too.
 FIELDS = ("TimelimitRaw", "AllocCPUS", "AllocTRES", "TotalCPU", "ReqMem")
+
+
+def number(text: str) -> int | None:
+    """Of ASCII digits, and not too many of them; None for anything else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
 
 
 def usage(given: Sequence[str], max_rss: Sequence[str]) -> Usage:
     """Of a job's FIELDS, and the MaxRSS of each of its steps."""
     limit_minutes, alloc_cpus, alloc_tres, total_cpu, req_mem = given
-    gpus = re.search(r"(?:^|,)gres/gpu=(\d+)", alloc_tres)
-    cpus = int(alloc_cpus) if alloc_cpus.isdigit() else None
+    gpus = re.search(r"(?:^|,)gres/gpu=([0-9]{1,15})", alloc_tres)
+    cpus, minutes = number(alloc_cpus), number(limit_minutes)
     peaks = [peak for text in max_rss if (peak := memory_bytes(text)) is not None]
     return Usage(
-        time_limit_seconds=float(limit_minutes) * 60 if limit_minutes.isdigit() else None,
+        time_limit_seconds=None if minutes is None else minutes * 60.0,
         cpus=cpus,
         # Left out where there were none, and where the site doesn't account for them.
         gpus=int(gpus[1]) if gpus else None,
@@ -32,7 +37,9 @@ def usage(given: Sequence[str], max_rss: Sequence[str]) -> Usage:
 
 def cpu_seconds(text: str) -> float | None:
     """`[days-[hours:]]minutes:seconds[.fraction]`; none at all of an ended job means that nothing was gathered."""
-    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)", text)
+    match = re.fullmatch(
+        r"(?:(?:([0-9]{1,15})-)?([0-9]{1,15}):)?([0-9]{1,15}):([0-9]{1,15}(?:\.[0-9]{1,15})?)", text
+    )
     if match is None:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
@@ -41,7 +48,8 @@ def cpu_seconds(text: str) -> float | None:
 
 def memory_bytes(text: str, cpus: int = 1) -> int | None:
     """`4000M`, or of an older Slurm `4000Mc` (a CPU) and `4Gn` (a node); 0 is no limit."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)([cn]?)", text)
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)([KMGT]?)([cn]?)", text)
     if match is None:
         return None
-    return int(float(match[1]) * _MULTIPLES[match[2]] * (cpus if match[3] == "c" else 1)) or None
+    found = int(float(match[1]) * _MULTIPLES[match[2]] * (cpus if match[3] == "c" else 1))
+    return found if 0 < found < _MOST_BYTES else None

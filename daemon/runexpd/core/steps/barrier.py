@@ -1,24 +1,27 @@
 """The phases: optimization, the barrier, evaluation, the end. Every rule of when the one gives way to the next.
 
-Once every optimization job is settled (ended *and* judged, or never to be), the barrier clears. No run succeeded: no
-evaluation is submitted. Some did: those are evaluated, with the control and eval-only runs, and the cells of the others
-are skipped. `on_failure: stop` makes one failure stop all; `barrier: run` lets each run's evaluations go ahead alone.
+Once every optimization job is settled (ended *and* judged, or never to be), the barrier clears; one in doubt is not settled, it
+waits for a person. No run succeeded: no evaluation is submitted. Some did: those are evaluated, with the control and eval-only
+runs, and the cells of the others are skipped. `on_failure: stop` makes one failure stop all; `barrier: run` lets each run's
+evaluations go ahead alone. Retired jobs count nowhere, but what runs of them is watched to its end before the experiment's.
 """
 
 from collections.abc import Iterator
 
 from runexp.wire import events, states
+from runexp.wire.jobs import Barrier, OnFailure
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 from runexpd.core.state import Experiment
-from runexpd.core.steps import plan, submit
+from runexpd.core.steps import submit
 
 
 def owed(experiment: Experiment) -> Iterator[events.Event]:
     """The next events that follow from the state alone; called again until there are none."""
     match experiment.optimization, experiment.evaluation:
-        case PhaseState.WAITING, _:
+        case PhaseState.WAITING, evaluation:
             yield events.PhaseOpened(phase=Phase.OPTIMIZATION)
-            if experiment.policy.barrier == "run" and not experiment.policy.optimize_only:
+            alone = experiment.policy.barrier is Barrier.RUN and not experiment.policy.optimize_only
+            if alone and evaluation is PhaseState.WAITING:
                 yield events.PhaseOpened(phase=Phase.EVALUATION)
         case PhaseState.RUNNING, _ if _is_settled(experiment, Phase.OPTIMIZATION):
             yield _closed(experiment, Phase.OPTIMIZATION)
@@ -27,7 +30,7 @@ def owed(experiment: Experiment) -> Iterator[events.Event]:
             yield from _skipped(experiment)
         case PhaseState.CLOSED, PhaseState.RUNNING:
             yield from _after_barrier(experiment)
-        case PhaseState.CLOSED, PhaseState.STOPPED:
+        case PhaseState.CLOSED, PhaseState.STOPPED | PhaseState.CLOSED:
             yield from _ending(experiment)
 
 
@@ -53,7 +56,7 @@ def _decision(
         return False, "only the optimization was asked for"
     if failed and not succeeded:
         return False, f"no run was trained: {', '.join(failed)} failed"
-    if failed and experiment.policy.on_failure == "stop":
+    if failed and experiment.policy.on_failure is OnFailure.STOP:
         return False, f"on_failure is stop, and {', '.join(failed)} failed"
     if failed:
         return True, f"{', '.join(failed)} failed; the others are evaluated"
@@ -81,16 +84,18 @@ def _after_barrier(experiment: Experiment) -> Iterator[events.Event]:
 
 
 def _ending(experiment: Experiment) -> Iterator[events.Event]:
-    if all(job.stage in states.SETTLED for job in experiment.jobs.values()):
+    if not any(job.is_open for job in experiment.jobs.values()):
         yield events.ExperimentEnded(outcome=outcome(experiment))
 
 
 def outcome(experiment: Experiment) -> Outcome:
-    """How a settled experiment ended. What was left out on purpose counts neither way."""
-    jobs = [job for job in experiment.jobs.values() if job.detail != plan.OPTIMIZE_ONLY]
-    if all(job.stage is Stage.VERIFIED for job in jobs):
+    """How a settled experiment ended. Evaluations that `--optimize-only` left out count neither way."""
+    left_out = Phase.EVALUATION if experiment.policy.optimize_only else None
+    jobs = [j for j in experiment.current if j.stage is Stage.VERIFIED or j.spec.phase is not left_out]
+    undone = [job for job in jobs if job.stage is not Stage.VERIFIED]
+    if not undone:
         return Outcome.SUCCEEDED
-    if all(job.stage is Stage.VERIFIED or job.cancel_asked for job in jobs):
+    if experiment.cancelled or all(job.cancel_asked for job in undone):
         return Outcome.CANCELLED
     trained = [job.stage is Stage.VERIFIED for job in jobs if job.spec.phase is Phase.OPTIMIZATION]
     if not any(trained or [job.stage is Stage.VERIFIED for job in jobs]):

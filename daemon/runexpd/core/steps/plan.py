@@ -1,26 +1,40 @@
-"""From a scaffold to what is owed: what lies there already is never submitted again."""
+"""From a scaffold to what is owed: what lies there already is never submitted again, and what is gone is never forgotten."""
 
 from collections.abc import Iterator
 
-from runexp.wire import events
-from runexp.wire.jobs import Failure, JobSpec
-from runexp.wire.states import Phase, PhaseState, Stage
-from runexp.wire.views import PlanLine
-from runexpd.core.observations import CancelWanted, Queued, RetryWanted, ScaffoldSeen
+from msgspec.structs import replace
+
+from runexp.wire import events, states
+from runexp.wire.jobs import Failure, Finding, JobSpec, Verdict
+from runexp.wire.states import Phase, Stage
+from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment, Job, State
+from runexpd.core.steps import submit, verify
 
 OUTDATED = Failure("outdated", "scored before its model was trained anew")
 OPTIMIZE_ONLY = "left out: --optimize-only"
-CANCELLED = "cancelled before it was submitted"
 
 
 def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
-    """The events of `runexp run`."""
+    """The events of `runexp run`; none where it would change nothing of what is under way, or may not be (see `contested`)."""
     known = by_directory(state, seen.cluster, seen.dir)
     if known is None:
+        yield from _first(state, seen)
+    elif known.id == seen.experiment and not contested(state, seen):
+        changes = list(_changes(known, seen))
+        if known.outcome is not None or _differs(known, seen, changes):
+            yield from changes
+
+
+def _first(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
+    if not contested(state, seen):
         yield events.ExperimentAdded(name=seen.name, dir=seen.dir, cluster=seen.cluster)
-    elif known.id != seen.experiment or known.outcome is None:
-        return  # somebody else was faster: it is under way
+        yield from _changes(None, seen)
+
+
+def _changes(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event]:
+    if gone := retiring(known, seen):
+        yield events.JobsRetired(jobs=gone)
     yield events.RunAsked(
         policy=seen.policy,
         tools=seen.tools,
@@ -29,15 +43,31 @@ def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
         jobs=seen.jobs,
         warnings=seen.warnings,
     )
-    for place, spec in enumerate(seen.jobs):
-        job = known.jobs.get(spec.id) if known else None
-        if spec.id in seen.queued and _may_be_adopted(seen, spec, job):
-            yield _adopted(seen.experiment, place, spec.id, job, seen.queued[spec.id])
-            continue
-        yield from _found(seen, spec, job)
-        done = _is_good(seen, spec.id) and _is_current(seen, spec)
-        if seen.policy.optimize_only and spec.phase is Phase.EVALUATION and not done:
-            yield from _left_out(spec.id, known.jobs.get(spec.id) if known else None)
+    jobs = known.jobs if known else {}
+    yield from adopted(seen, known, {s.id for s in seen.jobs if _may_be_adopted(seen, s, jobs.get(s.id))})
+    for spec in seen.jobs:
+        job = jobs.get(spec.id)
+        if spec.id not in seen.queued or not _may_be_adopted(seen, spec, job):
+            yield from found(seen, spec, known)
+            if _is_left_out(seen, spec):
+                yield from _left_out(seen, spec, known)
+
+
+def _differs(known: Experiment, seen: ScaffoldSeen, changes: list[events.Event]) -> bool:
+    """Whether an experiment that is under way would be another: by its scaffold, its policy, or what was found."""
+    specs = tuple(job.spec for job in known.current)
+    asked = (seen.policy, seen.jobs) != (known.policy, specs)
+    return asked or any(_is_news(known, event) for event in changes)
+
+
+def _is_news(known: Experiment, event: events.Event) -> bool:
+    match event:
+        case events.RunAsked():
+            return False
+        case events.JobSkipped():
+            return known.jobs[event.job].stage is not Stage.SKIPPED
+        case _:
+            return True
 
 
 def by_directory(state: State, cluster: str, dir: str) -> Experiment | None:
@@ -45,52 +75,110 @@ def by_directory(state: State, cluster: str, dir: str) -> Experiment | None:
     return next((e for e in state.experiments.values() if (e.cluster, e.dir) == (cluster, dir)), None)
 
 
-def _found(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> Iterator[events.Event]:
+def contested(state: State, seen: ScaffoldSeen, retried: tuple[str, ...] = ()) -> str:
+    """Why these trainings can't go now: another experiment trains in the same directory; empty where none does.
+
+    `retried`: those that are to be made anew, whatever lies there.
+    """
+    busy = {
+        _place(job.spec): (job, e)
+        for e in state.experiments.values()
+        if e.cluster == seen.cluster and e.id != seen.experiment and e.outcome is None
+        for job in e.jobs.values()
+        if job.spec.phase is Phase.OPTIMIZATION and job.is_open
+    }
+    for spec in seen.jobs:
+        owed = spec.id in retried or not _is_good(seen, spec.id)
+        if spec.phase is Phase.OPTIMIZATION and owed and _place(spec) in busy:
+            job, other = busy[_place(spec)]
+            where = f"the same directory as {job.spec.id} of {other.name} in {other.dir}"
+            return f"{spec.id} is {where}, which is under way"
+    return ""
+
+
+def _place(spec: JobSpec) -> str:
+    return spec.place or spec.workdir
+
+
+def retiring(known: Experiment | None, seen: ScaffoldSeen) -> tuple[str, ...]:
+    """Jobs that the scaffold no longer has."""
+    there = {spec.id for spec in seen.jobs}
+    return tuple(job.spec.id for job in known.current if job.spec.id not in there) if known else ()
+
+
+def found(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> Iterator[events.Event]:
     """What a look at the results on disk changes for one job."""
-    id, verdict = spec.id, seen.verdicts.get(spec.id)
+    job, verdict = known.jobs.get(spec.id) if known else None, seen.verdicts.get(spec.id)
     if verdict is None:
         return
-    stage = job.stage if job else Stage.PLANNED
-    token = job.attempt.token if job and job.attempt and stage is Stage.VERIFIED else None
-    if verdict.good and stage is not Stage.VERIFIED and _is_current(seen, spec):
-        yield events.ResultVerified(
-            job=id,
-            token=None,
-            detail=verdict.detail,
-            artifacts=verdict.artifacts,
-            scores=verdict.scores,
-            warnings=verdict.warnings,
-        )
-    elif not verdict.good and stage is Stage.VERIFIED:
+    match job.stage if job else Stage.PLANNED:
+        case Stage.VERIFIED if job is not None:
+            yield from _of_verified(seen, spec, job, verdict)
+        case Stage.PLANNED | Stage.SKIPPED | Stage.FAILED | Stage.IN_DOUBT as stage:
+            unsettled = stage in (Stage.PLANNED, Stage.SKIPPED) and not _is_left_out(seen, spec)
+            fresh = unsettled and _is_doubtful(verdict)
+            clear = stage is Stage.IN_DOUBT and not _is_doubtful(verdict)
+            good = verdict.finding is Finding.GOOD
+            if (good and _is_current(seen, spec, known)) or fresh or (clear and not good):
+                yield verify.meaning(spec.id, None, replace(verdict, remedy=None))
+        case _:
+            pass  # under way: its own attempt's end is looked at
+
+
+def _of_verified(seen: ScaffoldSeen, spec: JobSpec, job: Job, verdict: Verdict) -> Iterator[events.Event]:
+    """What a person took as it is stays so, and doubt alone takes nothing back."""
+    attempt = job.attempt
+    token = attempt.token if attempt else None
+    if verdict.finding is not Finding.GOOD and not _is_doubtful(verdict) and not job.accepted:
         cause = verdict.failure.message if verdict.failure else verdict.detail
         failure = Failure("results_gone", f"verified before, and no longer: {cause}")
-        yield events.ResultRejected(job=id, token=token, failure=failure, warnings=verdict.warnings)
-    elif stage is Stage.VERIFIED and _is_outdated(seen, spec):
-        yield events.ResultRejected(job=id, token=token, failure=OUTDATED)
+        yield events.ResultRejected(job=spec.id, token=token, failure=failure, warnings=verdict.warnings)
+    elif _is_outdated(seen, spec):
+        yield events.ResultRejected(job=spec.id, token=token, failure=OUTDATED)
+
+
+def _is_doubtful(verdict: Verdict) -> bool:
+    """Whether nothing but a person can tell."""
+    return verdict.finding is Finding.UNCLEAR and verdict.failure is None
 
 
 def _may_be_adopted(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> bool:
     """An evaluation in the queue counts only if it is of a model that is there, or in the making."""
-    if job is not None and job.stage not in (Stage.PLANNED, Stage.SKIPPED):
+    if spec.id not in seen.queued or (job is not None and job.stage not in (Stage.PLANNED, Stage.SKIPPED)):
         return False
     return all(_is_good(seen, id) or id in seen.queued for id in _trainings_before(seen, spec))
 
 
-def _adopted(experiment: str, place: int, id: str, job: Job | None, queued: Queued) -> events.JobAdopted:
-    attempts, tokens = (len(job.attempts), job.tokens) if job else (0, 0)
+def adopted(seen: ScaffoldSeen, known: Experiment | None, ids: set[str]) -> Iterator[events.Event]:
+    """Those of these jobs that somebody else has submitted, as ours from now on."""
+    for more, (id, queued) in enumerate(((i, q) for i, q in seen.queued.items() if i in ids), start=1):
+        yield _adopted(seen.experiment, id, known, queued, more)
+
+
+def _adopted(
+    experiment: str, id: str, known: Experiment | None, queued: Queued, more: int
+) -> events.JobAdopted:
+    job = known.jobs.get(id) if known else None
     return events.JobAdopted(
         job=id,
-        number=attempts + 1,
-        token=f"{experiment}-{place}-{tokens + 1}",
+        number=(len(job.attempts) if job else 0) + 1,
+        token=submit.token_of(experiment, (known.tokens if known else 0) + more),
         slurm_job_id=queued.slurm_job_id,
         mark=queued.mark,
         output=queued.output,
     )
 
 
-def _is_current(seen: ScaffoldSeen, spec: JobSpec) -> bool:
-    """Whether results are of the model as it is: an evaluation is older than a training that is still owed."""
-    return all(_is_good(seen, id) for id in _trainings_before(seen, spec)) and not _is_outdated(seen, spec)
+def _is_current(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> bool:
+    """Whether results are of the model as it is: an evaluation is older than a training that is owed, or under way."""
+    before = _trainings_before(seen, spec)
+    made = all(_is_good(seen, id) and not _is_in_the_making(seen, id, known) for id in before)
+    return made and not _is_outdated(seen, spec)
+
+
+def _is_in_the_making(seen: ScaffoldSeen, id: str, known: Experiment | None) -> bool:
+    job = known.jobs.get(id) if known else None
+    return id in seen.queued or (job is not None and job.stage in states.UNDER_WAY)
 
 
 def _is_outdated(seen: ScaffoldSeen, spec: JobSpec) -> bool:
@@ -108,99 +196,15 @@ def _trainings_before(seen: ScaffoldSeen, spec: JobSpec) -> list[str]:
 
 
 def _is_good(seen: ScaffoldSeen, id: str) -> bool:
-    return id in seen.verdicts and seen.verdicts[id].good
+    return id in seen.verdicts and seen.verdicts[id].finding is Finding.GOOD
 
 
-def _left_out(id: str, job: Job | None) -> Iterator[events.Event]:
-    if job is None or job.stage in (Stage.PLANNED, Stage.SKIPPED):
-        yield events.JobSkipped(job=id, reason=OPTIMIZE_ONLY)
+def _is_left_out(seen: ScaffoldSeen, spec: JobSpec) -> bool:
+    return seen.policy.optimize_only and spec.phase is Phase.EVALUATION
 
 
-def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The jobs that `retry` makes owed: what failed (of those named), what was skipped for it, and what is outdated by it."""
-    failed = {j.spec.id for j in experiment.jobs.values() if j.stage is Stage.FAILED and _is_named(j, named)}
-    runs = {experiment.jobs[id].spec.run for id in failed}
-    skipped = {
-        j.spec.id
-        for j in experiment.jobs.values()
-        if j.stage is Stage.SKIPPED and (_is_named(j, named) or j.spec.run in runs)
-    }
-    retrained = {j.spec.run for j in experiment.of(Phase.OPTIMIZATION) if j.spec.id in failed}
-    outdated = {
-        j.spec.id
-        for j in experiment.of(Phase.EVALUATION)
-        if j.stage in (Stage.VERIFIED, Stage.FAILED) and j.spec.run in retrained
-    }
-    return tuple(id for id in experiment.jobs if id in failed | skipped | outdated)
-
-
-def _is_named(job: Job, named: tuple[str, ...]) -> bool:
-    return not named or job.spec.id in named
-
-
-def cancellable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The jobs that `cancel` can end."""
-    open_stages = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED, Stage.MENDING)
-    return tuple(
-        j.spec.id
-        for j in experiment.jobs.values()
-        if j.stage in open_stages and not j.cancel_asked and _is_named(j, named)
-    )
-
-
-def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
-    experiment = state.experiments.get(wanted.experiment)
-    jobs = retriable(experiment, wanted.jobs) if experiment else ()
-    if jobs:
-        for id in jobs:
-            if experiment and experiment.jobs[id].stage is Stage.VERIFIED:
-                yield events.ResultRejected(job=id, token=experiment.jobs[id].proof, failure=OUTDATED)
-        yield events.RetryAsked(jobs=jobs, specs=tuple(spec for spec in wanted.specs if spec.id in jobs))
-        for place, id in enumerate(experiment.jobs if experiment else ()):
-            if experiment and id in jobs and id in wanted.queued:
-                yield _adopted(experiment.id, place, id, experiment.jobs[id], wanted.queued[id])
-
-
-def on_cancel(state: State, wanted: CancelWanted) -> Iterator[events.Event]:
-    experiment = state.experiments.get(wanted.experiment)
-    jobs = cancellable(experiment, wanted.jobs) if experiment else ()
-    if jobs:
-        yield events.CancelAsked(jobs=jobs)
-
-
-def cancelled(experiment: Experiment) -> Iterator[events.Event]:
-    """Owed: jobs that were to end and never began."""
-    for job in experiment.jobs.values():
-        if job.cancel_asked and job.stage is Stage.PLANNED:
-            yield events.JobSkipped(job=job.spec.id, reason=CANCELLED)
-
-
-def lines(experiment: Experiment) -> Iterator[PlanLine]:
-    """What the ledger would do next with each job: `runexp plan`, on a state that `run` was tried on."""
-    for job in experiment.jobs.values():
-        decision, reason = _decision(experiment, job)
-        yield PlanLine(
-            job=job.spec.id, phase=job.spec.phase, decision=decision, reason=reason, script=job.spec.script
-        )
-
-
-def _decision(experiment: Experiment, job: Job) -> tuple[str, str]:
-    match job.stage:
-        case Stage.VERIFIED:
-            return "skip", f"done: {job.detail}"
-        case Stage.SKIPPED:
-            return "blocked", job.detail
-        case Stage.FAILED:
-            return "blocked", f"failed before: {job.detail}; `runexp retry` submits it again"
-        case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR | Stage.MENDING:
-            return "skip", f"under way: {job.detail or job.state}"
-        case Stage.PLANNED | Stage.SUBMITTING:
-            return "submit", _waits_for(experiment, job)
-
-
-def _waits_for(experiment: Experiment, job: Job) -> str:
-    if job.spec.phase is Phase.OPTIMIZATION:
-        return "not done yet"
-    if experiment.evaluation is not PhaseState.WAITING or experiment.optimization is PhaseState.CLOSED:
-        return "not done yet"
-    return "once the optimization barrier clears"
+def _left_out(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> Iterator[events.Event]:
+    job = known.jobs.get(spec.id) if known else None
+    done = _is_good(seen, spec.id) and _is_current(seen, spec, known)
+    if not done and (job is None or job.stage in (Stage.PLANNED, Stage.SKIPPED)):
+        yield events.JobSkipped(job=spec.id, reason=OPTIMIZE_ONLY)

@@ -17,10 +17,10 @@ from runexp.wire.views import (
     Report,
 )
 from runexpd.core.state import Attempt, Experiment, Job
-from runexpd.core.steps import submit
+from runexpd.core.steps import forecast, submit
 
 
-def line(e: Experiment) -> ExperimentLine:
+def line(e: Experiment, trouble: str = "") -> ExperimentLine:
     """A row of `runexp ls`."""
     return ExperimentLine(
         id=e.id,
@@ -32,20 +32,26 @@ def line(e: Experiment) -> ExperimentLine:
         evaluation=e.evaluation,
         asked_at=e.asked_at,
         ended_at=e.ended_at,
-        counts=dict(Counter(job.state for job in e.jobs.values())),
+        counts=dict(Counter(shown_state(job) for job in e.current)),
+        trouble=trouble,
     )
 
 
 def view(
-    e: Experiment, progress: Mapping[str, Progress], starts: Mapping[str, float], trouble: str = ""
+    e: Experiment,
+    typed: str,
+    progress: Mapping[str, Progress],
+    starts: Mapping[str, float],
+    trouble: str = "",
 ) -> ExperimentView:
     """All there is to see of an experiment. By token: `progress`, and when the scheduler expects to start it (`starts`).
 
-    `trouble` is what hinders its cluster.
+    `typed` is what names it on a command line, `trouble` what hinders it.
     """
     return ExperimentView(
         id=e.id,
         name=e.name,
+        typed=typed,
         cluster=e.cluster,
         dir=e.dir,
         policy=e.policy,
@@ -56,15 +62,17 @@ def view(
         asked_at=e.asked_at,
         ended_at=e.ended_at,
         seq=e.seq,
-        jobs=tuple(_job(e, job, progress, starts) for job in e.jobs.values()),
+        jobs=tuple(
+            _job(e, job, typed, progress, starts) for job in e.jobs.values() if _is_worth_showing(job)
+        ),
         warnings=e.warnings,
         trouble=trouble if e.outcome is None else "",
     )
 
 
-def report(e: Experiment) -> Report:
-    """The combined summary."""
-    optimization, evaluation = _phase(e, Phase.OPTIMIZATION), _phase(e, Phase.EVALUATION)
+def report(e: Experiment, typed: str) -> Report:
+    """The combined summary; `typed` is what names it on a command line."""
+    optimization, evaluation = (_phase(e, phase, typed) for phase in Phase)
     return Report(
         id=e.id,
         name=e.name,
@@ -73,15 +81,36 @@ def report(e: Experiment) -> Report:
         outcome=e.outcome,
         optimization=optimization,
         evaluation=evaluation,
-        total_seconds=_span(tuple(e.jobs.values())),
+        total_seconds=_span(e.current),
         log=e.logs.get("experiment", ""),
-        next_steps=tuple(_next_steps(e)),
+        next_steps=tuple(_next_steps(e, typed)),
+        retired=tuple(_job(e, job, typed, {}, {}) for job in e.jobs.values() if job.retired and job.attempts),
         warnings=e.warnings,
     )
 
 
-def _job(e: Experiment, job: Job, progress: Mapping[str, Progress], starts: Mapping[str, float]) -> JobView:
-    attempt = job.attempt
+def _is_worth_showing(job: Job) -> bool:
+    """One that the scaffold no longer has is shown for what ran of it."""
+    return not job.retired or bool(job.attempts)
+
+
+def shown_state(job: Job) -> str:
+    """The word for it: one that was asked to end, and hasn't yet, is CANCELLING."""
+    return states.CANCELLING if job.cancel_asked and job.stage in states.UNDER_WAY else job.state
+
+
+def shown_attempt(job: Job) -> Attempt | None:
+    """The attempt that its state is of; none for a job that waits to go again, or whose results are nobody's attempt."""
+    of_none = (Stage.PLANNED, Stage.SKIPPED, Stage.MENDING)
+    if job.stage in of_none or (job.stage is Stage.VERIFIED and job.proof is None and not job.accepted):
+        return None
+    return job.attempt
+
+
+def _job(
+    e: Experiment, job: Job, typed: str, progress: Mapping[str, Progress], starts: Mapping[str, float]
+) -> JobView:
+    attempt = shown_attempt(job)
     return JobView(
         id=job.spec.id,
         phase=job.spec.phase,
@@ -90,14 +119,14 @@ def _job(e: Experiment, job: Job, progress: Mapping[str, Progress], starts: Mapp
         task=job.spec.task,
         epoch=job.spec.epoch,
         stage=job.stage,
-        state=job.state,
-        detail=job.detail or _waiting(e, job),
+        state=shown_state(job),
+        detail=_detail(e, job, typed),
         slurm_job_id=attempt.slurm_job_id if attempt else None,
         started_at=attempt.started_at if attempt else None,
         ended_at=attempt.ended_at if attempt else None,
         script=job.spec.script,
         workdir=job.spec.workdir,
-        output=attempt.output if attempt else None,
+        output=job.attempt.output if job.attempt else None,
         failure=job.failure,
         artifacts=job.artifacts,
         scores=job.scores,
@@ -105,17 +134,26 @@ def _job(e: Experiment, job: Job, progress: Mapping[str, Progress], starts: Mapp
         attempts=tuple(_attempt(a) for a in job.attempts),
         progress=progress.get(attempt.token) if attempt and job.stage is Stage.QUEUED else None,
         expected_start_at=starts.get(attempt.token) if attempt and job.state == states.PENDING else None,
+        retired=job.retired,
     )
+
+
+def _detail(e: Experiment, job: Job, typed: str) -> str:
+    if job.stage is Stage.IN_DOUBT and not job.retired:
+        return f"{job.detail}; {forecast.ways_out(typed, job)}"
+    return job.detail or _waiting(e, job)
 
 
 def _waiting(e: Experiment, job: Job) -> str:
     """Why a job that isn't over has got no further."""
+    if job.retired:
+        return "the scaffold no longer has it"
     if job.stage is Stage.PLANNED:
         if submit.may_go(e, job):
             return "waits for its turn"
-        return (
-            "waits for the barrier" if e.phase(job.spec.phase) is PhaseState.WAITING else "waits for its run"
-        )
+        unclear = [j.spec.id for j in e.of(Phase.OPTIMIZATION) if j.stage is Stage.IN_DOUBT]
+        barrier = "waits for the barrier" + (f": {', '.join(unclear)} unclear" if unclear else "")
+        return barrier if e.phase(job.spec.phase) is PhaseState.WAITING else "waits for its run"
     if job.attempt and job.stage in (Stage.UNCLEAR, Stage.QUEUED):
         return job.attempt.reason or ""
     return "results are being verified" if job.stage is Stage.ENDED else ""
@@ -135,7 +173,7 @@ def _attempt(a: Attempt) -> AttemptView:
     )
 
 
-def _phase(e: Experiment, phase: Phase) -> PhaseReport:
+def _phase(e: Experiment, phase: Phase, typed: str) -> PhaseReport:
     jobs = e.of(phase)
     return PhaseReport(
         phase=phase,
@@ -144,7 +182,7 @@ def _phase(e: Experiment, phase: Phase) -> PhaseReport:
         succeeded=sum(job.stage is Stage.VERIFIED for job in jobs),
         total=len(jobs),
         duration_seconds=_span(jobs),
-        jobs=tuple(_job(e, job, {}, {}) for job in jobs),
+        jobs=tuple(_job(e, job, typed, {}, {}) for job in jobs),
         log=e.logs.get(phase, ""),
     )
 
@@ -157,14 +195,16 @@ def _span(jobs: tuple[Job, ...]) -> float | None:
     return max(0.0, max(ended) - min(begun)) if begun and ended else None
 
 
-def _next_steps(e: Experiment) -> list[str]:
-    steps = []
-    if any(job.stage is Stage.FAILED for job in e.jobs.values()) and e.outcome is not Outcome.SUCCEEDED:
-        steps.append(
-            f"Mend what failed (its output: runexp logs {e.typed} JOB), then: runexp retry {e.typed}"
-        )
-    elif e.outcome is Outcome.CANCELLED:
-        steps.append(f"Go on with what was cancelled: runexp retry {e.typed}")
+def _next_steps(e: Experiment, typed: str) -> list[str]:
+    steps = [
+        f"Decide about {job.spec.id}: {forecast.ways_out(typed, job)}"
+        for job in e.current
+        if job.stage is Stage.IN_DOUBT
+    ]
+    if e.outcome is Outcome.CANCELLED:
+        steps.append(f"Go on with what was cancelled: runexp retry {typed}")
+    elif any(job.stage is Stage.FAILED for job in e.current) and e.outcome is not Outcome.SUCCEEDED:
+        steps.append(f"Mend what failed (its output: runexp logs {typed} JOB), then: runexp retry {typed}")
     elif _left_to_evaluate(e):
         place = e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}"
         steps.append(f"Evaluate what was trained: runexp run {shlex.quote(place)}")

@@ -14,7 +14,7 @@ from runexpd.core.state import Experiment, Job, State
 def owed(experiment: Experiment) -> Iterator[events.Event]:
     """The retries that follow from the state alone."""
     for job in experiment.jobs.values():
-        if job.stage is Stage.FAILED and not job.cancel_asked:
+        if job.stage is Stage.FAILED and not job.cancel_asked and not job.retired:
             yield from _retry(experiment, job)
 
 

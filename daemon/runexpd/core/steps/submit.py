@@ -1,8 +1,8 @@
 """Who may go now, and what the cluster's answer means.
 
 At most `max_submit` jobs of ours are in flight on a cluster; training submissions keep `stagger_seconds` between them.
-A token is the experiment's id, the job's place in it and a count: made of what the ledger holds, so a replay makes the
-same ones, and no two attempts ever share one.
+A token is the experiment's id and a count of all its tokens, which only grows: made of what the ledger holds, so a replay
+makes the same ones, and no two attempts ever share one, whatever happens to the scaffold in between.
 """
 
 from collections.abc import Iterator
@@ -62,6 +62,7 @@ def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
         limits = state.limits.get(cluster, Limits())
         room = _most(state, cluster, limits, now) - _count(state, cluster, states.IN_FLIGHT)
         training_at = _training_free_at(state, cluster, limits, now)
+        made: dict[str, int] = {}
         for experiment, job in _waiting(state, cluster):
             if room <= 0:
                 break
@@ -70,7 +71,12 @@ def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
                     continue
                 training_at = now + limits.stagger_seconds
             room -= 1
-            yield experiment.id, _intent(experiment, job)
+            made[experiment.id] = made.get(experiment.id, 0) + 1
+            token = token_of(experiment.id, experiment.tokens + made[experiment.id])
+            yield (
+                experiment.id,
+                events.AttemptIntended(job=job.spec.id, number=len(job.attempts) + 1, token=token),
+            )
 
 
 def wake_at(state: State, now: float) -> float | None:
@@ -92,7 +98,7 @@ def wake_at(state: State, now: float) -> float | None:
 
 def may_go(experiment: Experiment, job: Job) -> bool:
     """Whether a planned job waits for nothing but its turn."""
-    if job.stage is not Stage.PLANNED or job.cancel_asked:
+    if job.stage is not Stage.PLANNED or job.cancel_asked or job.retired:
         return False
     if experiment.phase(job.spec.phase) is not PhaseState.RUNNING:
         return False
@@ -143,13 +149,14 @@ def _training_free_at(state: State, cluster: str, limits: Limits, now: float) ->
         job.attempt.intended_at
         for experiment in state.experiments.values()
         if experiment.cluster == cluster
-        for job in experiment.of(Phase.OPTIMIZATION)
-        if job.attempt and job.attempt.intended_at <= now + limits.stagger_seconds
+        for job in experiment.jobs.values()
+        if job.spec.phase is Phase.OPTIMIZATION
+        and job.attempt
+        and job.attempt.intended_at <= now + limits.stagger_seconds
     ]
     return max(intended_at, default=float("-inf")) + limits.stagger_seconds
 
 
-def _intent(experiment: Experiment, job: Job) -> events.AttemptIntended:
-    place = list(experiment.jobs).index(job.spec.id)
-    token = f"{experiment.id}-{place}-{job.tokens + 1}"
-    return events.AttemptIntended(job=job.spec.id, number=len(job.attempts) + 1, token=token)
+def token_of(experiment: str, number: int) -> str:
+    """The name of an experiment's so manieth submission. Older ledgers hold tokens of three parts: none is like it."""
+    return f"{experiment}-{number}"

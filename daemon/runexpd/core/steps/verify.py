@@ -1,9 +1,9 @@
-"""What a tool's verdict makes of an ended job."""
+"""What a tool's verdict makes of an ended job. One that is unclear submits nothing, and is never taken for bad by itself."""
 
 from collections.abc import Iterator
 
 from runexp.wire import events
-from runexp.wire.jobs import Failure
+from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Stage
 from runexpd.core.observations import Judged
 from runexpd.core.state import State
@@ -15,22 +15,37 @@ def on_judged(state: State, judged: Judged) -> Iterator[events.Event]:
     job = submit.find(state, judged.experiment, judged.job, judged.token)
     if job is None or job.stage is not Stage.ENDED:
         return
-    verdict = judged.verdict
-    if verdict.good:
-        yield events.ResultVerified(
-            job=judged.job,
-            token=judged.token,
+    if judged.final:
+        yield meaning(judged.job, judged.token, judged.verdict)
+    elif job.detail != judged.verdict.detail:
+        yield events.ResultAwaited(job=judged.job, token=judged.token, detail=judged.verdict.detail)
+
+
+def meaning(
+    job: str, token: str | None, verdict: Verdict
+) -> events.ResultVerified | events.ResultRejected | events.ResultUnclear:
+    """What a verdict says for good: evidence that never came to light is a failure, where it says which."""
+    if verdict.finding is Finding.GOOD:
+        return events.ResultVerified(
+            job=job,
+            token=token,
             detail=verdict.detail,
             artifacts=verdict.artifacts,
             scores=verdict.scores,
             warnings=verdict.warnings,
         )
-    else:
-        failure = verdict.failure or Failure("unknown", verdict.detail)
-        yield events.ResultRejected(
-            job=judged.job,
-            token=judged.token,
-            failure=failure,
-            remedy=verdict.remedy,
+    if verdict.finding is Finding.UNCLEAR and verdict.failure is None:
+        return events.ResultUnclear(
+            job=job,
+            token=token,
+            detail=verdict.detail,
+            artifacts=verdict.artifacts,
             warnings=verdict.warnings,
         )
+    return events.ResultRejected(
+        job=job,
+        token=token,
+        failure=verdict.failure or Failure("unknown", verdict.detail),
+        remedy=verdict.remedy,
+        warnings=verdict.warnings,
+    )

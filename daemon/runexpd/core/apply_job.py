@@ -1,0 +1,180 @@
+"""What an event makes of the job that it is about. A part of the one fold: see apply."""
+
+from typing import Any, assert_never
+
+from msgspec.structs import replace
+
+from runexp.wire import events, states
+from runexp.wire.jobs import Failure
+from runexpd.core.lifecycle import IllegalTransition, next_stage
+from runexpd.core.state import Attempt, Job
+
+Known = events.SubmitAccepted | events.SubmitRefused | events.SubmitUnclear
+Seen = events.StateChanged | events.JobEnded
+Found = (
+    events.ResultAwaited
+    | events.ResultVerified
+    | events.ResultRejected
+    | events.ResultUnclear
+    | events.ResultAccepted
+)
+Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobRequeued
+
+
+def happened(
+    job: Job,
+    event: events.AttemptIntended | events.JobAdopted | Known | Seen | Found | Retried | events.JobSkipped,
+    at: float,
+) -> Job:
+    """The job after it, at a time in seconds since 1970. Raises IllegalTransition."""
+    match event:
+        case events.AttemptIntended():
+            attempt = Attempt(number=event.number, token=event.token, spec=job.spec, intended_at=at)
+            return restage(blank(job), event, state=states.SUBMITTING, attempts=(*job.attempts, attempt))
+        case events.JobAdopted():
+            return _adopted(job, event, at)
+        case events.SubmitAccepted() | events.SubmitRefused() | events.SubmitUnclear():
+            return _answered(job, event, at)
+        case events.StateChanged() | events.JobEnded():
+            return _seen(job, event)
+        case (
+            events.ResultAwaited()
+            | events.ResultVerified()
+            | events.ResultRejected()
+            | events.ResultUnclear()
+            | events.ResultAccepted()
+        ):
+            return _found(job, event)
+        case events.MendIntended() | events.Mended() | events.MendRefused() | events.JobRequeued():
+            return _retried(job, event)
+        case events.JobSkipped():
+            return restage(job, event, state=states.SKIPPED, detail=event.reason)
+        case _:
+            assert_never(event)
+
+
+def _adopted(job: Job, event: events.JobAdopted, at: float) -> Job:
+    attempt = Attempt(
+        number=event.number,
+        token=event.token,
+        spec=job.spec,
+        intended_at=at,
+        mark=event.mark,
+        accepted_at=at,
+        slurm_job_id=event.slurm_job_id,
+        state=states.PENDING,
+        output=event.output,
+    )
+    detail = f"adopted: job {event.slurm_job_id}, submitted by somebody else, runs its script"
+    fresh = replace(blank(job), detail=detail, attempts=(*job.attempts, attempt))
+    return restage(fresh, event, state=states.PENDING)
+
+
+def _answered(job: Job, event: Known, at: float) -> Job:
+    match event:
+        case events.SubmitAccepted():
+            known = {"slurm_job_id": event.slurm_job_id, "output": event.output, "accepted_at": at}
+            return _reattempt(job, event, state=states.PENDING, reason=None, **known)
+        case events.SubmitRefused():
+            after = _reattempt(job, event, state=states.SUBMIT_FAILED, reason=event.error, ended_at=at)
+            return replace(after, failure=Failure("submit_refused", event.error), detail=event.error)
+        case events.SubmitUnclear():
+            return _reattempt(job, event, state=states.SUBMITTING, reason=event.reason)
+
+
+def put_off(job: Job, event: events.SubmitDeferred) -> Job:
+    """As if it had not been sent; its token is used up."""
+    _same_attempt(job, event.token)
+    return restage(job, event, state=states.PLANNED, detail=event.reason, attempts=job.attempts[:-1])
+
+
+def _seen(job: Job, event: Seen) -> Job:
+    if isinstance(event, events.StateChanged):
+        return _reattempt(job, event, state=event.state, reason=event.reason, started_at=event.started_at)
+    ended = {"exit_code": event.exit_code, "started_at": event.started_at, "ended_at": event.ended_at}
+    return _reattempt(job, event, state=event.state, reason=None, usage=event.usage, **ended)
+
+
+def _found(job: Job, event: Found) -> Job:
+    match event:
+        case events.ResultAwaited():
+            return restage(job, event, detail=event.detail)
+        case events.ResultVerified():
+            return _verified(job, event)
+        case events.ResultRejected():
+            return _rejected(job, event)
+        case events.ResultUnclear():
+            found = {"detail": event.detail, "artifacts": event.artifacts, "warnings": event.warnings}
+            return restage(blank(job), event, state=states.UNCLEAR, **found)
+        case events.ResultAccepted():
+            detail = f"taken as it is; it was {job.state}: {job.detail}"
+            return restage(job, event, state=states.VERIFIED, accepted=True, failure=None, detail=detail)
+
+
+def _verified(job: Job, event: events.ResultVerified) -> Job:
+    return restage(
+        blank(job),
+        event,
+        state=states.VERIFIED,
+        proof=event.token,
+        detail=event.detail,
+        artifacts=event.artifacts,
+        scores=event.scores,
+        warnings=event.warnings,
+    )
+
+
+def _rejected(job: Job, event: events.ResultRejected) -> Job:
+    ended_well = job.state in (states.COMPLETED, states.VERIFIED, states.UNCLEAR)
+    return restage(
+        blank(job),
+        event,
+        state=states.UNVERIFIED if ended_well else job.state,
+        detail=event.failure.message,
+        failure=event.failure,
+        remedy=event.remedy,
+        warnings=event.warnings,
+    )
+
+
+def _retried(job: Job, event: Retried) -> Job:
+    match event:
+        case events.MendIntended():
+            return restage(job, event, mends=event.number, detail=event.remedy.summary)
+        case events.Mended():
+            return restage(job, event, state=states.PLANNED)
+        case events.MendRefused():
+            return restage(job, event, remedy=None, detail=f"{job.detail}: {event.reason}")
+        case events.JobRequeued():
+            return restage(job, event, state=states.PLANNED, requeues=event.number, detail=event.reason)
+
+
+def blank(job: Job) -> Job:
+    """Without what was found at an earlier look."""
+    return replace(
+        job,
+        detail="",
+        proof=None,
+        accepted=False,
+        failure=None,
+        remedy=None,
+        artifacts=(),
+        scores=(),
+        warnings=(),
+    )
+
+
+def restage(job: Job, event: events.Event, **changes: Any) -> Job:
+    return replace(job, stage=next_stage(job.stage, type(event)), **changes)
+
+
+def _reattempt(job: Job, event: Any, **changes: Any) -> Job:
+    """Change the newest attempt, and let the job show its state."""
+    attempt = replace(_same_attempt(job, event.token), **changes)
+    return restage(job, event, state=attempt.state, attempts=(*job.attempts[:-1], attempt))
+
+
+def _same_attempt(job: Job, token: str) -> Attempt:
+    if job.attempt is None or job.attempt.token != token:
+        raise IllegalTransition(f"token {token} is not the newest of job {job.spec.id}")
+    return job.attempt

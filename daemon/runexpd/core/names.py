@@ -1,0 +1,14 @@
+"""What names an experiment on a command line, as a word that a shell reads as typed. Pure."""
+
+import shlex
+
+from runexpd.core.state import Experiment, State
+
+
+def typed(state: State, experiment: Experiment) -> str:
+    """Its name, where that means this experiment alone; else its id."""
+    name = experiment.name
+    shared = sum(other.name == name for other in state.experiments.values()) > 1
+    # A client takes these for an option, a path, a cluster, or another's id.
+    odd = name.startswith(("-", ".", "~")) or "/" in name or ":" in name or name in state.experiments
+    return experiment.id if shared or odd else shlex.quote(name)

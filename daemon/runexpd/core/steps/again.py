@@ -1,0 +1,131 @@
+"""What a person decides of what didn't succeed: retry makes it owed again, accept takes its results as they are.
+
+One `retry` is enough: what was skipped for want of what is retried is owed with it. What belongs to others is left alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+
+from runexp.wire import events
+from runexp.wire.jobs import JobSpec
+from runexp.wire.states import Phase, Stage
+from runexpd.core import apply
+from runexpd.core.observations import AcceptWanted, RetryWanted
+from runexpd.core.state import Experiment, Job, State
+from runexpd.core.steps import plan, submit
+
+
+def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The jobs that `retry` makes owed; none named: all that failed or were cancelled, but nothing that is only in doubt."""
+    base = {j.spec.id for j in experiment.current if _is_meant(experiment, j, named)}
+    runs = {experiment.jobs[id].spec.run for id in base if _trains(experiment.jobs[id])}
+    wanted = {
+        j.spec.id
+        for j in experiment.of(Phase.EVALUATION)
+        if (j.spec.run in runs and _comes_along(experiment, j)) or (runs and _waited(experiment, j, base))
+    }
+    ids = {id for id in base | wanted if _has_model(experiment, experiment.jobs[id], base)}
+    return tuple(id for id in experiment.jobs if id in ids)
+
+
+def _is_meant(experiment: Experiment, job: Job, named: tuple[str, ...]) -> bool:
+    if named:
+        undone = (Stage.FAILED, Stage.IN_DOUBT, Stage.SKIPPED)
+        return job.spec.id in named and job.stage in undone
+    if job.stage is Stage.SKIPPED:
+        return job.cancel_asked or _waited(experiment, job, set())
+    return job.stage is Stage.FAILED
+
+
+def _comes_along(experiment: Experiment, job: Job) -> bool:
+    """An evaluation whose model is made anew: what it scored is of the old one."""
+    settled = (Stage.SKIPPED, Stage.FAILED, Stage.VERIFIED, Stage.IN_DOUBT)
+    return job.stage in settled and not _is_left_out(experiment, job)
+
+
+def _waited(experiment: Experiment, job: Job, base: set[str]) -> bool:
+    """Skipped since the barrier decided against it, or since its model was missing, and not by a person."""
+    skipped = job.stage is Stage.SKIPPED and not job.cancel_asked and not _is_left_out(experiment, job)
+    return skipped and _has_model(experiment, job, base)
+
+
+def _has_model(experiment: Experiment, job: Job, base: set[str]) -> bool:
+    """Whether what it needs is there, or will be made."""
+    if _trains(job):
+        return True
+    before = submit.trainings_of(experiment, job.spec.run)
+    return all(
+        trained.stage not in (Stage.FAILED, Stage.SKIPPED) or trained.spec.id in base for trained in before
+    )
+
+
+def _is_left_out(experiment: Experiment, job: Job) -> bool:
+    return experiment.policy.optimize_only and not _trains(job)
+
+
+def _trains(job: Job) -> bool:
+    return job.spec.phase is Phase.OPTIMIZATION
+
+
+def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
+    """The results are looked at first, as for `run`: what is gone has failed."""
+    seen, experiment = wanted.seen, state.experiments.get(wanted.experiment)
+    if experiment is None:
+        return
+    looked = list(_gone(experiment, wanted))
+    after = _after(experiment, looked)
+    ids = retriable(after, wanted.jobs)
+    specs = tuple(spec for spec in seen.jobs if spec.id in ids)
+    ids = tuple(spec.id for spec in specs)  # what the scaffold no longer has can't be submitted
+    if not ids or plan.contested(state, seen, ids):
+        return
+    if gone := plan.retiring(experiment, seen):
+        yield events.JobsRetired(jobs=gone)
+    yield from looked
+    for id in ids:
+        if after.jobs[id].stage is Stage.VERIFIED:
+            yield events.ResultRejected(job=id, token=after.jobs[id].proof, failure=plan.OUTDATED)
+    yield events.RetryAsked(jobs=ids, specs=specs)
+    yield from plan.adopted(
+        seen, experiment, {spec.id for spec in specs if _may_be_adopted(after, spec, wanted, ids)}
+    )
+
+
+def _gone(experiment: Experiment, wanted: RetryWanted) -> Iterator[events.Event]:
+    """What was good and is no longer. (What failed is submitted again, whatever lies there: that was asked for.)"""
+    for spec in wanted.seen.jobs:
+        job = experiment.jobs.get(spec.id)
+        if job is not None and job.stage is Stage.VERIFIED:
+            yield from plan.found(wanted.seen, spec, experiment)
+
+
+def _may_be_adopted(experiment: Experiment, spec: JobSpec, wanted: RetryWanted, ids: tuple[str, ...]) -> bool:
+    """Not an evaluation of a model that is about to be made anew."""
+    before = () if spec.phase is Phase.OPTIMIZATION else submit.trainings_of(experiment, spec.run)
+    return all(job.spec.id in wanted.seen.queued or job.spec.id not in ids for job in before)
+
+
+def _after(experiment: Experiment, happened: Sequence[events.Event]) -> Experiment:
+    return reduce(lambda e, event: apply.happened(e, event, e.asked_at), happened, experiment)
+
+
+def acceptable(experiment: Experiment, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the named jobs whose results a person may take as they are."""
+    return tuple(
+        job.spec.id
+        for job in experiment.jobs.values()
+        if job.spec.id in named and job.stage in (Stage.IN_DOUBT, Stage.FAILED)
+    )
+
+
+def on_accept(state: State, wanted: AcceptWanted) -> Iterator[events.Event]:
+    experiment = state.experiments.get(wanted.experiment)
+    ids = acceptable(experiment, wanted.jobs) if experiment else ()
+    if experiment is None or not ids:
+        return
+    accepted = [events.ResultAccepted(job=id) for id in ids]
+    yield from accepted
+    after = _after(experiment, accepted)
+    revived = tuple(j.spec.id for j in after.of(Phase.EVALUATION) if _waited(after, j, set()))
+    if revived or after.outcome is not None:
+        yield events.RetryAsked(jobs=revived)

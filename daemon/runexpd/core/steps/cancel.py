@@ -1,0 +1,38 @@
+"""What a person wants to end: a wish at first; what never began is skipped, what runs is ended on its cluster."""
+
+from collections.abc import Iterator
+
+from runexp.wire import events, states
+from runexp.wire.states import Stage
+from runexpd.core.observations import CancelWanted
+from runexpd.core.state import Experiment, State
+
+CANCELLED = "cancelled before it was submitted"
+GIVEN_UP = "given up, as nobody could tell whether it is done"
+
+
+def cancellable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The jobs that `cancel` can end; none named: all that are open."""
+    return tuple(
+        j.spec.id
+        for j in experiment.jobs.values()
+        if j.stage not in states.SETTLED
+        and not j.cancel_asked
+        and (not j.retired or j.stage in states.UNDER_WAY)
+        and (not named or j.spec.id in named)
+    )
+
+
+def on_cancel(state: State, wanted: CancelWanted) -> Iterator[events.Event]:
+    experiment = state.experiments.get(wanted.experiment)
+    jobs = cancellable(experiment, wanted.jobs) if experiment else ()
+    if jobs:
+        yield events.CancelAsked(jobs=jobs)
+
+
+def owed(experiment: Experiment) -> Iterator[events.Event]:
+    """Jobs that were to end and never began."""
+    for job in experiment.jobs.values():
+        if job.cancel_asked and job.stage in (Stage.PLANNED, Stage.IN_DOUBT):
+            reason = CANCELLED if job.stage is Stage.PLANNED else GIVEN_UP
+            yield events.JobSkipped(job=job.spec.id, reason=reason)

@@ -1,0 +1,59 @@
+"""What the ledger would do next with each job: `runexp plan`, on a state that `run` was tried on."""
+
+import shlex
+from collections.abc import Iterator
+
+from runexp.wire.states import Phase, PhaseState, Stage
+from runexp.wire.views import PlanLine
+from runexpd.core.state import Experiment, Job
+
+
+def lines(before: Experiment | None, after: Experiment, typed: str) -> Iterator[PlanLine]:
+    """A line a job. `before`: the experiment as the ledger has it; `typed`: what names it on a command line."""
+    for job in after.current:
+        decision, reason = _decision(after, job, typed)
+        yield _line(job, decision, reason)
+    retired_before = {job.spec.id for job in before.jobs.values() if job.retired} if before else set()
+    for job in after.jobs.values():
+        if job.retired and job.spec.id not in retired_before:
+            yield _line(job, "retire", "the scaffold no longer has it; what runs of it is watched to its end")
+
+
+def _line(job: Job, decision: str, reason: str) -> PlanLine:
+    spec = job.spec
+    return PlanLine(job=spec.id, phase=spec.phase, decision=decision, reason=reason, script=spec.script)
+
+
+def _decision(experiment: Experiment, job: Job, typed: str) -> tuple[str, str]:
+    match job.stage:
+        case Stage.VERIFIED:
+            return "skip", f"done: {job.detail}"
+        case Stage.SKIPPED:
+            return "blocked", job.detail
+        case Stage.FAILED:
+            return "blocked", f"failed before: {job.detail}; `{retry(typed, job)}` submits it again"
+        case Stage.IN_DOUBT:
+            return "blocked", f"unclear: {job.detail}; {ways_out(typed, job)}"
+        case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR | Stage.MENDING:
+            return "skip", f"under way: {job.detail or job.state}"
+        case Stage.PLANNED | Stage.SUBMITTING:
+            return "submit", _waits_for(experiment, job)
+
+
+def retry(typed: str, job: Job) -> str:
+    """The command that has a job made anew."""
+    return f"runexp retry {typed} {shlex.quote(job.spec.id)}"
+
+
+def ways_out(typed: str, job: Job) -> str:
+    """What a person can do about a job in doubt."""
+    accept = f"runexp accept {typed} {shlex.quote(job.spec.id)}"
+    return f"`{accept}` takes it as it is, `{retry(typed, job)}` makes it anew"
+
+
+def _waits_for(experiment: Experiment, job: Job) -> str:
+    if job.spec.phase is Phase.OPTIMIZATION:
+        return "not done yet"
+    if experiment.evaluation is not PhaseState.WAITING or experiment.optimization is PhaseState.CLOSED:
+        return "not done yet"
+    return "once the optimization barrier clears"

@@ -1,0 +1,164 @@
+"""The blocks of what happens to one job. Pure."""
+
+from collections.abc import Callable, Iterator
+from typing import assert_never
+
+from runexp import report as summary
+from runexp.wire import events, states
+from runexp.wire.jobs import Usage
+from runexp.wire.states import Phase
+from runexpd.core.state import Job
+from runexpd.core.steps import forecast
+from runexpd.experiments.blocks import EXPERIMENT, Block
+
+Answered = (
+    events.JobAdopted
+    | events.SubmitAccepted
+    | events.SubmitRefused
+    | events.SubmitDeferred
+    | events.SubmitUnclear
+)
+#: Of one job, with something to say.
+OfJob = (
+    Answered
+    | events.StateChanged
+    | events.JobEnded
+    | events.ResultAwaited
+    | events.ResultVerified
+    | events.ResultUnclear
+    | events.ResultAccepted
+    | events.ResultRejected
+    | events.MendIntended
+    | events.MendRefused
+    | events.JobRequeued
+    | events.JobSkipped
+)
+
+
+def of_job(before: Job, event: OfJob, after: Job, typed: Callable[[], str]) -> Iterator[Block]:
+    """The blocks of an event, from what it changed; `typed` is what names the experiment on a command line."""
+    match event:
+        case (
+            events.JobAdopted()
+            | events.SubmitAccepted()
+            | events.SubmitRefused()
+            | events.SubmitDeferred()
+            | events.SubmitUnclear()
+        ):
+            yield from _answered(event, after)
+        case events.StateChanged() | events.JobEnded():
+            if before.state != event.state:
+                yield _state_change(before, event, after)
+            if isinstance(event, events.JobEnded) and event.started_at is not None:
+                elapsed_seconds = max(0.0, event.ended_at - event.started_at)
+                yield _utilization(elapsed_seconds, event.usage or Usage(), after)
+        case events.ResultAwaited() | events.ResultVerified() | events.ResultUnclear():
+            yield from _found(event, after, typed)
+        case events.ResultAccepted():
+            was = f"{before.state}: {before.detail}" if before.detail else before.state
+            yield Block(EXPERIMENT, "ACCEPT", after.spec.id, was, "a person takes its results as they are")
+        case events.ResultRejected():
+            yield from _rejected(event, after)
+        case events.MendIntended() | events.MendRefused() | events.JobRequeued():
+            yield _retried(event, after)
+        case events.JobSkipped():
+            action = "SKIP_JOB" if _trains(after) else "SKIP_EVAL"
+            yield Block(after.spec.phase, action, after.spec.id, "not submitted", event.reason)
+        case _:
+            assert_never(event)
+
+
+def _answered(event: Answered, job: Job) -> Iterator[Block]:
+    phase, id, command = job.spec.phase, job.spec.id, f"sbatch {job.spec.script}"
+    action = "SUBMIT_JOB" if _trains(job) else "SUBMIT_EVAL"
+    match event:
+        case events.JobAdopted():
+            adopted = "by somebody else: adopted, and watched on"
+            yield Block(phase, action, id, command, adopted, event.slurm_job_id)
+        case events.SubmitAccepted():
+            yield Block(phase, action, id, command, "submitted", event.slurm_job_id)
+        case events.SubmitRefused():
+            yield Block(phase, "SUBMIT_FAILED", id, command, event.error)
+            yield _error(job)
+        case events.SubmitDeferred():
+            yield Block(phase, "SUBMIT_DEFERRED", id, event.reason, "tried again later")
+        case events.SubmitUnclear():
+            yield Block(phase, "SUBMIT_UNCLEAR", id, event.reason, "being found out; not submitted again")
+        case _:
+            assert_never(event)
+
+
+def _found(
+    event: events.ResultAwaited | events.ResultVerified | events.ResultUnclear,
+    job: Job,
+    typed: Callable[[], str],
+) -> Iterator[Block]:
+    phase, id, action = job.spec.phase, job.spec.id, "VERIFY_CHECKPOINTS" if _trains(job) else "VERIFY_EVAL"
+    match event:
+        case events.ResultAwaited():
+            later = f"not to be seen yet, looked for again: {event.detail}"
+            yield Block(phase, action, id, f"job is {job.state}", later)
+        case events.ResultVerified():
+            known = "" if event.token else "done before: "
+            yield Block(phase, action, id, _paths(event), f"{known}{event.detail}{_warnings(event)}")
+        case events.ResultUnclear():
+            ways = forecast.ways_out(typed(), job)
+            yield Block(
+                phase, action, id, _paths(event), f"unclear: {event.detail}{_warnings(event)}; {ways}"
+            )
+            yield Block(EXPERIMENT, "UNCLEAR", id, event.detail, ways)
+        case _:
+            assert_never(event)
+
+
+def _paths(event: events.ResultVerified | events.ResultUnclear) -> str:
+    return ", ".join(event.artifacts) or "no files"
+
+
+def _warnings(event: events.ResultVerified | events.ResultUnclear) -> str:
+    return "".join(f"; warning: {warning}" for warning in event.warnings)
+
+
+def _rejected(event: events.ResultRejected, job: Job) -> Iterator[Block]:
+    phase, id = job.spec.phase, job.spec.id
+    action = "VERIFY_EVAL"
+    if _trains(job):
+        action = "CHECKPOINT_MISSING" if job.state == states.UNVERIFIED else "VERIFY_FINETUNING"
+    yield Block(phase, action, id, f"{event.failure.kind}, {job.state}", event.failure.message)
+    yield _error(job)
+
+
+def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeued, job: Job) -> Block:
+    phase, id = job.spec.phase, job.spec.id
+    match event:
+        case events.MendIntended():
+            tries = f"retry {event.number} of {event.limit}, {event.remedy.file}"
+            return Block(phase, "OOM_RETRY", id, tries, event.remedy.summary)
+        case events.MendRefused():
+            return Block(phase, "OOM_EXHAUSTED", id, "its config was left as it is", event.reason)
+        case events.JobRequeued():
+            return Block(phase, "NODE_RETRY", id, f"retry {event.number} of {event.limit}", event.reason)
+        case _:
+            assert_never(event)
+
+
+def _trains(job: Job) -> bool:
+    return job.spec.phase is Phase.OPTIMIZATION
+
+
+def _state_change(before: Job, event: events.StateChanged | events.JobEnded, after: Job) -> Block:
+    job_id = after.attempt.slurm_job_id if after.attempt else ""
+    exit_code = f", exit code {event.exit_code}" if isinstance(event, events.JobEnded) else ""
+    details = f"{before.state} -> {event.state}{exit_code}"
+    return Block(after.spec.phase, "STATE_CHANGE", after.spec.id, details, f"job {job_id} is {event.state}")
+
+
+def _utilization(elapsed_seconds: float, usage: Usage, job: Job) -> Block:
+    job_id = job.attempt.slurm_job_id if job.attempt else ""
+    used = summary.utilization(elapsed_seconds, usage)
+    return Block(job.spec.phase, "COMPUTE_UTILIZATION", job.spec.id, f"job {job_id} as accounted for", used)
+
+
+def _error(job: Job) -> Block:
+    output = job.attempt.output if job.attempt and job.attempt.output else "none"
+    return Block(EXPERIMENT, "ERROR", job.spec.id, f"{job.state}; output: {output}", job.detail)

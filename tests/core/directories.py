@@ -1,0 +1,51 @@
+"""An experiment's directory that is edited between runs, and what lies in it."""
+
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from fakes.builders import cell, training
+from runexp.wire.jobs import JobSpec, Policy, RunSpec, Verdict
+from runexpd.core.observations import Queued, ScaffoldSeen
+
+
+@dataclass
+class Directory:
+    """One scaffold: runs come and go, are put in another order, and are mended."""
+
+    id: str
+    dir: str
+    runs: list[str]
+    #: Runs whose directory is a link, and where it leads.
+    links: dict[str, str] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
+    #: How often a run's script was edited.
+    edits: dict[str, int] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+
+    def specs(self) -> tuple[JobSpec, ...]:
+        jobs = [training(run, self.dir) for run in self.runs]
+        jobs.append(cell("base", None, self.dir))
+        jobs += [cell(run, n, self.dir) for run in self.runs for n in range(self.epochs.get(run, 1))]
+        return tuple(self._as_edited(job) for job in jobs)
+
+    def _as_edited(self, job: JobSpec) -> JobSpec:
+        place = self.links.get(job.id, job.workdir)
+        return replace(job, place=place, time_limit_seconds=3600 + self.edits.get(job.run, 0))
+
+    def seen(self, disk: dict[str, Verdict], queued: dict[str, Queued]) -> ScaffoldSeen:
+        specs = self.specs()
+        ids = {spec.id for spec in specs}
+        return ScaffoldSeen(
+            experiment=self.id,
+            name="words",
+            dir=self.dir,
+            cluster="local",
+            policy=self.policy,
+            tools={"optimization": "torchtune", "evaluation": "inspect-ai"},
+            logs={},
+            runs=(RunSpec("base", "control"), *(RunSpec(run, "fine-tuned") for run in self.runs)),
+            jobs=specs,
+            verdicts={spec.id: disk[spec.place] for spec in specs if spec.place in disk},
+            queued={id: job for id, job in queued.items() if id in ids},
+        )

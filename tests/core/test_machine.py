@@ -1,0 +1,354 @@
+"""Whatever the world says and whoever edits what in between: the promises hold, and every experiment can be brought to its end.
+
+Answers are drawn from what is due, so they match; wrong, late, doubled and lost ones are mixed in. What took effect is counted:
+a rule that no longer reaches an event or a transition doesn't test it.
+"""
+
+import os
+from collections.abc import Iterable
+from random import Random
+from typing import Any, assert_never
+
+from hypothesis import HealthCheck, note, settings
+from hypothesis import Phase as Phase_
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from msgspec.structs import replace
+
+from core.directories import Directory
+from core.witness import Witness
+from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, OUT_OF_MEMORY, helpful
+from runexp.wire import states
+from runexp.wire.jobs import Barrier, Finding, OnFailure, Policy, Verdict
+from runexp.wire.states import Outcome, Stage
+from runexpd.core import commands
+from runexpd.core.due import due
+from runexpd.core.observations import (
+    Accepted,
+    AcceptWanted,
+    CancelWanted,
+    Deferred,
+    Judged,
+    Listed,
+    MendDone,
+    Observation,
+    Queued,
+    Refused,
+    Report,
+    RetryWanted,
+    ScaffoldSeen,
+    Tick,
+    Unclear,
+)
+
+FIRST, SECOND = "e1", "e2"
+POOL = ["rank4", "rank8", "rank16"]
+#: Good more often than not, or nothing ever gets far.
+VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, DOUBTFUL]
+MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
+RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
+ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]
+#: What a step makes of chance, so that hypothesis has one number a step to try and to leave out.
+seeds = st.integers(0, 2**32 - 1)
+
+
+class Machine(RuleBasedStateMachine):
+    world: Witness
+
+    @initialize(max_submit=st.integers(1, 6), stagger=st.sampled_from([0.0, 0.0, 5.0]), shared=st.booleans())
+    def begin(self, max_submit: int, stagger: float, shared: bool) -> None:
+        self.world = Witness(max_submit=max_submit, stagger_seconds=stagger)
+        self.directories = {
+            FIRST: Directory(FIRST, "/exp", POOL[:2]),
+            SECOND: Directory(SECOND, "/two", ["rank4"], {"rank4": "/exp/rank4"} if shared else {}),
+        }
+        #: What a look at a place's results finds.
+        self.disk: dict[str, Verdict] = {}
+        self.said: list[Observation] = []
+        self.tell(self.seen(FIRST))
+
+    def tell(self, observation: Observation) -> None:
+        note(f">> {observation}")
+        self.said.append(observation)
+        for event in self.world.see(observation):
+            note(f"      {event}")
+
+    def dice(self, seed: int) -> Random:
+        """Another throw where the same number comes again later."""
+        return Random(seed * 100_003 + len(self.world.ledger) + len(self.said))
+
+    def which(self, dice: Random) -> str:
+        return dice.choice([FIRST, FIRST, FIRST, SECOND])
+
+    def owed(self) -> list[commands.Command]:
+        return [c for c in due(self.world.state, self.world.now) if not isinstance(c, commands.Wake)]
+
+    # What is due is answered.
+
+    @rule(seed=seeds)
+    def the_world_answers(self, seed: int) -> None:
+        dice = self.dice(seed)
+        for _ in range(dice.randint(1, 12)):
+            if owed := self.owed():
+                self.react(dice, dice.choice(owed))
+
+    #: As often as people do something.
+    it_answers_again = rule(seed=seeds)(the_world_answers.hypothesis_stateful_rule.function)
+    and_again = rule(seed=seeds)(the_world_answers.hypothesis_stateful_rule.function)
+
+    def react(self, dice: Random, command: commands.Command) -> None:
+        match command:
+            case commands.Submit() | commands.Resolve():
+                self.tell(self.answer(command, dice.choice(MANNERS)))
+            case commands.Watch():
+                self.tell(self.a_round(dice))
+            case commands.Judge():
+                self.judge(command, dice.choice(VERDICTS), final=dice.random() < 0.5)
+            case commands.Mend():
+                refused = dice.choice(["", "", "batch_size is there twice"])
+                about: Any = {"experiment": command.experiment, "job": command.job}
+                self.tell(MendDone(**about, number=command.number, refused=refused))
+            case commands.Cancel() | commands.Wake():
+                self.tell(Tick())
+            case _:
+                assert_never(command)
+
+    def answer(self, asked: commands.Submit | commands.Resolve, how: str) -> Observation:
+        about: Any = {"experiment": asked.experiment, "job": asked.job.id, "token": asked.token}
+        match how:
+            case "no":
+                return Refused(**about, error="invalid partition")
+            case "later" | "now":
+                return Deferred(**about, reason="it takes no more", at_once=how == "now")
+            case "lost":
+                return Unclear(**about, reason="link lost")
+            case _:
+                return helpful(asked)
+
+    def a_round(self, dice: Random) -> Listed:
+        """Of some jobs, in any order, one of them perhaps twice."""
+        watched = [c for c in self.owed() if isinstance(c, commands.Watch)]
+        return Listed(
+            reports=tuple(self.report(dice, w) for w in dice.choices(watched, k=dice.randint(1, 4)))
+        )
+
+    def report(self, dice: Random, watch: commands.Watch) -> Report:
+        final = dice.random() < 0.7
+        return Report(
+            experiment=watch.experiment,
+            job=watch.job.id,
+            token=watch.token,
+            state=dice.choice(ENDS if final else RUNNING),
+            final=final,
+            started_at=self.world.now - 5.0,
+            ended_at=self.world.now if final else None,
+        )
+
+    def judge(self, ended: commands.Judge, verdict: Verdict, *, final: bool = True) -> None:
+        """One that is unclear may be looked at again before it is final."""
+        found = replace(verdict, begun_at=ended.started_at)
+        self.disk[ended.job.place] = found
+        about: Any = {"experiment": ended.experiment, "job": ended.job.id, "token": ended.token}
+        self.tell(Judged(**about, verdict=found, final=final or verdict.finding is not Finding.UNCLEAR))
+
+    def go_on(self, command: commands.Command) -> None:
+        if isinstance(command, commands.Judge):
+            self.judge(command, GOOD)
+        else:
+            self.tell(helpful(command))
+
+    # What is wrong, late, or twice.
+
+    @rule(seed=seeds)
+    def something_old(self, seed: int) -> None:
+        answers = [s for s in self.said if not isinstance(s, ScaffoldSeen | RetryWanted)]
+        if answers:
+            self.tell(self.dice(seed).choice(answers))
+
+    @rule(seed=seeds)
+    def something_wrong(self, seed: int) -> None:
+        """An answer about a job that its token isn't of says nothing."""
+        dice = self.dice(seed)
+        job, which = dice.choice([*POOL, "base/words", "never/there"]), dice.choice([*self.directories, "e9"])
+        experiment = self.world.state.experiments.get(which)
+        tokens = [a.token for j in experiment.jobs.values() for a in j.attempts] if experiment else ["e9-1"]
+        known = experiment.jobs.get(job) if experiment else None
+        token = dice.choice(
+            [t for t in tokens if known is None or t not in {a.token for a in known.attempts}] or ["e9-2"]
+        )
+        about: Any = {"experiment": which, "job": job, "token": token}
+        wrong: list[Observation] = [
+            Accepted(**about, slurm_job_id="13", output="/o"),
+            Listed(reports=(Report(**about, state=states.FAILED, final=True),)),
+            Judged(**about, verdict=BAD),
+            MendDone(experiment=which, job=job, number=99),
+        ]
+        for observation in wrong:
+            assert self.world.see(observation) == []
+
+    @rule(seconds=st.sampled_from([1.0, 6.0, 30.0, 30.0, -3600.0, 86400.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.now += seconds
+        self.tell(Tick())
+
+    # Somebody edits.
+
+    @rule(seed=seeds)
+    def somebody_edits(self, seed: int) -> None:
+        dice = self.dice(seed)
+        for _ in range(dice.randint(1, 3)):
+            directory = self.directories[self.which(dice)]
+            dice.choice([self.edit_script, self.edit_runs, self.edit_runs, self.choose, self.touch_files])(
+                dice, directory
+            )
+
+    def edit_script(self, dice: Random, directory: Directory) -> None:
+        run = dice.choice(directory.runs)
+        if dice.random() < 0.5:
+            directory.epochs[run] = 3 - directory.epochs.get(run, 1)
+        else:
+            directory.edits[run] = directory.edits.get(run, 0) + 1
+
+    def edit_runs(self, dice: Random, directory: Directory) -> None:
+        run = dice.choice(POOL)
+        if run not in directory.runs:
+            directory.runs = [*directory.runs, run]
+        elif len(directory.runs) > 1 and dice.random() < 0.5:
+            directory.runs = [r for r in directory.runs if r != run]
+        directory.runs = dice.sample(directory.runs, len(directory.runs))
+
+    def choose(self, dice: Random, directory: Directory) -> None:
+        directory.policy = Policy(
+            on_failure=dice.choice(list(OnFailure)),
+            barrier=dice.choice(list(Barrier)),
+            optimize_only=dice.random() < 0.25,
+            oom_retries=dice.randint(0, 2),
+            node_retries=dice.randint(0, 1),
+        )
+
+    def touch_files(self, dice: Random, directory: Directory) -> None:
+        """By hand: results that vanish, that appear, or of which nobody can tell."""
+        place = dice.choice([spec.place for spec in directory.specs()])
+        self.disk[place] = replace(dice.choice(VERDICTS), begun_at=dice.choice([None, self.world.now]))
+
+    # Somebody asks.
+
+    def seen(self, which: str, queued: Iterable[str] = ()) -> ScaffoldSeen:
+        found = {
+            id: Queued(slurm_job_id=f"9{len(self.said)}{n}", mark="cell.slurm", output="/o")
+            for n, id in enumerate(queued)
+        }
+        return self.directories[which].seen(self.disk, found)
+
+    def by_hand(self, dice: Random, which: str) -> list[str]:
+        """What somebody submitted beside us: not where something of ours is under way."""
+        busy = {
+            job.attempt.spec.place
+            for experiment in self.world.state.experiments.values()
+            for job in experiment.jobs.values()
+            if job.attempt and job.stage in states.UNDER_WAY
+        }
+        free = [spec.id for spec in self.directories[which].specs() if spec.place not in busy]
+        return dice.sample(free, min(len(free), dice.choice([0, 0, 0, 1, 2])))
+
+    def named(self, dice: Random, which: str, *stages: Stage) -> tuple[str, ...]:
+        """None, or some for which it is likely to mean something."""
+        jobs = self.world.state.experiments[which].jobs if which in self.world.state.experiments else {}
+        likely = [id for id, job in jobs.items() if job.stage in stages] or [*jobs, "never/there"]
+        return tuple(dice.sample(likely, min(len(likely), dice.choice([0, 1, 1, 2]))))
+
+    @rule(seed=seeds)
+    def somebody_runs(self, seed: int) -> None:
+        dice = self.dice(seed)
+        which = self.which(dice)
+        self.tell(self.seen(which, self.by_hand(dice, which)))
+
+    @rule(seed=seeds)
+    def somebody_retries(self, seed: int) -> None:
+        dice = self.dice(seed)
+        which = self.which(dice)
+        jobs = self.named(dice, which, Stage.FAILED, Stage.IN_DOUBT, Stage.SKIPPED)
+        self.tell(RetryWanted(seen=self.seen(which, self.by_hand(dice, which)), jobs=jobs))
+
+    @rule(seed=seeds)
+    def somebody_accepts(self, seed: int) -> None:
+        dice = self.dice(seed)
+        which = self.which(dice)
+        self.tell(AcceptWanted(experiment=which, jobs=self.named(dice, which, Stage.FAILED, Stage.IN_DOUBT)))
+
+    @rule(seed=seeds)
+    def somebody_cancels(self, seed: int) -> None:
+        dice = self.dice(seed)
+        which = self.which(dice)
+        jobs = self.named(dice, which, *(stage for stage in Stage if stage not in states.SETTLED))
+        self.tell(CancelWanted(experiment=which, jobs=jobs))
+
+    # Faults end; everything comes to an end, and can go on.
+
+    def teardown(self) -> None:
+        if self.world.sound:
+            self.world.check_replay()
+            self.drain()
+            for id in self.world.state.experiments:
+                self.check_end(id)
+            for id in self.world.state.experiments:
+                self.world.see(AcceptWanted(experiment=id, jobs=self.doubts(id)))
+                self.drain()
+            for id in self.world.state.experiments:
+                self.check_that_one_retry_is_enough(id)
+            self.world.check_replay()
+
+    def drain(self) -> None:
+        """As World.drain, with results on disk."""
+        for _ in range(100):
+            self.world.now += 30.0
+            self.tell(Tick())
+            owed = list(due(self.world.state, self.world.now))
+            if not owed:
+                return
+            for command in owed:
+                self.go_on(command)
+        raise AssertionError(f"it never comes to rest: {owed}")
+
+    def doubts(self, which: str) -> tuple[str, ...]:
+        current = self.world.state.experiments[which].current
+        return tuple(job.spec.id for job in current if job.stage is Stage.IN_DOUBT)
+
+    def check_end(self, which: str) -> None:
+        """Over, or waiting for a person, who has three ways out."""
+        doubts = self.doubts(which)
+        assert (self.world.state.experiments[which].outcome is None) == bool(doubts)
+        for job in doubts:
+            accepted = AcceptWanted(experiment=which, jobs=(job,))
+            retried = RetryWanted(seen=self.seen(which), jobs=(job,))
+            for way_out in (accepted, CancelWanted(experiment=which, jobs=(job,)), retried):
+                fork = self.world.fork()
+                fork.see(way_out)
+                fork.drain()
+                assert fork.state.experiments[which].jobs[job].stage is not Stage.IN_DOUBT, way_out
+
+    def check_that_one_retry_is_enough(self, which: str) -> None:
+        self.directories[which].policy = Policy()
+        self.world.see(self.seen(which))
+        self.drain()
+        self.world.see(AcceptWanted(experiment=which, jobs=self.doubts(which)))
+        self.drain()
+        self.world.see(RetryWanted(seen=self.seen(which), jobs=()))
+        self.drain()
+        experiment = self.world.state.experiments[which]
+        assert experiment.outcome is Outcome.SUCCEEDED, [
+            (j.spec.id, j.stage, j.detail) for j in experiment.current
+        ]
+
+
+EXAMPLES = int(os.environ.get("RUNEXP_MACHINE_EXAMPLES", "0"))
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=EXAMPLES or 100,
+    stateful_step_count=60,
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    phases=[Phase_.generate, Phase_.shrink],
+    suppress_health_check=list(HealthCheck),
+)

@@ -1,0 +1,272 @@
+"""The child that reads what comes from outside: what comes back of it, and that nothing else does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runexpd.experiments.problems import BadExperiment
+from runexpd.runtime import digest as digesting
+from runexpd.runtime.digest import Indigestible, digest, warm
+
+
+def own_id() -> int:
+    return os.getpid()
+
+
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def sleep_long(note: str) -> None:
+    Path(note).write_text(str(os.getpid()))
+    time.sleep(3600)
+
+
+def hold(bytes_: int) -> int:
+    return len(bytearray(bytes_))
+
+
+def answer_of(bytes_: int) -> bytes:
+    return bytes(bytes_)
+
+
+def raise_bad() -> None:
+    raise BadExperiment("what", "where", "hint")
+
+
+class Unpicklable(BadExperiment):
+    def __init__(self) -> None:
+        super().__init__("it is bad")
+
+    def __reduce__(self) -> tuple[type[BadExperiment], tuple[str, str, str]]:
+        raise TypeError("never")
+
+
+class Unsayable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def raise_unpicklable() -> None:
+    raise Unpicklable
+
+
+def raise_unsayable() -> None:
+    raise Unsayable
+
+
+def raise_odd() -> None:
+    raise ValueError("\x1b[31mtwo\nlines\ud800")
+
+
+def leave() -> None:
+    sys.exit(3)
+
+
+def die() -> None:
+    os._exit(7)
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def recurse() -> None:
+    recurse()
+
+
+def talk() -> str:
+    print("hello")
+    os.write(1, b"s" * 100)
+    return sys.stdin.read() + os.read(0, 10).decode()
+
+
+def unpicklable_answer() -> object:
+    return lambda: None
+
+
+def deep_answer() -> list[object]:
+    deep: list[object] = []
+    for _ in range(1_000_000):
+        deep = [deep]
+    return deep
+
+
+def surroundings() -> tuple[str, bool, bool]:
+    return os.getcwd(), "" in sys.path, os.getsid(0) == os.getpid()
+
+
+def loaded() -> set[str]:
+    return set(sys.modules)
+
+
+async def ended(process: int) -> None:
+    stat = Path(f"/proc/{process}/stat")
+    with anyio.fail_after(30):
+        while stat.exists() and ") Z " not in stat.read_text():
+            await anyio.sleep(0.01)
+
+
+async def test_an_answer_comes_back_and_the_child_is_asked_again() -> None:
+    assert await digest(add, 2, 3) == 5
+    first = await digest(own_id)
+    assert first != os.getpid()
+    assert await digest(own_id) == first
+
+
+async def test_what_the_work_raises_comes_back_whole() -> None:
+    first = await digest(own_id)
+    with pytest.raises(BadExperiment) as raised:
+        await digest(raise_bad)
+    assert (raised.value.what, raised.value.where, raised.value.hint) == ("what", "where", "hint")
+    assert await digest(own_id) == first
+
+
+@pytest.mark.parametrize(
+    ("work", "what"),
+    [
+        (raise_odd, r"ValueError: two lines\ud800"),
+        (raise_unpicklable, "Unpicklable: it is bad"),
+        (raise_unsayable, "Unsayable"),
+        (leave, "SystemExit: 3"),
+        (recurse, "RecursionError"),
+        (unpicklable_answer, "pickle"),
+        (deep_answer, "RecursionError"),
+        (die, "the process that read it ended with code 7"),
+        (crash, "the process that read it was ended by SIGSEGV"),
+    ],
+)
+async def test_whatever_else_happens_is_one_line_and_the_next_is_read(work: object, what: str) -> None:
+    with pytest.raises(Indigestible) as raised:
+        await digest(work)  # type: ignore[arg-type]
+    assert what in raised.value.what
+    assert raised.value.what.isprintable()
+    assert await digest(add, 1, 1) == 2
+
+
+async def test_a_traceback_is_kept_for_the_log() -> None:
+    with pytest.raises(Indigestible) as raised:
+        await digest(raise_odd)
+    assert "in raise_odd" in raised.value.trace
+
+
+async def test_what_takes_too_long_is_ended() -> None:
+    with pytest.raises(Indigestible, match=r"longer than 0\.5 s"):
+        await digest(spin, seconds=0.5)
+    assert await digest(add, 1, 1) == 2
+
+
+async def test_processor_time_is_limited_also_when_nobody_looks_after_it() -> None:
+    child = digesting._Child()
+    child.begin()
+    with pytest.raises(EOFError):  # nobody kills it here: the wall clock isn't watched
+        await anyio.to_thread.run_sync(child.ask, (spin, (), ()), 1.0)
+    assert child.end() == -signal.SIGXCPU
+
+
+async def test_what_takes_too_much_memory_is_ended() -> None:
+    with pytest.raises(Indigestible, match="too much memory"):
+        await digest(hold, 4 * 1024**3)
+    assert await digest(add, 1, 1) == 2
+
+
+async def test_who_held_much_memory_is_not_asked_again() -> None:
+    first = await digest(own_id)
+    assert await digest(hold, 700 * 1024**2) == 700 * 1024**2
+    assert await digest(own_id) != first
+
+
+async def test_an_answer_is_not_larger_than_can_be_taken_in() -> None:
+    assert len(await digest(answer_of, 60 * 1024**2)) == 60 * 1024**2
+    with pytest.raises(Indigestible, match="larger than 64 MB"):
+        await digest(answer_of, 65 * 1024**2)
+
+
+async def test_a_large_question_is_answered() -> None:
+    assert await digest(len, b"x" * 200 * 1024**2) == 200 * 1024**2
+
+
+async def test_what_does_not_pickle_is_refused() -> None:
+    with pytest.raises(Indigestible, match="can't be handed to a child process"):
+        await digest(len, lambda: None)  # type: ignore[arg-type]
+    assert await digest(add, 1, 1) == 2
+
+
+async def test_nothing_that_the_work_says_or_asks_gets_in_between() -> None:
+    assert await digest(talk) == ""
+    assert await digest(add, 1, 1) == 2
+
+
+async def test_cancelling_ends_the_child(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(digest, sleep_long, str(note))
+            while not note.exists() or not note.read_text():
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
+
+
+async def test_a_child_that_was_killed_while_idle_is_replaced() -> None:
+    first = await digest(own_id)
+    os.kill(first, signal.SIGKILL)
+    await ended(first)
+    assert await digest(own_id) != first
+
+
+async def test_two_are_asked_at_a_time_and_the_others_wait() -> None:
+    answers: set[int] = set()
+
+    async def ask() -> None:
+        answers.add(await digest(own_id))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(ask)
+    assert 1 <= len(answers) <= 2
+
+
+async def test_the_child_stands_apart() -> None:
+    """From the terminal's signals, and from what lies in the working directory."""
+    assert await digest(surroundings) == ("/", False, True)
+
+
+async def test_no_process_to_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    digesting._end_idle()
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(Indigestible, match="no process can be started to read it: Too many open files"):
+        await digest(add, 1, 1)
+
+
+async def test_the_child_ends_when_the_daemon_does() -> None:
+    code = (
+        "import anyio, os, signal\n"
+        "from runexpd.runtime.digest import digest\n"
+        "async def main():\n"
+        "    print(await digest(os.getpid), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "anyio.run(main)\n"
+    )
+    done = await anyio.run_process([sys.executable, "-c", code], check=False)
+    await ended(int(done.stdout))
+
+
+async def test_a_warm_child_has_imported_what_it_needs() -> None:
+    await warm()
+    assert {"omegaconf", "runexpd.runtime.understand"} <= await digest(loaded)

@@ -1,0 +1,86 @@
+"""Epochs that are adapter weights alone: whole by their header, their config, and a base model that is there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runexp.wire.jobs import Finding
+from tools.trainings import SHARD, Trained, age, awaited, kind, undecided
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+
+
+def test_adapter_weights_alone_are_whole(trained: Trained) -> None:
+    attempt = trained.train("--fate", "adapter")
+    verdict = trained.verdict(attempt)
+    assert (verdict.finding, verdict.detail, verdict.warnings) == (Finding.GOOD, "2 epochs, 8 steps", ())
+    assert trained.verdict(None).finding is Finding.GOOD
+
+
+@pytest.mark.parametrize("base", ["meta-llama/Llama-3.2-1B", "", None, 7])
+def test_a_base_model_that_goes_by_its_name_is_not_looked_for(trained: Trained, base: object) -> None:
+    attempt = trained.train("--fate", "adapter")
+    (trained.epoch(1) / CONFIG).write_text(json.dumps({"base_model_name_or_path": base}))
+    assert trained.verdict(attempt).finding is Finding.GOOD
+
+
+def test_a_base_model_that_has_gone_is_named_with_what_to_do(trained: Trained) -> None:
+    attempt = trained.train("--fate", "adapter")
+    (trained.dir / "base-model").rmdir()
+    verdict = trained.verdict(attempt)
+    assert kind(verdict) == "stale_base_path"
+    assert f"{trained.dir}/base-model" in verdict.detail
+    assert "mend base_model_name_or_path in its adapter_config.json" in verdict.detail
+    assert f"{trained.dir}/base-model" in undecided(trained.verdict(None)), "it is no reason to train anew"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda epoch: (epoch / WEIGHTS).write_bytes((epoch / WEIGHTS).read_bytes()[:-9]), "bytes"),
+        (lambda epoch: (epoch / WEIGHTS).write_bytes(b""), f"{WEIGHTS} is no whole safetensors file"),
+        (lambda epoch: (epoch / CONFIG).write_text("{"), f"has a broken {CONFIG}"),
+        (lambda epoch: (epoch / CONFIG).write_text("[]"), f"has a broken {CONFIG}: no object"),
+        (lambda epoch: (epoch / CONFIG).write_text("[" * 100_000), f"has a broken {CONFIG}"),
+        (lambda epoch: (epoch / CONFIG).write_text("1" * 5_000), f"has a broken {CONFIG}"),
+        (lambda epoch: (epoch / CONFIG).write_text(" " * 2_000_000), "are too many"),
+        (lambda epoch: (epoch / CONFIG).write_text('{"base_model_name_or_path": "/x\\u0000"}'), "no path that can be"),
+        (lambda epoch: (epoch / CONFIG).write_text('{"base_model_name_or_path": "/\\ud800"}'), "no path that can be"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_named(trained: Trained, damage: Callable[[Path], object], said: str) -> None:
+    attempt = trained.train("--fate", "adapter")
+    damage(trained.epoch(1))
+    verdict = trained.verdict(attempt)
+    assert kind(verdict) == "checkpoint"
+    assert said in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda epoch: (epoch / CONFIG).unlink(), f"lacks {CONFIG}"),
+        (lambda epoch: (epoch / WEIGHTS).unlink(), "holds no model"),
+        (lambda epoch: age(epoch / WEIGHTS), "is older than this training"),
+    ],
+)
+def test_what_may_still_come_is_waited_for(
+    trained: Trained, damage: Callable[[Path], object], said: str
+) -> None:
+    attempt = trained.train("--fate", "adapter")
+    damage(trained.epoch(1))
+    verdict = trained.verdict(attempt)
+    assert awaited(verdict) == "checkpoint"
+    assert said in verdict.detail
+
+
+def test_of_merged_shards_and_an_adapter_the_shards_decide(trained: Trained) -> None:
+    attempt = trained.train()
+    (trained.epoch(1) / WEIGHTS).write_bytes(b"cut")
+    (trained.epoch(1) / CONFIG).write_text("cut")
+    assert trained.verdict(attempt).finding is Finding.GOOD
+    (trained.epoch(1) / SHARD).write_bytes(b"cut")
+    assert kind(trained.verdict(attempt)) == "checkpoint"
