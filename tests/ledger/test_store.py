@@ -1,16 +1,22 @@
+import os
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fakes.builders import GOOD, ID, World, scaffold
+from runexp.wire import events
+from runexp.wire.events import Event, Recorded
+from runexp.wire.states import Phase
 from runexpd.core.apply import fold
-from runexpd.core.state import Experiment, State
-from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, LedgerTooNew
+from runexpd.core.state import State
+from runexpd.ledger import codec
+from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, LedgerTooNew, LedgerUnwritable
 from runexpd.ledger.migrate import shipped
-from runexpd.ledger.store import Ledger, LogPosition
+from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Row
 
 
 @pytest.fixture
@@ -18,16 +24,28 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "ledger.sqlite"
 
 
+def row(seq: int, experiment: str, event: Event) -> Row:
+    return Row(seq, 1000.0, experiment, type(event).__name__, codec.encode(event))
+
+
+def row_of(recorded: Recorded) -> Row:
+    return Row(
+        recorded.seq,
+        recorded.at,
+        recorded.experiment,
+        type(recorded.event).__name__,
+        codec.encode(recorded.event),
+    )
+
+
 def filled(path: Path) -> World:
-    """An experiment with one run trained, written as the loop does: events with the state they lead to."""
+    """An experiment with one run trained."""
     world = World()
     world.see(scaffold())
     world.finish("rank4", GOOD)
     with Ledger(path) as ledger:
-        state = world.empty
         for recorded in world.ledger:
-            state = fold(state, [recorded])
-            ledger.append([recorded], [state.experiments[ID]])
+            ledger.append([row_of(recorded)])
     return world
 
 
@@ -51,15 +69,6 @@ def test_a_replayed_ledger_is_the_state_that_was(path: Path) -> None:
         assert fold(world.empty, ledger.since(0)) == world.state
 
 
-def test_the_tables_are_what_the_events_add_up_to(path: Path, tmp_path: Path) -> None:
-    world = filled(path)
-    again = tmp_path / "again" / "ledger.sqlite"
-    with Ledger(again) as ledger:
-        ledger.append(world.ledger, [world.experiment])
-    for table in ("events", "experiments", "jobs", "attempts"):
-        assert rows(path, table) == rows(again, table) != []
-
-
 def test_it_is_the_users_alone(path: Path) -> None:
     filled(path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -75,25 +84,72 @@ def test_events_are_never_changed(path: Path) -> None:
             connection.execute("DELETE FROM events")
 
 
-def test_a_token_that_was_used_before_is_refused_with_all_that_came_with_it(path: Path) -> None:
-    world = filled(path)
-    thief = Experiment(
-        id="e2",
-        name="x",
-        dir="/y",
-        cluster="local",
-        added_at=0,
-        asked_at=0,
-        jobs=world.experiment.jobs,
-        seq=99,
-    )
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.AttemptIntended(job="rank8", number=1, token="e1-1"),
+        events.JobAdopted(job="rank8", number=1, token="e1-1", slurm_job_id="7", mark="m", output="/o"),
+        events.ExperimentAdded(name="other", dir="/exp", cluster="local"),
+    ],
+)
+def test_a_token_or_a_directory_that_is_taken_is_refused_with_all_that_came_with_it(
+    path: Path, event: Event
+) -> None:
+    filled(path)
     with Ledger(path) as ledger:
         count = ledger.last_seq
-        last = world.ledger[-1]
-        with pytest.raises(sqlite3.IntegrityError, match="used before"):
-            ledger.append([type(last)(seq=99, at=0, experiment="e2", event=last.event)], [thief])
+        rows = [
+            row(count + 1, "e2", events.PhaseOpened(phase=Phase.OPTIMIZATION)),
+            row(count + 2, "e2", event),
+        ]
+        with pytest.raises(NotUnique):
+            ledger.check(rows)
+        with pytest.raises(NotUnique):
+            ledger.append(rows)
         assert ledger.last_seq == count
         assert len(list(ledger.since(0))) == count
+
+
+def test_what_is_checked_is_not_kept(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.check([row(1, "e1", events.ExperimentAdded(name="x", dir="/x", cluster="local"))])
+        assert list(ledger.since(0)) == []
+        ledger.append([row(1, "e1", events.ExperimentAdded(name="x", dir="/x", cluster="local"))])
+        assert ledger.experiments() == ["e1"]
+
+
+def fill(ledger: Ledger, event: events.ExperimentAdded) -> None:
+    for seq in range(1, 100):
+        ledger.append([row(seq, f"e{seq}", replace(event, dir=f"/{seq}"))])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_takes_nothing_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], check=True)
+    try:
+        with Ledger(disk / "ledger.sqlite") as ledger:
+            event = events.ExperimentAdded(name="x" * 20_000, dir="/x", cluster="local")
+            ballast = disk / "ballast"
+            ballast.write_bytes(bytes(200_000))
+            with pytest.raises(LedgerUnwritable) as full:
+                fill(ledger, event)
+            assert "full" in full.value.what
+            kept = ledger.last_seq
+            assert [r.seq for r in ledger.since(0)] == list(range(1, kept + 1))
+            ballast.unlink()
+            ledger.probe()
+            ledger.append([row(kept + 1, "later", replace(event, dir="/later"))])
+            assert ledger.last_seq == kept + 1
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_ledger_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where a directory should be")
+    with pytest.raises(LedgerUnwritable, match="can't be opened"):
+        Ledger(tmp_path / "state" / "ledger.sqlite")
 
 
 def test_a_second_daemon_is_told_who_has_it(path: Path) -> None:
@@ -112,14 +168,14 @@ def test_a_newer_format_is_refused_and_left_alone(path: Path) -> None:
     with Ledger(path, [*shipped(), "CREATE TABLE later (x)"]):
         pass
     before = path.read_bytes()
-    with pytest.raises(LedgerTooNew, match=r"format 2.*knows 1"):
+    with pytest.raises(LedgerTooNew, match=r"format 3.*knows 2"):
         Ledger(path)
     assert path.read_bytes() == before
 
 
 def test_an_older_format_is_brought_forward_with_its_events(path: Path) -> None:
     world = filled(path)
-    with Ledger(path, [*shipped(), "ALTER TABLE jobs ADD COLUMN note TEXT"]) as ledger:
+    with Ledger(path, [*shipped(), "ALTER TABLE log_positions ADD COLUMN note TEXT"]) as ledger:
         assert list(ledger.since(0)) == world.ledger
 
 
