@@ -87,14 +87,22 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seed=seeds)
     def the_world_answers(self, seed: int) -> None:
+        self.many_answers(seed)
+
+    def many_answers(self, seed: int) -> None:
         dice = self.dice(seed)
         for _ in range(dice.randint(1, 12)):
             if owed := self.owed():
                 self.react(dice, dice.choice(owed))
 
     #: As often as people do something.
-    it_answers_again = rule(seed=seeds)(the_world_answers.hypothesis_stateful_rule.function)
-    and_again = rule(seed=seeds)(the_world_answers.hypothesis_stateful_rule.function)
+    @rule(seed=seeds)
+    def it_answers_again(self, seed: int) -> None:
+        self.many_answers(seed)
+
+    @rule(seed=seeds)
+    def and_again(self, seed: int) -> None:
+        self.many_answers(seed)
 
     def react(self, dice: Random, command: commands.Command) -> None:
         match command:

@@ -22,6 +22,8 @@ FINETUNE = """#!/bin/bash
 #SBATCH --time=10
 {directives}#SBATCH --output=artifacts/slurm-%j.out
 echo "{run} $SLURM_JOB_ID" >>{executions}
+exec 9>>.training
+flock -n 9 || echo "{run} $SLURM_JOB_ID" >>{overlaps}
 exec python3 -I -S {jobs}/train.py --output-dir artifacts --seconds {seconds} --fate {fate}
 """
 CELL = """#!/bin/bash
@@ -79,7 +81,8 @@ def write_run(dir: Path, run: Run, jobs: Path = JOBS) -> None:
     """A run's scripts and config; again, to mend it."""
     place = dir / run.name
     place.mkdir(exist_ok=True)
-    common = {"run": run.name, "executions": shlex.quote(str(dir / "executions.txt")), "jobs": jobs}
+    texts = {name: shlex.quote(str(dir / f"{name}.txt")) for name in ("executions", "overlaps")}
+    common = {"run": run.name, "jobs": jobs, **texts}
     if run.epochs:
         (place / "finetune.yaml").write_text(CONFIG.format(epochs=run.epochs))
         script = FINETUNE.format(**common, seconds=run.seconds, fate=run.fate, directives=run.directives)
@@ -97,3 +100,16 @@ def executions(dir: Path) -> list[str]:
     """What ran, a word a job, as often as it ran."""
     path = dir / "executions.txt"
     return sorted(line.split()[0] for line in path.read_text().splitlines()) if path.exists() else []
+
+
+def job_ids(dir: Path) -> list[tuple[str, str]]:
+    """What ran, with the id of the job that it ran in, in order."""
+    path = dir / "executions.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(name, id) for name, _, id in (line.partition(" ") for line in lines)]
+
+
+def overlaps(dir: Path) -> str:
+    """Trainings that began while another was under way in the same directory, by whichever path; empty: none."""
+    path = dir / "overlaps.txt"
+    return path.read_text() if path.exists() else ""

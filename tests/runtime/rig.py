@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import anyio
 import anyio.lowlevel
@@ -12,6 +13,7 @@ import pytest
 from fakes.builders import scaffold
 from fakes.world import FakeCluster
 from runexp.wire.states import Stage
+from runexpd.clusters.base import Cluster
 from runexpd.core.observations import Observation, Report, ScaffoldSeen
 from runexpd.core.state import Job, Limits, State
 from runexpd.ledger.store import Ledger
@@ -118,7 +120,7 @@ async def running(
     loop = Loop(ledger, state)
     async with anyio.create_task_group() as tasks:
         waits = {cluster.name: results_seconds}
-        carriers = Carriers(loop, {cluster.name: cluster}, tools or {}, {}, tasks, waits)
+        carriers = Carriers(loop, {cluster.name: cast(Cluster, cluster)}, tools or {}, {}, tasks, waits)
         await tasks.start(loop.run, carriers.carry)
         yield Rig(loop, carriers, cluster)
         tasks.cancel_scope.cancel()

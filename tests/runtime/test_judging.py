@@ -115,10 +115,10 @@ async def test_what_stays_unclear_is_a_persons_to_decide(
 @pytest.mark.parametrize(
     "seen",
     [
-        Seen(replace(GOOD, detail=None)),  # type: ignore[arg-type]
+        Seen(replace(GOOD, detail=None)),
         Seen(replace(BAD, warnings=("\ud800",))),
         Seen(replace(MISSING, detail="\udcff")),
-        Seen(replace(DOUBTFUL, artifacts=(7,)), in_vain=True),  # type: ignore[arg-type]
+        Seen(replace(DOUBTFUL, artifacts=(7,)), in_vain=True),
     ],
 )
 async def test_a_verdict_that_the_ledger_cannot_hold_becomes_unclear(

@@ -5,7 +5,7 @@ whose experiment is over, and that has done all, is forgotten. What goes wrong w
 tried again ever more seldom.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import anyio
@@ -87,8 +87,7 @@ class Followers:
         async with anyio.create_task_group() as tasks:
             while True:
                 ring = self._bell.take()
-                for follower in await self._with_news():
-                    self._wake(tasks, follower)
+                self._wake(tasks, await self._with_news())
                 with anyio.move_on_after(LOOK_SECONDS):
                     await ring.wait()
 
@@ -125,18 +124,18 @@ class Followers:
         self._seq = upto
         return ids
 
-    def _wake(self, tasks: TaskGroup, follower: Follower) -> None:
-        self._rung.add(follower)
-        if follower not in self._busy:
-            self._busy.add(follower)
-            tasks.start_soon(self._follow, tasks, follower)
+    def _wake(self, tasks: TaskGroup, followers: Iterable[Follower]) -> None:
+        for follower in followers:
+            self._rung.add(follower)
+            if follower not in self._busy:
+                self._busy.add(follower)
+                tasks.start_soon(self._follow, tasks, follower)
 
     async def _follow(self, tasks: TaskGroup, follower: Follower) -> None:
         waits = _pauses()
         while follower in self._rung:
             self._rung.discard(follower)
-            for each in await self._catch_up(follower):
-                self._wake(tasks, each)
+            self._wake(tasks, await self._catch_up(follower))
             if (trouble := self._troubles.get(follower)) is None:
                 waits = _pauses()
             else:

@@ -198,7 +198,7 @@ class _RunLogs:
         assert known is not None
         host, lane = self._means.hosts(known.cluster), self._means.lanes[known.cluster]
         if host is None:
-            self._left_alone, self._texts = True, {}
+            self._left_alone, self._past, self._texts = True, Past(), {}
             return True
         try:
             async with lane.turn(self._failed):

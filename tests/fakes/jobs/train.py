@@ -57,10 +57,10 @@ def main() -> None:
 
 def open_log(args: argparse.Namespace) -> TextIO:
     if args.fate == "silent":
-        return open(os.devnull, "w")
+        return Path(os.devnull).open("w")
     logs = args.output_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    log = logs / f"log_{int(time.time())}.txt"
+    log: Path = logs / f"log_{int(time.time())}.txt"
     print(f"Writing logs to {log}", flush=True)
     return log.open("w")
 
