@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 import cluster
 from fakes.home import Home
+from fakes.responsive import responsive
 
 EXAMPLE = Path(__file__).parent / "example"
 
@@ -35,6 +37,21 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
     cluster.down(dir)
     if not request.session.testsfailed:
         shutil.rmtree(dir, ignore_errors=True)
+
+
+#: Where event loops are watched for whatever blocks them.
+RESPONSIVE = frozenset({"runtime"})
+
+
+@pytest.fixture(autouse=True)
+def _responsive(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No blocking call on the event loop, in tests that have one and are not with a real Slurm."""
+    watched = request.path.parent.name in RESPONSIVE and "slurm" not in request.fixturenames
+    if not watched or not inspect.iscoroutinefunction(getattr(request.node, "function", None)):
+        yield
+        return
+    with responsive():
+        yield
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ async def test_a_child_that_was_killed_while_idle_is_replaced() -> None:
     assert await digest(own_id) != first
 
 
-async def test_two_are_asked_at_a_time_and_the_others_wait() -> None:
+async def test_a_few_are_asked_at_a_time_and_the_others_wait() -> None:
     answers: set[int] = set()
 
     async def ask() -> None:
@@ -236,7 +236,8 @@ async def test_two_are_asked_at_a_time_and_the_others_wait() -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(10):
             tasks.start_soon(ask)
-    assert 1 <= len(answers) <= 2
+    assert answers
+    assert len(digesting._idle) <= digesting.MOST_IDLE
 
 
 async def test_the_child_stands_apart() -> None:

@@ -23,7 +23,7 @@ FINETUNE = """#!/bin/bash
 {directives}#SBATCH --output=artifacts/slurm-%j.out
 echo "{run} $SLURM_JOB_ID" >>{executions}
 exec 9>>.training
-flock -n 9 || echo "{run} $SLURM_JOB_ID" >>{overlaps}
+flock -n 9 || echo "{run} $SLURM_JOB_ID" >>{executions}.overlaps
 exec python3 -I -S {jobs}/train.py --output-dir artifacts --seconds {seconds} --fate {fate}
 """
 CELL = """#!/bin/bash
@@ -81,8 +81,7 @@ def write_run(dir: Path, run: Run, jobs: Path = JOBS) -> None:
     """A run's scripts and config; again, to mend it."""
     place = dir / run.name
     place.mkdir(exist_ok=True)
-    texts = {name: shlex.quote(str(dir / f"{name}.txt")) for name in ("executions", "overlaps")}
-    common = {"run": run.name, "jobs": jobs, **texts}
+    common = {"run": run.name, "executions": shlex.quote(str(dir / "executions.txt")), "jobs": jobs}
     if run.epochs:
         (place / "finetune.yaml").write_text(CONFIG.format(epochs=run.epochs))
         script = FINETUNE.format(**common, seconds=run.seconds, fate=run.fate, directives=run.directives)
@@ -111,5 +110,5 @@ def job_ids(dir: Path) -> list[tuple[str, str]]:
 
 def overlaps(dir: Path) -> str:
     """Trainings that began while another was under way in the same directory, by whichever path; empty: none."""
-    path = dir / "overlaps.txt"
+    path = dir / "executions.txt.overlaps"
     return path.read_text() if path.exists() else ""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 from typing import Any, TypeVar, TypeVarTuple, Unpack, assert_never
 
 import anyio
@@ -26,11 +27,22 @@ from runexpd.runtime.worker import Answer, Failed, Raised, Returned
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MOST_CHILDREN = 2
+#: Children that are kept for the next question.
+MOST_IDLE = 2
+#: Threads that wait for a child, or for its end.
+_THREADS = 10
 #: From its start until it can be asked something: imports from a cold disk, on a busy machine.
 _START_SECONDS = 60.0
 #: Not `-m`: that puts the working directory first on the path, and an experiment's may hold a `random.py`.
 _SERVE = "import sys; sys.path[:] = sys.argv[1:]; from runexpd.runtime import worker; worker.serve()"
+
+
+class Lane(Enum):
+    """What is asked, and how many children may be asked so at a time: a scaffold that takes a minute holds up no verdict."""
+
+    READING = 2
+    JUDGING = 3
+    LOOKING = 1
 
 
 class Indigestible(Exception):
@@ -51,13 +63,14 @@ async def digest(
     work: Callable[[Unpack[Ts]], T],
     *args: *Ts,
     seconds: float = 20.0,
+    lane: Lane = Lane.JUDGING,
     raises: tuple[type[Exception], ...] = (BadExperiment,),
 ) -> T:
     """What `work(*args)` returns, worked out in a child. The function, the arguments and the answer have to pickle.
 
     Raises what `raises` names as `work` raised it, and Indigestible for all else that can go wrong. Cancelling ends the child.
     """
-    async with _limiter(_children, MOST_CHILDREN):
+    async with _limiter(_children[lane], lane.value):
         answer = await _asked((work, args, raises), seconds)
     match answer:
         case Returned():
@@ -129,7 +142,9 @@ class _Child:
 
 #: Outlive an event loop: nothing in them belongs to one.
 _idle: list[_Child] = []
-_children: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.children")
+_children: dict[Lane, RunVar[anyio.CapacityLimiter]] = {
+    lane: RunVar(f"runexpd.digest.{lane.name}") for lane in Lane
+}
 _threads: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.threads")
 
 
@@ -160,10 +175,10 @@ async def _asked(question: tuple[Any, ...], seconds: float) -> Answer:
     except BaseException:
         await _killed(child)
         raise
-    if stays:
+    if stays and len(_idle) < MOST_IDLE:
         _idle.append(child)
     else:
-        await _buried(child)
+        await _killed(child)
     return answer
 
 
@@ -174,7 +189,7 @@ async def _child() -> _Child:
             return child
         await _buried(child)
     try:
-        child = await anyio.to_thread.run_sync(_Child, limiter=_limiter(_threads, 2 * MOST_CHILDREN))
+        child = await anyio.to_thread.run_sync(_Child, limiter=_limiter(_threads, _THREADS))
     except OSError as error:
         raise Indigestible(f"no process can be started to read it: {error.strerror or error}") from None
     try:
@@ -192,7 +207,7 @@ async def _child() -> _Child:
 
 async def _blocking(work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
     """In a thread that is left behind when we are cancelled: it ends with its child."""
-    limiter = _limiter(_threads, 2 * MOST_CHILDREN)
+    limiter = _limiter(_threads, _THREADS)
     return await anyio.to_thread.run_sync(work, *args, abandon_on_cancel=True, limiter=limiter)
 
 
@@ -203,7 +218,7 @@ async def _killed(child: _Child) -> None:
 
 async def _buried(child: _Child) -> int:
     with anyio.CancelScope(shield=True):
-        code = await anyio.to_thread.run_sync(child.end, limiter=_limiter(_threads, 2 * MOST_CHILDREN))
+        code = await anyio.to_thread.run_sync(child.end, limiter=_limiter(_threads, _THREADS))
     return code
 
 

@@ -17,7 +17,7 @@ from runexp.wire.jobs import Failure, Finding, JobSpec, Progress, Verdict
 from runexpd.core import state as ledger
 from runexpd.core.commands import Judge
 from runexpd.hosts.base import Answer, Ask, Files
-from runexpd.runtime.digest import Indigestible, digest
+from runexpd.runtime.digest import Indigestible, Lane, digest
 from runexpd.tools.base import Attempt, Question, Tool
 
 #: How often a question may ask again.
@@ -197,7 +197,9 @@ async def progress(tool: Tool, files: Files, job: JobSpec, attempt: Attempt) -> 
     """How far a running job is. Raises HostUnreachable, and Indigestible where the tool fails."""
     heard: tuple[tuple[Answer, ...], ...] = ()
     for _ in range(MOST_ROUNDS):
-        step = await digest(progressed, tool, job, attempt, heard, seconds=PROGRESS_SECONDS)
+        step = await digest(
+            progressed, tool, job, attempt, heard, seconds=PROGRESS_SECONDS, lane=Lane.LOOKING
+        )
         if not isinstance(step, tuple):
             return step
         heard = (*heard, tuple(await files.fetch(step)))

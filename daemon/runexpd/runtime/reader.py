@@ -25,7 +25,7 @@ from runexpd.hosts.base import (
     ReadPart,
     Withheld,
 )
-from runexpd.runtime.digest import Indigestible, digest
+from runexpd.runtime.digest import Indigestible, Lane, digest
 from runexpd.runtime.understand import Gathered, Reading, decoded, is_fit, understand
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
@@ -51,11 +51,13 @@ async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optim
     path = f"{dir}/{summary.FILE}"
     text = await _summary(host, path)
     try:
-        design = await digest(_design, text, path, dir, seconds=_SUMMARY_SECONDS)
+        design = await digest(_design, text, path, dir, seconds=_SUMMARY_SECONDS, lane=Lane.READING)
         chosen = registry.choose(tools, design.preparation, design.evaluation, path)
         found = await _gathered(host, dir, [run.name for run in design.runs])
         seconds = min(_SCAFFOLD_SECONDS + _TEXT_SECONDS * len(found.texts), _MOST_SECONDS)
-        return await digest(understand, found, design, chosen, optimize_only, seconds=seconds)
+        return await digest(
+            understand, found, design, chosen, optimize_only, seconds=seconds, lane=Lane.READING
+        )
     except Indigestible as error:
         raise BadExperiment(f"it can't be read: {error.what}", dir) from error
     except FileMissing as error:
