@@ -48,8 +48,6 @@ VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, 
 MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
 RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
 ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]
-#: What a step makes of chance, so that hypothesis has one number a step to try and to leave out.
-seeds = st.integers(0, 2**32 - 1)
 
 
 class Machine(RuleBasedStateMachine):
@@ -73,9 +71,25 @@ class Machine(RuleBasedStateMachine):
         for event in self.world.see(observation):
             note(f"      {event}")
 
-    def dice(self, seed: int) -> Random:
-        """Another throw where the same number comes again later."""
-        return Random(seed * 100_003 + len(self.world.ledger) + len(self.said))
+    @rule(seed=st.integers(0, 2**32 - 1))
+    def step(self, seed: int) -> None:
+        """Hypothesis has one number a step to try and to leave out; the same one again is another throw."""
+        dice = Random(seed * 100_003 + len(self.said))
+        if not self.owed():
+            self.somebody_edits(dice)
+        weights = {
+            self.the_world_answers: 12,
+            self.time_passes: 2,
+            self.something_old: 1,
+            self.something_wrong: 1,
+            self.somebody_edits: 3,
+            self.somebody_runs: 4,
+            self.somebody_retries: 2,
+            self.somebody_accepts: 1,
+            self.somebody_cancels: 1,
+        }
+        (doing,) = dice.choices(list(weights), list(weights.values()))
+        doing(dice)
 
     def which(self, dice: Random) -> str:
         return dice.choice([FIRST, FIRST, FIRST, SECOND])
@@ -90,19 +104,9 @@ class Machine(RuleBasedStateMachine):
         self.many_answers(seed)
 
     def many_answers(self, seed: int) -> None:
-        dice = self.dice(seed)
         for _ in range(dice.randint(1, 12)):
             if owed := self.owed():
                 self.react(dice, dice.choice(owed))
-
-    #: As often as people do something.
-    @rule(seed=seeds)
-    def it_answers_again(self, seed: int) -> None:
-        self.many_answers(seed)
-
-    @rule(seed=seeds)
-    def and_again(self, seed: int) -> None:
-        self.many_answers(seed)
 
     def react(self, dice: Random, command: commands.Command) -> None:
         match command:
@@ -167,16 +171,13 @@ class Machine(RuleBasedStateMachine):
 
     # What is wrong, late, or twice.
 
-    @rule(seed=seeds)
-    def something_old(self, seed: int) -> None:
+    def something_old(self, dice: Random) -> None:
         answers = [s for s in self.said if not isinstance(s, ScaffoldSeen | RetryWanted)]
         if answers:
-            self.tell(self.dice(seed).choice(answers))
+            self.tell(dice.choice(answers))
 
-    @rule(seed=seeds)
-    def something_wrong(self, seed: int) -> None:
+    def something_wrong(self, dice: Random) -> None:
         """An answer about a job that its token isn't of says nothing."""
-        dice = self.dice(seed)
         job, which = dice.choice([*POOL, "base/words", "never/there"]), dice.choice([*self.directories, "e9"])
         experiment = self.world.state.experiments.get(which)
         tokens = [a.token for j in experiment.jobs.values() for a in j.attempts] if experiment else ["e9-1"]
@@ -194,16 +195,13 @@ class Machine(RuleBasedStateMachine):
         for observation in wrong:
             assert self.world.see(observation) == []
 
-    @rule(seconds=st.sampled_from([1.0, 6.0, 30.0, 30.0, -3600.0, 86400.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.world.now += seconds
+    def time_passes(self, dice: Random) -> None:
+        self.world.now += dice.choice([1.0, 6.0, 30.0, 30.0, -3600.0, 86400.0])
         self.tell(Tick())
 
     # Somebody edits.
 
-    @rule(seed=seeds)
-    def somebody_edits(self, seed: int) -> None:
-        dice = self.dice(seed)
+    def somebody_edits(self, dice: Random) -> None:
         for _ in range(dice.randint(1, 3)):
             directory = self.directories[self.which(dice)]
             dice.choice([self.edit_script, self.edit_runs, self.edit_runs, self.choose, self.touch_files])(
@@ -265,28 +263,20 @@ class Machine(RuleBasedStateMachine):
         likely = [id for id, job in jobs.items() if job.stage in stages] or [*jobs, "never/there"]
         return tuple(dice.sample(likely, min(len(likely), dice.choice([0, 1, 1, 2]))))
 
-    @rule(seed=seeds)
-    def somebody_runs(self, seed: int) -> None:
-        dice = self.dice(seed)
+    def somebody_runs(self, dice: Random) -> None:
         which = self.which(dice)
         self.tell(self.seen(which, self.by_hand(dice, which)))
 
-    @rule(seed=seeds)
-    def somebody_retries(self, seed: int) -> None:
-        dice = self.dice(seed)
+    def somebody_retries(self, dice: Random) -> None:
         which = self.which(dice)
         jobs = self.named(dice, which, Stage.FAILED, Stage.IN_DOUBT, Stage.SKIPPED)
         self.tell(RetryWanted(seen=self.seen(which, self.by_hand(dice, which)), jobs=jobs))
 
-    @rule(seed=seeds)
-    def somebody_accepts(self, seed: int) -> None:
-        dice = self.dice(seed)
+    def somebody_accepts(self, dice: Random) -> None:
         which = self.which(dice)
         self.tell(AcceptWanted(experiment=which, jobs=self.named(dice, which, Stage.FAILED, Stage.IN_DOUBT)))
 
-    @rule(seed=seeds)
-    def somebody_cancels(self, seed: int) -> None:
-        dice = self.dice(seed)
+    def somebody_cancels(self, dice: Random) -> None:
         which = self.which(dice)
         jobs = self.named(dice, which, *(stage for stage in Stage if stage not in states.SETTLED))
         self.tell(CancelWanted(experiment=which, jobs=jobs))

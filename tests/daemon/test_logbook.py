@@ -250,6 +250,24 @@ async def test_a_log_that_was_refused_in_an_earlier_life_is_still_owed(site: Sit
     assert site.is_settled()
 
 
+async def test_so_is_one_that_was_refused_before_it_was_looked_at(site: Site) -> None:
+    def one_in_logs(event: Event) -> Event:
+        if not isinstance(event, events.RunAsked):
+            return event
+        return replace(event, logs={**event.logs, "optimization": "/a/logs/run-optimization.log"})
+
+    past = [replace(recorded, event=one_in_logs(recorded.event)) for recorded in past_of("a")]
+    site.here.links["/a/logs"] = "/z"
+    site.enter(past)
+    await site.write_all()
+    assert EVALUATION in site.here.files
+    assert not site.is_settled()
+    site.here.links["/a/logs"] = "/a"
+    await site.write_all()
+    assert site.holds(past)
+    assert site.is_settled()
+
+
 async def test_a_cluster_that_is_no_longer_configured_is_left_alone(site: Site, said: list[str]) -> None:
     past = past_of("a")
     site.enter(past_of("b", "gone"), past)
@@ -598,16 +616,16 @@ def _again() -> Recorded:
 async def test_few_writes_at_a_time_go_to_one_cluster(site: Site) -> None:
     pasts = [past_of(id) for id in "abcdefghijkl"]
     free = anyio.Event()
-    for id in "abcdefghijkl":
-        site.here.hanging[f"/{id}/run-experiment.log"] = free
-    site.enter(*pasts)
+    site.here.hanging |= {f"/{id}": free for id in "abcdefghijkl"}
+    other, there = past_of("z", "there"), MemoryHost("/z")
+    site.hosts["there"] = there
+    site.enter(other, *pasts)
     async with site.running():
-        await until(
-            lambda: len([1 for what, path in site.here.asked if path.endswith("experiment.log")]) >= 3
-        )
+        await until(lambda: site.holds(other, host=there))
+        await until(lambda: site.here.waiting == 3)
         free.set()
         await until(lambda: site.holds(*pasts))
-    assert site.here.most_writing <= 3
+    assert site.here.most_waiting == 3
 
 
 # The end

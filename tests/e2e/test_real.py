@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.adapters import save_adapters_alone
 from fakes.home import Home, blocks, harvested
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
@@ -87,3 +88,40 @@ def test_an_evaluation_that_failed_is_told_by_its_log(real_home: Home, real_expe
     assert [job["attempts"][0]["exit_code"] for job in jobs] == ["0:0", "0:0"]
     assert [job["failure"]["kind"] for job in jobs] == ["eval_error", "not_scored"]
     assert "the solver raised" in jobs[0]["detail"]
+
+
+def adapter_only(real_experiment: Path, experiment: Path, base: Path) -> None:
+    """The example's second rank alone, of which only the adapter is saved."""
+    shutil.copytree(
+        real_experiment, experiment, ignore=lambda _, names: {"artifacts", "base", "rank4"} & set(names)
+    )
+    for log in (*experiment.glob("run-*.log"), *experiment.glob("rank8/eval/*/logs")):
+        log.unlink() if log.is_file() else shutil.rmtree(log)
+    summary = experiment / "experiment_summary.yaml"
+    lines = summary.read_text().replace("capitalization-tiny", experiment.name).splitlines()
+    summary.write_text("\n".join(line for line in lines if "base" not in line and "rank4" not in line) + "\n")
+    save_adapters_alone(experiment / "rank8", base)
+
+
+def test_an_adapter_alone_is_a_whole_epoch_and_is_evaluated(real_home: Home, real_experiment: Path) -> None:
+    experiment = real_home.dir.parent / "adapter-only"
+    adapter_only(real_experiment, experiment, real_experiment / "models" / "tiny-llama")
+    real_home.runexp("run", str(experiment))
+    jobs = {job["id"]: job for job in real_home.json("status", "adapter-only")["jobs"]}
+    epoch = experiment / "rank8" / "artifacts" / "epoch_1"
+    assert (epoch / "adapter_model.safetensors").exists()
+    assert not (epoch / "model.safetensors.index.json").exists()
+    assert (jobs["rank8"]["state"], jobs["rank8"]["warnings"]) == ("VERIFIED", [])
+    cells = [job for id, job in jobs.items() if id != "rank8"]
+    assert [len(job["attempts"]) for job in cells] == [1, 1], "its evaluations were submitted"
+
+
+def test_a_base_model_that_has_gone_is_told_before_anything_is_evaluated(
+    real_home: Home, real_experiment: Path
+) -> None:
+    experiment = real_home.dir.parent / "model-gone"
+    adapter_only(real_experiment, experiment, Path("/nowhere/tiny-llama"))
+    assert real_home.runexp("run", str(experiment)).returncode == 4
+    jobs = {job["id"]: job for job in real_home.json("status", "model-gone")["jobs"]}
+    assert jobs["rank8"]["failure"]["kind"] == "stale_base_path"
+    assert {job["state"] for id, job in jobs.items() if id != "rank8"} == {"SKIPPED"}

@@ -11,6 +11,7 @@ import pytest
 from scaffold import scaffold
 
 from cluster import Cluster, as_user
+from fakes.adapters import save_adapters_alone
 from fakes.home import blocks, harvested
 from fakes.remote import Remote
 
@@ -49,16 +50,20 @@ def environment(slurm: Cluster) -> Path:
     return venv
 
 
+def scaffolded(dir: Path, environment: Path, real_experiment: Path) -> Path:
+    """The demo's experiment, with the model and the data of one that is there."""
+    dir.mkdir()
+    shutil.copytree(real_experiment / "models", dir / "models")
+    shutil.copy(real_experiment / "words.json", dir / "words.json")
+    scaffold(dir, environment)
+    return dir
+
+
 def test_the_demo_ends_as_it_does_locally(
     slurm: Cluster, environment: Path, real_experiment: Path, tmp_path: Path
 ) -> None:
     remote = Remote(tmp_path / "home", slurm, {"stagger_seconds": 1})
-    dir = slurm.home / "demo"
-    for made in ("models", "words.json"):
-        copy = shutil.copytree if (real_experiment / made).is_dir() else shutil.copy
-        dir.mkdir(exist_ok=True)
-        copy(real_experiment / made, dir / made)
-    scaffold(dir, environment)
+    dir = scaffolded(slurm.home / "demo", environment, real_experiment)
     remote.give(dir)
     remote.start()
     try:
@@ -79,3 +84,22 @@ def test_the_demo_ends_as_it_does_locally(
         print(done.stdout)
     finally:
         remote.stop()
+
+
+def test_an_adapter_alone_is_a_whole_epoch_and_is_evaluated(
+    slurm: Cluster, environment: Path, real_experiment: Path, tmp_path: Path
+) -> None:
+    remote = Remote(tmp_path / "home", slurm, {"stagger_seconds": 0})
+    dir = scaffolded(slurm.home / "adapters", environment, real_experiment)
+    save_adapters_alone(dir / "rank8", dir / "models" / "tiny-llama")
+    summary = dir / "experiment_summary.yaml"
+    lines = summary.read_text().replace("capitalization-tiny", "adapters").splitlines()
+    summary.write_text("\n".join(line for line in lines if "base" not in line and "rank4" not in line) + "\n")
+    remote.give(dir)
+    with remote.running():
+        remote.run(dir)
+        jobs = {job["id"]: job for job in remote.json("status", str(dir))["jobs"]}
+    assert not (dir / "rank8" / "artifacts" / "epoch_1" / "model.safetensors.index.json").exists()
+    assert (jobs["rank8"]["state"], jobs["rank8"]["warnings"]) == ("VERIFIED", [])
+    cells = [job for id, job in jobs.items() if id != "rank8"]
+    assert [len(job["attempts"]) for job in cells] == [1, 1], "its evaluations were submitted"

@@ -37,8 +37,9 @@ class MemoryHost:
         self.written: list[str] = []
         #: What was asked of which path, in order.
         self.asked: list[tuple[str, str]] = []
-        self.writing = 0
-        self.most_writing = 0
+        #: How many wait for an answer, and how many did at most.
+        self.waiting = 0
+        self.most_waiting = 0
 
     def text(self, path: str) -> str:
         return self.files.get(path, b"").decode()
@@ -77,13 +78,8 @@ class MemoryHost:
         return place
 
     async def append(self, path: str, data: bytes) -> None:
-        self.writing += 1
-        self.most_writing = max(self.writing, self.most_writing)
-        try:
-            await self._ask("append", path)
-            self._write(path, data)
-        finally:
-            self.writing -= 1
+        await self._ask("append", path)
+        self._write(path, data)
 
     async def replace(self, path: str, data: bytes) -> None:
         raise NotImplementedError
@@ -103,9 +99,14 @@ class MemoryHost:
 
     async def _ask(self, what: str, path: str) -> None:
         self.asked.append((what, path))
-        await anyio.lowlevel.checkpoint()
-        for hung, free in list(self.hanging.items()):
-            if path == hung or path.startswith(hung + "/"):
-                await free.wait()
+        self.waiting += 1
+        self.most_waiting = max(self.waiting, self.most_waiting)
+        try:
+            await anyio.lowlevel.checkpoint()
+            for hung, free in list(self.hanging.items()):
+                if path == hung or path.startswith(hung + "/"):
+                    await free.wait()
+        finally:
+            self.waiting -= 1
         if self.unreachable:
             raise HostUnreachable("no link to it")

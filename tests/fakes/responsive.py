@@ -66,7 +66,8 @@ def _named(found: list[str]) -> Iterator[None]:
 @contextmanager
 def _timed(found: list[str]) -> Iterator[None]:
     turns = _Turns()
-    run = asyncio.events.Handle._run
+    handles: Any = asyncio.Handle
+    run = handles._run
 
     def timed(handle: asyncio.Handle) -> None:
         turns.begin()
@@ -75,13 +76,13 @@ def _timed(found: list[str]) -> Iterator[None]:
         finally:
             turns.end()
 
-    asyncio.events.Handle._run = timed  # type: ignore[method-assign]
+    handles._run = timed
     watchdog = threading.Thread(target=turns.watch, daemon=True)
     watchdog.start()
     try:
         yield
     finally:
-        asyncio.events.Handle._run = run  # type: ignore[method-assign]
+        handles._run = run
         turns.over.set()
         watchdog.join()
         found += turns.deaf
@@ -117,5 +118,5 @@ class _Turns:
         if self._shown != since:
             self._shown = since
             sys.stderr.write(f"{said}\n")
-        if lasts > DEAF_SECONDS and not (self.deaf and self._shown is None):
+        if lasts > DEAF_SECONDS:
             self.deaf = [said]

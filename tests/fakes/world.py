@@ -61,9 +61,6 @@ class MemoryHost:
             return FileFact(path, len(self.files[path]), 0.0, Kind.FILE)
         return FileFact(path, 0, 0.0, Kind.DIRECTORY) if self._below(path) else None
 
-    async def list(self, path: str) -> Sequence[FileFact]:
-        return await self.tree(path, 1)
-
     async def tree(self, path: str, depth: int) -> Sequence[FileFact]:
         names = sorted({"/".join(parts[:depth]) for parts in self._below(path)})
         return [fact for name in names if (fact := await self.stat(f"{path}/{name}"))]
@@ -81,6 +78,9 @@ class MemoryHost:
     async def replace(self, path: str, data: bytes) -> None:
         self._reach()
         self.files[path] = data
+
+    async def list(self, path: str) -> Sequence[FileFact]:
+        return await self.tree(path, 1)
 
     def _reach(self) -> None:
         if self.unreachable:
@@ -109,7 +109,8 @@ class FakeCluster:
 
     def __init__(self, name: str = "local") -> None:
         self.name = name
-        self.host = MemoryHost()
+        self.memory = MemoryHost()
+        self.host: hosts.Host = self.memory
         self.queries = 0
         #: What each call was about, by token.
         self.submitted: list[tuple[str, ...]] = []

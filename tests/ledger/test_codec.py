@@ -99,10 +99,10 @@ def test_what_is_no_event_is_said_to_be_none(body: bytes) -> None:
         decode(body)
 
 
-NAMES = st.sampled_from(
-    "type job token detail reason error artifacts warnings scores failure remedy values kind message name metric value "
-    "jobs number".split()
-)
+_NAMES = """
+type job token detail reason error artifacts warnings scores failure remedy values kind message name metric value jobs number
+"""
+NAMES = st.sampled_from(_NAMES.split())
 TYPES = st.sampled_from([kind.__name__ for kind in events.Event.__args__])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | TYPES
 VALUES = st.recursive(

@@ -83,7 +83,7 @@ def leaving(job: str) -> Question[Any]:
 
 
 def recursing(job: str) -> Question[Any]:
-    return recursing(job).send(None)
+    return next(recursing(job))
     yield
 
 
@@ -104,7 +104,7 @@ def asking_for_ever(job: str) -> Question[Any]:
 
 
 def asking_endlessly(job: str) -> Question[Any]:
-    yield Endless()  # type: ignore[misc]
+    yield Endless()
 
 
 def asking_for(*asks: Any) -> Question[Any]:
@@ -137,11 +137,11 @@ def a_class(job: str) -> Question[Any]:
 
 
 def no_detail(job: str) -> Question[Any]:
-    return (yield from returning(replace(GOOD, detail=None)))  # type: ignore[arg-type]
+    return (yield from returning(replace(GOOD, detail=None)))
 
 
 def no_finding(job: str) -> Question[Any]:
-    return (yield from returning(replace(GOOD, finding="excellent")))  # type: ignore[arg-type]
+    return (yield from returning(replace(GOOD, finding="excellent")))
 
 
 def score_of_nan(job: str) -> Question[Any]:
@@ -149,11 +149,11 @@ def score_of_nan(job: str) -> Question[Any]:
 
 
 def artifacts_of_numbers(job: str) -> Question[Any]:
-    return (yield from returning(replace(GOOD, artifacts=(1, 2))))  # type: ignore[arg-type]
+    return (yield from returning(replace(GOOD, artifacts=(1, 2))))
 
 
 def failure_of_text(job: str) -> Question[Any]:
-    return (yield from returning(replace(GOOD, failure="failed")))  # type: ignore[arg-type]
+    return (yield from returning(replace(GOOD, failure="failed")))
 
 
 def odd_texts(job: str) -> Question[Any]:

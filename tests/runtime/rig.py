@@ -1,6 +1,6 @@
 """A loop with its carriers, a ledger on disk and a cluster in memory; and time that passes when a test says so."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
@@ -9,12 +9,14 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 import pytest
+from anyio.abc import TaskGroup
 
 from fakes.builders import scaffold
 from fakes.world import FakeCluster
 from runexp.wire.states import Stage
 from runexpd.clusters.base import Cluster
-from runexpd.core.observations import Observation, Report, ScaffoldSeen
+from runexpd.core.commands import Command
+from runexpd.core.observations import Accepted, Observation, Report, ScaffoldSeen
 from runexpd.core.state import Job, Limits, State
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
@@ -124,3 +126,28 @@ async def running(
         await tasks.start(loop.run, carriers.carry)
         yield Rig(loop, carriers, cluster)
         tasks.cancel_scope.cancel()
+
+
+class Carrier:
+    """Carries nothing out, and remembers what it was to."""
+
+    def __init__(self) -> None:
+        self.last: Sequence[Command] = ()
+        self.times = 0
+
+    def carry(self, commands: Sequence[Command]) -> None:
+        self.last, self.times = commands, self.times + 1
+
+    def experiments(self) -> set[str]:
+        return {command.experiment for command in self.last if hasattr(command, "experiment")}
+
+
+async def start(tasks: TaskGroup, loop: Loop) -> Carrier:
+    carrier = Carrier()
+    await tasks.start(loop.run, carrier.carry)
+    return carrier
+
+
+def accepted(state: State, experiment: str, job: str) -> Accepted:
+    token = token_of(state, experiment, job)
+    return Accepted(experiment=experiment, job=job, token=token, slurm_job_id="7", output="/o")

@@ -279,12 +279,12 @@ CONFIG = "/exp/rank4/finetune.yaml"
 async def test_a_config_is_mended_and_its_job_sent_again(
     ledger: TroubledLedger, cluster: FakeCluster, time: Time
 ) -> None:
-    cluster.host.files[CONFIG] = b"batch_size: 16\n"
+    cluster.memory.files[CONFIG] = b"batch_size: 16\n"
     async with running(ledger, cluster) as rig:
         await queued(rig)
         await out_of_memory(rig)
         await until(lambda: stage_of(rig.state, ONE, "rank4") is Stage.QUEUED)
-        assert cluster.host.files[CONFIG] == b"batch_size: 8\n"
+        assert cluster.memory.files[CONFIG] == b"batch_size: 8\n"
         assert token_of(rig.state, ONE, "rank4") == f"{ONE}-3"
 
 
@@ -293,7 +293,7 @@ async def test_a_config_that_cannot_be_mended_leaves_its_job_failed(
     ledger: TroubledLedger, cluster: FakeCluster, time: Time, config: bytes | None
 ) -> None:
     if config is not None:
-        cluster.host.files[CONFIG] = config
+        cluster.memory.files[CONFIG] = config
     async with running(ledger, cluster) as rig:
         await queued(rig)
         await out_of_memory(rig)

@@ -131,14 +131,16 @@ async def test_rounds_go_on_while_a_look_hangs(cluster: FakeCluster, progressing
         assert looks == ["a"]
 
 
-async def test_looks_go_on_while_a_round_hangs(cluster: FakeCluster, progressing: Any) -> None:
+async def test_looks_go_on_while_a_round_hangs(
+    cluster: FakeCluster, progressing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def hang(known: Any) -> Any:
         await anyio.sleep_forever()
 
     async def look(job: str) -> Progress:
         return Progress(done=1)
 
-    cluster.query = hang  # type: ignore[method-assign]
+    monkeypatch.setattr(cluster, "query", hang)
     progressing(look)
     async with watching(cluster, watch("a")) as (watcher, _):
         await until(lambda: watcher.progress == {"a": Progress(done=1)})
