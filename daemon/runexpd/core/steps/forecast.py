@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexp.wire.views import PlanLine
 from runexpd.core.state import Experiment, Job
+from runexpd.core.steps import submit
 
 
 def lines(before: Experiment | None, after: Experiment, typed: str) -> Iterator[PlanLine]:
@@ -25,30 +26,37 @@ def _line(job: Job, decision: str, reason: str) -> PlanLine:
 
 
 def _decision(experiment: Experiment, job: Job, typed: str) -> tuple[str, str]:
+    models = missing(experiment, job)
     match job.stage:
         case Stage.VERIFIED:
             return "skip", f"done: {job.detail}"
         case Stage.SKIPPED:
             return "blocked", job.detail
         case Stage.FAILED:
-            return "blocked", f"failed before: {job.detail}; `{retry(typed, job)}` submits it again"
+            return "blocked", f"failed before: {job.detail}; `{retry(typed, job, models)}` submits it again"
         case Stage.IN_DOUBT:
-            return "blocked", f"unclear: {job.detail}; {ways_out(typed, job)}"
+            return "blocked", f"unclear: {job.detail}; {ways_out(typed, job, models)}"
         case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR | Stage.MENDING:
             return "skip", f"under way: {job.detail or job.state}"
         case Stage.PLANNED | Stage.SUBMITTING:
             return "submit", _waits_for(experiment, job)
 
 
-def retry(typed: str, job: Job) -> str:
-    """The command that has a job made anew."""
-    return f"runexp retry {typed} {shlex.quote(job.spec.id)}"
+def retry(typed: str, job: Job, models: tuple[str, ...] = ()) -> str:
+    """The command that has a job made anew; with it its `models`, where they are missing."""
+    return " ".join(["runexp retry", typed, *(shlex.quote(id) for id in (*models, job.spec.id))])
 
 
-def ways_out(typed: str, job: Job) -> str:
+def ways_out(typed: str, job: Job, models: tuple[str, ...] = ()) -> str:
     """What a person can do about a job in doubt."""
     accept = f"runexp accept {typed} {shlex.quote(job.spec.id)}"
-    return f"`{accept}` takes it as it is, `{retry(typed, job)}` makes it anew"
+    return f"`{accept}` takes it as it is, `{retry(typed, job, models)}` makes it anew"
+
+
+def missing(experiment: Experiment, job: Job) -> tuple[str, ...]:
+    """The trainings without which an evaluation can't be made anew."""
+    before = submit.trainings_of(experiment, job.spec.run) if job.spec.phase is Phase.EVALUATION else ()
+    return tuple(trained.spec.id for trained in before if trained.stage in (Stage.FAILED, Stage.SKIPPED))
 
 
 def _waits_for(experiment: Experiment, job: Job) -> str:

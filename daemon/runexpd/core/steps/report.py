@@ -140,7 +140,7 @@ def _job(
 
 def _detail(e: Experiment, job: Job, typed: str) -> str:
     if job.stage is Stage.IN_DOUBT and not job.retired:
-        return f"{job.detail}; {forecast.ways_out(typed, job)}"
+        return f"{job.detail}; {forecast.ways_out(typed, job, forecast.missing(e, job))}"
     return job.detail or _waiting(e, job)
 
 
@@ -197,7 +197,7 @@ def _span(jobs: tuple[Job, ...]) -> float | None:
 
 def _next_steps(e: Experiment, typed: str) -> list[str]:
     steps = [
-        f"Decide about {job.spec.id}: {forecast.ways_out(typed, job)}"
+        f"Decide about {job.spec.id}: {forecast.ways_out(typed, job, forecast.missing(e, job))}"
         for job in e.current
         if job.stage is Stage.IN_DOUBT
     ]
