@@ -1,12 +1,16 @@
 """An experiment's directory that is edited between runs, and what lies in it."""
 
 from dataclasses import dataclass, field
+from random import Random
 
 from msgspec.structs import replace
 
 from fakes.builders import cell, training
-from runexp.wire.jobs import JobSpec, Policy, RunSpec, Verdict
+from runexp.wire.jobs import Barrier, JobSpec, OnFailure, Policy, RunSpec, Verdict
 from runexpd.core.observations import Queued, ScaffoldSeen
+
+#: Runs that a scaffold may have.
+POOL = ["rank4", "rank8", "rank16"]
 
 
 @dataclass
@@ -48,4 +52,31 @@ class Directory:
             jobs=specs,
             verdicts={spec.id: disk[spec.place] for spec in specs if spec.place in disk},
             queued={id: job for id, job in queued.items() if id in ids},
+        )
+
+    def edit(self, dice: Random) -> None:
+        dice.choice([self._edit_script, self._edit_runs, self._edit_runs, self._choose])(dice)
+
+    def _edit_script(self, dice: Random) -> None:
+        run = dice.choice(self.runs)
+        if dice.random() < 0.5:
+            self.epochs[run] = 3 - self.epochs.get(run, 1)
+        else:
+            self.edits[run] = self.edits.get(run, 0) + 1
+
+    def _edit_runs(self, dice: Random) -> None:
+        run = dice.choice(POOL)
+        if run not in self.runs:
+            self.runs = [*self.runs, run]
+        elif len(self.runs) > 1 and dice.random() < 0.5:
+            self.runs = [r for r in self.runs if r != run]
+        self.runs = dice.sample(self.runs, len(self.runs))
+
+    def _choose(self, dice: Random) -> None:
+        self.policy = Policy(
+            on_failure=dice.choice(list(OnFailure)),
+            barrier=dice.choice(list(Barrier)),
+            optimize_only=dice.random() < 0.25,
+            oom_retries=dice.randint(0, 2),
+            node_retries=dice.randint(0, 1),
         )

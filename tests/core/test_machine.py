@@ -7,7 +7,7 @@ a rule that no longer reaches an event or a transition doesn't test it.
 import os
 from collections.abc import Iterable
 from random import Random
-from typing import Any, assert_never
+from typing import Any, assert_never, get_args
 
 from hypothesis import HealthCheck, note, settings
 from hypothesis import Phase as Step
@@ -15,39 +15,31 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec.structs import replace
 
-from core.directories import Directory
-from core.witness import Witness
-from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, OUT_OF_MEMORY, helpful
-from runexp.wire import states
-from runexp.wire.jobs import Barrier, Finding, OnFailure, Policy, Verdict
-from runexp.wire.states import Outcome, Stage
-from runexpd.core import commands
+from core import replies
+from core.directories import POOL, Directory
+from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
+from fakes.builders import BAD, GOOD, helpful
+from runexp.wire import events, states
+from runexp.wire.jobs import Finding, Policy, Verdict
+from runexp.wire.states import Outcome, PhaseState, Stage
+from runexpd.core import commands, lifecycle
 from runexpd.core.due import due
 from runexpd.core.observations import (
     Accepted,
     AcceptWanted,
     CancelWanted,
-    Deferred,
     Judged,
     Listed,
     MendDone,
     Observation,
     Queued,
-    Refused,
     Report,
     RetryWanted,
     ScaffoldSeen,
     Tick,
-    Unclear,
 )
 
 FIRST, SECOND = "e1", "e2"
-POOL = ["rank4", "rank8", "rank16"]
-#: Good more often than not, or nothing ever gets far.
-VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, DOUBTFUL]
-MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
-RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
-ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]
 
 
 class Machine(RuleBasedStateMachine):
@@ -93,7 +85,7 @@ class Machine(RuleBasedStateMachine):
         doing(dice)
 
     def which(self, dice: Random) -> str:
-        return dice.choice([FIRST, FIRST, FIRST, SECOND])
+        return dice.choice([FIRST, FIRST, SECOND])
 
     def owed(self) -> list[commands.Command]:
         return [c for c in due(self.world.state, self.world.now) if not isinstance(c, commands.Wake)]
@@ -110,11 +102,11 @@ class Machine(RuleBasedStateMachine):
     def react(self, dice: Random, command: commands.Command) -> None:
         match command:
             case commands.Submit() | commands.Resolve():
-                self.tell(self.answer(command, dice.choice(MANNERS)))
+                self.tell(replies.sent(dice, command))
             case commands.Watch():
                 self.tell(self.a_round(dice))
             case commands.Judge():
-                self.judge(command, dice.choice(VERDICTS), final=dice.random() < 0.5)
+                self.judge(command, dice.choice(replies.VERDICTS), final=dice.random() < 0.5)
             case commands.Mend():
                 refused = dice.choice(["", "", "batch_size is there twice"])
                 about: Any = {"experiment": command.experiment, "job": command.job}
@@ -124,35 +116,13 @@ class Machine(RuleBasedStateMachine):
             case _:
                 assert_never(command)
 
-    def answer(self, asked: commands.Submit | commands.Resolve, how: str) -> Observation:
-        about: Any = {"experiment": asked.experiment, "job": asked.job.id, "token": asked.token}
-        match how:
-            case "no":
-                return Refused(**about, error="invalid partition")
-            case "later" | "now":
-                return Deferred(**about, reason="it takes no more", at_once=how == "now")
-            case "lost":
-                return Unclear(**about, reason="link lost")
-            case _:
-                return helpful(asked)
-
     def a_round(self, dice: Random) -> Listed:
         """Of some jobs, in any order, one of them perhaps twice."""
         watched = [c for c in self.owed() if isinstance(c, commands.Watch)]
         return Listed(
-            reports=tuple(self.report(dice, w) for w in dice.choices(watched, k=dice.randint(1, 4)))
-        )
-
-    def report(self, dice: Random, watch: commands.Watch) -> Report:
-        final = dice.random() < 0.7
-        return Report(
-            experiment=watch.experiment,
-            job=watch.job.id,
-            token=watch.token,
-            state=dice.choice(ENDS if final else RUNNING),
-            final=final,
-            started_at=self.world.now - 5.0,
-            ended_at=self.world.now if final else None,
+            reports=tuple(
+                replies.report(dice, w, self.world.now) for w in dice.choices(watched, k=dice.randint(1, 4))
+            )
         )
 
     def judge(self, ended: commands.Judge, verdict: Verdict, *, final: bool = True) -> None:
@@ -203,38 +173,17 @@ class Machine(RuleBasedStateMachine):
     def somebody_edits(self, dice: Random) -> None:
         for _ in range(dice.randint(1, 3)):
             directory = self.directories[self.which(dice)]
-            dice.choice([self.edit_script, self.edit_runs, self.edit_runs, self.choose, self.touch_files])(
-                dice, directory
-            )
-
-    def edit_script(self, dice: Random, directory: Directory) -> None:
-        run = dice.choice(directory.runs)
-        if dice.random() < 0.5:
-            directory.epochs[run] = 3 - directory.epochs.get(run, 1)
-        else:
-            directory.edits[run] = directory.edits.get(run, 0) + 1
-
-    def edit_runs(self, dice: Random, directory: Directory) -> None:
-        run = dice.choice(POOL)
-        if run not in directory.runs:
-            directory.runs = [*directory.runs, run]
-        elif len(directory.runs) > 1 and dice.random() < 0.5:
-            directory.runs = [r for r in directory.runs if r != run]
-        directory.runs = dice.sample(directory.runs, len(directory.runs))
-
-    def choose(self, dice: Random, directory: Directory) -> None:
-        directory.policy = Policy(
-            on_failure=dice.choice(list(OnFailure)),
-            barrier=dice.choice(list(Barrier)),
-            optimize_only=dice.random() < 0.25,
-            oom_retries=dice.randint(0, 2),
-            node_retries=dice.randint(0, 1),
-        )
+            if dice.random() < 0.2:
+                self.touch_files(dice, directory)
+            else:
+                directory.edit(dice)
 
     def touch_files(self, dice: Random, directory: Directory) -> None:
         """By hand: results that vanish, that appear, or of which nobody can tell."""
         place = dice.choice([spec.place for spec in directory.specs()])
-        self.disk[place] = replace(dice.choice(VERDICTS), begun_at=dice.choice([None, self.world.now]))
+        self.disk[place] = replace(
+            dice.choice(replies.VERDICTS), begun_at=dice.choice([None, self.world.now])
+        )
 
     # Somebody asks.
 

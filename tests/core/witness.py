@@ -1,15 +1,17 @@
 """A ledger in memory that holds every event against what the core promises, and counts what took effect."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from fakes.builders import World
 from runexp.wire import events, states
 from runexp.wire.events import Event
+from runexp.wire.jobs import OnFailure
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core.apply import fold
 from runexpd.core.observations import (
     AcceptWanted,
+    CancelWanted,
     Listed,
     Observation,
     RetryWanted,
@@ -18,7 +20,7 @@ from runexpd.core.observations import (
 )
 from runexpd.core.observe import observe
 from runexpd.core.state import Experiment, Job
-from runexpd.core.steps import submit
+from runexpd.core.steps import plan, submit
 
 #: Over all worlds: events, and what they did to jobs and to phases.
 HAPPENED: Counter[type[Event]] = Counter()
@@ -41,6 +43,8 @@ class Witness(World):
     def see(self, observation: Observation) -> list[Event]:
         self.told, before, entered = observation, dict(self.state.experiments), len(self.ledger)
         self.sound = False
+        self.adopted: list[tuple[str, str, Collection[str]]] = []
+        self.were = {(e.id, id): job.stage for e in before.values() for id, job in e.jobs.items()}
         happened = super().see(observation)
         assert observe(self.state, Tick(), self.now) == [], "what follows must follow at once"
         if self._says_nothing_new(observation, happened):
@@ -50,6 +54,8 @@ class Witness(World):
         self._check_pasts(before, news)
         self._check_places()
         self._check_scores(news)
+        self._check_adopted()
+        self._check_asked(happened)
         self.sound = True
         return happened
 
@@ -60,30 +66,52 @@ class Witness(World):
         before = self.state.experiments.get(experiment)
         HAPPENED[type(event)] += 1
         if before is not None:
+            JOB_STEPS.update((job.stage, type(event)) for job in touched(before, event))
+            PHASE_STEPS.update((state, type(event)) for state in phases_touched(before, event))
             self._check(before, event)
         super().enter(experiment, event)
         if isinstance(event, events.AttemptIntended):
             assert self._in_flight() <= self.max_submit
+        if before is not None and isinstance(event, events.RunAsked | events.RetryAsked):
+            after = self.state.experiments[experiment]
+            assert all(after.phase(p) is PhaseState.RUNNING for p in Phase if is_running(before, p))
 
     def _check(self, before: Experiment, event: Event) -> None:
-        JOB_STEPS.update((job.stage, type(event)) for job in touched(before, event))
-        PHASE_STEPS.update((state, type(event)) for state in phases_touched(before, event))
-        if isinstance(event, events.AttemptIntended | events.JobAdopted):
-            assert event.token not in self.tokens, "a token was used twice"
-            self.tokens |= {event.token}
+        match event:
+            case events.AttemptIntended() | events.JobAdopted():
+                assert event.token not in self.tokens, "a token was used twice"
+                self.tokens |= {event.token}
+                self._check_sent(before, event)
+            case events.MendIntended() | events.JobRequeued():
+                job = before.jobs[event.job]
+                assert job.attempts, "what is mended is an attempt that failed"
+                assert not job.retired
+                assert self.were[before.id, event.job] is not Stage.IN_DOUBT, (
+                    "doubt submits nothing by itself"
+                )
+            case events.ResultVerified() | events.ResultAccepted():
+                self.good |= {(before.id, event.job)}
+            case events.ResultRejected():
+                assert not before.jobs[event.job].accepted or event.failure == plan.OUTDATED
+            case events.RetryAsked():
+                self._check_retried(before, event)
+                self.good -= {(before.id, id) for id in event.jobs}
+            case events.PhaseClosed():
+                assert all(job.stage in states.SETTLED for job in before.of(event.phase))
+            case events.ExperimentEnded():
+                assert not any(job.is_open for job in before.jobs.values())
+            case _:
+                pass
+
+    def _check_sent(self, before: Experiment, event: events.AttemptIntended | events.JobAdopted) -> None:
+        job = before.jobs[event.job]
         if isinstance(event, events.AttemptIntended):
-            assert not before.jobs[event.job].retired
+            assert not job.retired
             assert (before.id, event.job) not in self.good, "what succeeded is submitted again"
-        if isinstance(event, events.ResultVerified | events.ResultAccepted):
-            self.good |= {(before.id, event.job)}
-        if isinstance(event, events.JobAdopted):
+        elif isinstance(self.told, ScaffoldSeen | RetryWanted):
+            seen = self.told if isinstance(self.told, ScaffoldSeen) else self.told.seen
+            self.adopted.append((before.id, event.job, seen.queued.keys()))
             self.good -= {(before.id, event.job)}
-        if isinstance(event, events.MendIntended):
-            was = self.state.experiments[before.id].jobs[event.job]
-            assert was.attempts, "a mend is of an attempt that failed"
-        if isinstance(event, events.RetryAsked):
-            self._check_retried(before, event)
-            self.good -= {(before.id, id) for id in event.jobs}
 
     def _check_retried(self, before: Experiment, event: events.RetryAsked) -> None:
         """Doubt and success are a person's to overrule, or follow from a model that is made anew."""
@@ -95,6 +123,9 @@ class Witness(World):
             )
             assert job.stage is not Stage.IN_DOUBT or id in named or anew
             assert (before.id, id) not in self.good or id in named or anew or job.stage is Stage.FAILED
+        for job in before.of(Phase.EVALUATION):
+            if job.spec.run in event.jobs and job.stage is Stage.VERIFIED and not before.policy.optimize_only:
+                assert job.spec.id in event.jobs, "what it scored is of the old model"
 
     def _says_nothing_new(self, observation: Observation, happened: list[Event]) -> bool:
         """What is asked of an experiment that is over is asked anew each time; so is what was barred at once."""
@@ -148,9 +179,37 @@ class Witness(World):
                         "scores of a model that is to come"
                     )
 
+    def _check_adopted(self) -> None:
+        for id, name, queued in self.adopted:
+            experiment = self.state.experiments[id]
+            job = experiment.jobs[name]
+            if job.spec.phase is Phase.EVALUATION:
+                for trained in submit.trainings_of(experiment, job.spec.run):
+                    assert trained.stage is Stage.VERIFIED or trained.spec.id in queued
+
+    def _check_asked(self, happened: list[Event]) -> None:
+        """What a person said is done in full."""
+        match self.told:
+            case CancelWanted(experiment=id, jobs=()) if happened:
+                assert self.state.experiments[id].cancelled
+            case AcceptWanted(experiment=id) if happened:
+                accepted = [event.job for event in happened if isinstance(event, events.ResultAccepted)]
+                experiment = self.state.experiments[id]
+                if experiment.policy.on_failure is OnFailure.CONTINUE and not experiment.policy.optimize_only:
+                    for job in experiment.of(Phase.EVALUATION):
+                        assert (
+                            job.spec.run not in accepted or job.stage is not Stage.SKIPPED or job.cancel_asked
+                        )
+            case _:
+                pass
+
     def _in_flight(self) -> int:
         jobs = (job for e in self.state.experiments.values() for job in e.jobs.values())
         return sum(job.stage in states.IN_FLIGHT for job in jobs)
+
+
+def is_running(experiment: Experiment, phase: Phase) -> bool:
+    return experiment.phase(phase) is PhaseState.RUNNING
 
 
 def touched(experiment: Experiment, event: Event) -> Iterator[Job]:

@@ -192,36 +192,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", disk], check=True)
 
 
-def fill_up(ledger: Ledger) -> LedgerUnwritable:
-    """Append until the disk takes no more; what is said then."""
-    while True:
-        seq = ledger.last_seq + 1
-        try:
-            ledger.append([row(seq, AttemptIntended(job="x" * 3000, number=1, token=f"e1-{seq}"))])
-        except LedgerUnwritable as error:
-            return error
-
-
-@needs_root
-def test_a_full_disk_takes_nothing_loses_nothing_and_is_written_on_when_there_is_room(disk: Path) -> None:
-    ballast = disk / "ballast"
-    ballast.write_bytes(b"x" * 100_000)
-    with Ledger(disk / "ledger.sqlite") as ledger:
-        said = fill_up(ledger)
-        assert said.what.startswith(f"the ledger {ledger.path} can't be written: ")
-        assert "full" in said.what
-        assert said.hint
-        taken = ledger.last_seq
-        assert taken > 0
-        assert len(ledger.envelopes(0)) == ledger.last_seq == taken
-        ballast.unlink()
-        ledger.probe()
-        ledger.append([intended(taken + 1, "e1-y")])
-        assert len(list(ledger.since(0))) == taken + 1
-    with Ledger(disk / "ledger.sqlite") as ledger:
-        assert ledger.last_seq == taken + 1
-
-
 @needs_root
 def test_a_disk_that_is_read_only_is_said_and_not_taken_for_damage(disk: Path) -> None:
     path = disk / "ledger.sqlite"

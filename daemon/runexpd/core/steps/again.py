@@ -100,9 +100,10 @@ def _gone(experiment: Experiment, wanted: RetryWanted) -> Iterator[events.Event]
 
 
 def _may_be_adopted(experiment: Experiment, spec: JobSpec, wanted: RetryWanted, ids: tuple[str, ...]) -> bool:
-    """Not an evaluation of a model that is about to be made anew."""
+    """An evaluation in the queue counts only if it is of a model that is there and stays, or that is in the queue, too."""
     before = () if spec.phase is Phase.OPTIMIZATION else submit.trainings_of(experiment, spec.run)
-    return all(job.spec.id in wanted.seen.queued or job.spec.id not in ids for job in before)
+    stay = {job.spec.id for job in before if job.stage is Stage.VERIFIED and job.spec.id not in ids}
+    return all(job.spec.id in stay or job.spec.id in wanted.seen.queued for job in before)
 
 
 def _after(experiment: Experiment, happened: Sequence[events.Event]) -> Experiment:

@@ -1,0 +1,42 @@
+"""What a cluster or a person's tools may say to what is due, by the dice."""
+
+from random import Random
+from typing import Any
+
+from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, OUT_OF_MEMORY, helpful
+from runexp.wire import states
+from runexpd.core import commands
+from runexpd.core.observations import Deferred, Observation, Refused, Report, Unclear
+
+#: Good more often than not, or nothing ever gets far.
+VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, DOUBTFUL]
+MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
+RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
+ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]
+
+
+def sent(dice: Random, asked: commands.Submit | commands.Resolve) -> Observation:
+    """What became of a submission."""
+    about: Any = {"experiment": asked.experiment, "job": asked.job.id, "token": asked.token}
+    match dice.choice(MANNERS):
+        case "no":
+            return Refused(**about, error="invalid partition")
+        case "later" | "now" as when:
+            return Deferred(**about, reason="it takes no more", at_once=when == "now")
+        case "lost":
+            return Unclear(**about, reason="link lost")
+        case _:
+            return helpful(asked)
+
+
+def report(dice: Random, watch: commands.Watch, now: float) -> Report:
+    final = dice.random() < 0.7
+    return Report(
+        experiment=watch.experiment,
+        job=watch.job.id,
+        token=watch.token,
+        state=dice.choice(ENDS if final else RUNNING),
+        final=final,
+        started_at=now - 5.0,
+        ended_at=now if final else None,
+    )
