@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test cluster-up cluster-down bench check format
+.PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,8 +15,12 @@ demo: $(VENV)/.demo ## run a real experiment, start to end, in .demo
 demo-clean: ## remove .demo
 	rm -rf .demo
 
-test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included
-	$(BIN)/pytest
+test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
+	$(BIN)/pytest tests/core --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest --ignore=tests/core
+
+test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments, four at a time
+	$(BIN)/pytest -m "not real" -n 4 --ignore=tests/e2e --ignore=tests/hostile
 
 cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages)
 	@$(PYTHON) tests/cluster/cluster.py up .cluster
@@ -32,7 +36,7 @@ check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(MAKE) test
 
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from fakes.builders import BAD, DOUBTFUL, GOOD, ID, MISSING, SCORED, World, scaffold
 from runexp.wire import events
-from runexp.wire.jobs import Finding, Policy, Verdict
+from runexp.wire.jobs import Failure, Finding, Policy, Verdict
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core.observations import AcceptWanted, CancelWanted, Judged, RetryWanted
 from runexpd.core.steps import again
@@ -19,6 +19,10 @@ def in_doubt(trained: list[str] | None = None) -> World:
     world.see(scaffold(trained or RUN, verdicts={"rank4": DOUBTFUL}))
     assert world.job("rank4").stage is Stage.IN_DOUBT
     return world
+
+
+def outcome_of(world: World) -> Outcome | None:
+    return world.experiment.outcome
 
 
 def ended() -> World:
@@ -68,7 +72,7 @@ def test_a_failed_training_that_is_accepted_takes_along_what_was_skipped_for_it(
     world = World()
     world.see(scaffold(RUN))
     world.finish("rank4", BAD)
-    assert world.experiment.outcome is Outcome.FAILED
+    assert outcome_of(world) is Outcome.FAILED
     world.see(AcceptWanted(experiment=ID, jobs=("rank4",)))
     assert world.in_stage(Stage.SUBMITTING) == ["base/words", "rank4/words/epoch0"]
     for id in ("base/words", "rank4/words/epoch0"):
@@ -140,8 +144,7 @@ def test_doubt_about_an_attempt_of_ours_waits_for_a_person() -> None:
 def test_a_bad_verdict_that_gives_no_reason_is_unknown() -> None:
     world = ended()
     world.judge("rank4", Verdict(finding=Finding.BAD, detail="no good"))
-    assert world.job("rank4").failure is not None
-    assert world.job("rank4").failure.kind == "unknown"
+    assert world.job("rank4").failure == Failure("unknown", "no good")
 
 
 def test_a_verdict_about_another_attempt_is_none() -> None:

@@ -38,6 +38,7 @@ from runexpd.core.observations import (
     ScaffoldSeen,
     Tick,
 )
+from runexpd.core.steps.plan import contested
 
 FIRST, SECOND = "e1", "e2"
 
@@ -264,13 +265,18 @@ class Machine(RuleBasedStateMachine):
     def check_end(self, which: str) -> None:
         """Over, or waiting for a person, who has three ways out."""
         doubts = self.doubts(which)
-        assert (self.world.state.experiments[which].outcome is None) == bool(doubts)
+        experiment = self.world.state.experiments[which]
+        assert (experiment.outcome is None) == bool(doubts), [
+            (j.spec.id, j.stage) for j in experiment.current
+        ]
         for job in doubts:
             accepted = AcceptWanted(experiment=which, jobs=(job,))
             run = self.world.state.experiments[which].jobs[job].spec.run
             retried = RetryWanted(seen=self.seen(which), jobs=(job, run))  # its model may be gone
             ways_out: list[Observation] = [accepted, CancelWanted(experiment=which, jobs=(job,))]
-            there = job in {spec.id for spec in retried.seen.jobs}
+            there = job in {spec.id for spec in retried.seen.jobs} and not contested(
+                self.world.state, retried.seen, (job, run)
+            )
             for way_out in [*ways_out, *([retried] if there else [])]:
                 fork = self.world.fork()
                 fork.see(way_out)

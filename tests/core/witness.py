@@ -129,7 +129,8 @@ class Witness(World):
 
     def _says_nothing_new(self, observation: Observation, happened: list[Event]) -> bool:
         """What is asked of an experiment that is over is asked anew each time; so is what was barred at once."""
-        if isinstance(observation, RetryWanted) and any(isinstance(e, events.JobSkipped) for e in happened):
+        anew = (events.JobSkipped, events.JobRequeued, events.MendIntended)
+        if isinstance(observation, RetryWanted | ScaffoldSeen) and any(isinstance(e, anew) for e in happened):
             return False
         if isinstance(observation, ScaffoldSeen | RetryWanted | AcceptWanted):
             known = self.state.experiments.get(observation.experiment)

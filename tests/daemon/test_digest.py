@@ -118,6 +118,12 @@ async def ended(process: int) -> None:
             await anyio.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def no_child_of_others() -> None:
+    """Children outlive a test: each begins with none."""
+    digesting._end_idle()
+
+
 async def test_an_answer_comes_back_and_the_child_is_asked_again() -> None:
     assert await digest(add, 2, 3) == 5
     first = await digest(own_id)

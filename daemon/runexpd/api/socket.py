@@ -59,8 +59,11 @@ class _Door:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.room = anyio.Semaphore(MAX_CLIENTS + MAX_WAITING)
-        self.places = anyio.Semaphore(MAX_CLIENTS)
+        #: Clients may hold a quarter of the open files that we may have: the rest is for the work.
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.most = min(MAX_CLIENTS, max(1, allowed // 4)) if allowed > 0 else MAX_CLIENTS
+        self.room = anyio.Semaphore(self.most + min(MAX_WAITING, self.most))
+        self.places = anyio.Semaphore(self.most)
 
 
 async def serve(
@@ -176,7 +179,7 @@ async def _placed(client: Line, door: _Door) -> None:
     with anyio.move_on_after(PLACE_SECONDS) as waited:
         await door.places.acquire()
     if waited.cancelled_caught:
-        what = f"runexpd has {MAX_CLIENTS} connections at a time, and all are taken"
+        what = f"runexpd has {door.most} connections at a time, and all are taken"
         hint = "detach some (runexp attach, runexp logs -f), or try again"
         return await client.send(Refused(code=Code.BUSY, what=what, hint=hint))
     try:

@@ -43,11 +43,10 @@ def _changes(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Ev
         jobs=seen.jobs,
         warnings=seen.warnings,
     )
-    jobs = known.jobs if known else {}
-    yield from adopted(seen, known, {s.id for s in seen.jobs if _may_be_adopted(seen, s, jobs.get(s.id))})
+    ours = {spec.id for spec in seen.jobs if _may_be_adopted(seen, spec, known)}
+    yield from adopted(seen, known, ours)
     for spec in seen.jobs:
-        job = jobs.get(spec.id)
-        if spec.id not in seen.queued or not _may_be_adopted(seen, spec, job):
+        if spec.id not in ours:
             yield from found(seen, spec, known)
             if _is_left_out(seen, spec):
                 yield from _left_out(seen, spec, known)
@@ -142,11 +141,13 @@ def _is_doubtful(verdict: Verdict) -> bool:
     return verdict.finding is Finding.UNCLEAR and verdict.failure is None
 
 
-def _may_be_adopted(seen: ScaffoldSeen, spec: JobSpec, job: Job | None) -> bool:
-    """An evaluation in the queue counts only if it is of a model that is there, or in the making."""
+def _may_be_adopted(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> bool:
+    """An evaluation in the queue counts only if it is of a model that is there and stays, or that is in the queue, too."""
+    job = known.jobs.get(spec.id) if known else None
     if spec.id not in seen.queued or (job is not None and job.stage not in (Stage.PLANNED, Stage.SKIPPED)):
         return False
-    return all(_is_good(seen, id) or id in seen.queued for id in _trainings_before(seen, spec))
+    before = _trainings_before(seen, spec)
+    return all(id in seen.queued or _is_there(seen, id, known) for id in before)
 
 
 def adopted(seen: ScaffoldSeen, known: Experiment | None, ids: set[str]) -> Iterator[events.Event]:
@@ -172,13 +173,14 @@ def _adopted(
 def _is_current(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> bool:
     """Whether results are of the model as it is: an evaluation is older than a training that is owed, or under way."""
     before = _trainings_before(seen, spec)
-    made = all(_is_good(seen, id) and not _is_in_the_making(seen, id, known) for id in before)
-    return made and not _is_outdated(seen, spec)
+    there = all(id not in seen.queued and _is_there(seen, id, known) for id in before)
+    return there and not _is_outdated(seen, spec)
 
 
-def _is_in_the_making(seen: ScaffoldSeen, id: str, known: Experiment | None) -> bool:
+def _is_there(seen: ScaffoldSeen, id: str, known: Experiment | None) -> bool:
+    """Whether a model lies there that isn't being made anew."""
     job = known.jobs.get(id) if known else None
-    return id in seen.queued or (job is not None and job.stage in states.UNDER_WAY)
+    return _is_good(seen, id) and not (job is not None and job.stage in states.UNDER_WAY)
 
 
 def _is_outdated(seen: ScaffoldSeen, spec: JobSpec) -> bool:
