@@ -198,10 +198,11 @@ async def test_a_token_that_never_arrived_is_told_apart(machine: Machine) -> Non
     await machine.ended("t1")
 
 
-async def test_an_unknown_job_is_no_news(machine: Machine) -> None:
-    assert await machine.cluster.query([Known("7", "t7")]) == []
+async def test_a_job_without_a_record_is_lost_and_not_over(machine: Machine) -> None:
     await machine.submit("t1", "true")
-    assert await machine.cluster.query([Known("7", "t1")]) == [], "an id that is another's"
+    for unknown in (Known("7", "t7"), Known("7", "t1")):  # the second's id is another's
+        (report,) = await machine.cluster.query([unknown])
+        assert (report.state, report.final) == ("LOST", False)
     await machine.ended("t1")
 
 

@@ -128,9 +128,14 @@ class Witness(World):
                 assert job.spec.id in event.jobs, "what it scored is of the old model"
 
     def _says_nothing_new(self, observation: Observation, happened: list[Event]) -> bool:
-        """What is asked of an experiment that is over is asked anew each time; so is what was barred at once."""
-        anew = (events.JobSkipped, events.JobRequeued, events.MendIntended)
-        if isinstance(observation, RetryWanted | ScaffoldSeen) and any(isinstance(e, anew) for e in happened):
+        """What is asked of an experiment that is over is asked anew each time; so is a retry that was barred at once.
+
+        Nor where a rule owes a job again that somebody submits by hand: it is taken up the next time.
+        """
+        by_rule = (events.JobRequeued, events.MendIntended)
+        if isinstance(observation, RetryWanted) and any(isinstance(e, events.JobSkipped) for e in happened):
+            return False
+        if isinstance(observation, ScaffoldSeen) and any(isinstance(e, by_rule) for e in happened):
             return False
         if isinstance(observation, ScaffoldSeen | RetryWanted | AcceptWanted):
             known = self.state.experiments.get(observation.experiment)

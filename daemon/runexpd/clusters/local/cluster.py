@@ -38,6 +38,8 @@ T = TypeVar("T")
 _USER_THREADS, _SPOOL_THREADS = 8, 4
 #: A thread that hangs can't be ended, only left behind, for so long and in such numbers.
 _LOOK_SECONDS, _MOST_LOOKS = 20.0, 2 * _USER_THREADS
+#: What is said of a job whose record somebody took away.
+_GONE = "has no record of it any more; `runexp cancel` gives it up"
 
 
 class LocalCluster:
@@ -168,7 +170,7 @@ class LocalCluster:
         try:
             directory = self._directory(job)
             if directory is None or directory.name != job.slurm_job_id:
-                return None
+                return JobReport(token=job.token, state=LOST, final=False, reason=f"{self._root} {_GONE}")
             # The lock before the records: a keeper that ends in between has written its end by the time it lets go.
             kept = spool.is_held(directory / "keeper.lock")
             if (directory / "end.json").exists():

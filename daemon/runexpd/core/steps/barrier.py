@@ -29,7 +29,9 @@ def owed(experiment: Experiment) -> Iterator[events.Event]:
         case PhaseState.RUNNING, PhaseState.RUNNING:
             yield from _skipped(experiment)
         case PhaseState.CLOSED, PhaseState.RUNNING:
-            yield from _skipped(experiment)  # one that was under way, and is owed again, as its model was lost
+            yield from _skipped(
+                experiment
+            )  # one that was under way, and is owed again, as its model was lost
             yield from _after_barrier(experiment)
         case PhaseState.CLOSED, PhaseState.STOPPED | PhaseState.CLOSED:
             yield from _ending(experiment)
