@@ -1,5 +1,6 @@
 """An experiment's directory that is edited between runs, and what lies in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -37,9 +38,9 @@ class Directory:
         place = self.links.get(job.id, job.workdir)
         return replace(job, place=place, time_limit_seconds=3600 + self.edits.get(job.run, 0))
 
-    def seen(self, disk: dict[str, Verdict], queued: dict[str, Queued]) -> ScaffoldSeen:
+    def seen(self, disk: dict[str, Verdict], queued: Iterable[str], when: int) -> ScaffoldSeen:
+        """As it lies there; `queued` are jobs that run already, submitted by hand."""
         specs = self.specs()
-        ids = {spec.id for spec in specs}
         return ScaffoldSeen(
             experiment=self.id,
             name="words",
@@ -51,7 +52,10 @@ class Directory:
             runs=(RunSpec("base", "control"), *(RunSpec(run, "fine-tuned") for run in self.runs)),
             jobs=specs,
             verdicts={spec.id: disk[spec.place] for spec in specs if spec.place in disk},
-            queued={id: job for id, job in queued.items() if id in ids},
+            queued={
+                id: Queued(slurm_job_id=f"9{when}{n}", mark="cell.slurm", output="/o")
+                for n, id in enumerate(queued)
+            },
         )
 
     def edit(self, dice: Random) -> None:

@@ -6,7 +6,17 @@ from typing import Any
 from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, OUT_OF_MEMORY, helpful
 from runexp.wire import states
 from runexpd.core import commands
-from runexpd.core.observations import Deferred, Observation, Refused, Report, Unclear
+from runexpd.core.observations import (
+    Accepted,
+    Deferred,
+    Judged,
+    Listed,
+    MendDone,
+    Observation,
+    Refused,
+    Report,
+    Unclear,
+)
 
 #: Good more often than not, or nothing ever gets far.
 VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, DOUBTFUL]
@@ -40,3 +50,14 @@ def report(dice: Random, watch: commands.Watch, now: float) -> Report:
         started_at=now - 5.0,
         ended_at=now if final else None,
     )
+
+
+def of(experiment: str, job: str, token: str) -> list[Observation]:
+    """Of each kind one, about whatever there may be."""
+    about: Any = {"experiment": experiment, "job": job, "token": token}
+    return [
+        Accepted(**about, slurm_job_id="13", output="/o"),
+        Listed(reports=(Report(**about, state=states.FAILED, final=True),)),
+        Judged(**about, verdict=BAD),
+        MendDone(experiment=experiment, job=job, number=99),
+    ]

@@ -158,3 +158,34 @@ def test_an_eval_only_run_is_evaluated_without_a_training_of_its_own() -> None:
     world.see(replace(seen, jobs=jobs))
     world.finish("rank4", GOOD)
     assert world.in_stage(Stage.SUBMITTING) == [CELL, "given/words/epoch0"]
+
+
+def test_a_plan_says_that_an_evaluation_is_owed_where_the_barrier_is_behind_it() -> None:
+    world = begun(max_submit=1)
+    world.finish("rank4", GOOD)
+    lines = {line.job: line for line in forecast.lines(None, world.experiment, "words")}
+    assert (lines[CELL].decision, lines[CELL].reason) == ("submit", "not done yet")
+
+
+def test_what_is_in_flight_on_one_cluster_takes_no_room_on_another() -> None:
+    world = begun(max_submit=1)
+    world.see(replace(scaffold(["rank4"], experiment="e2"), cluster="della"))
+    assert world.state.experiments["e2"].jobs["rank4"].stage is Stage.SUBMITTING
+
+
+def test_a_training_in_the_queue_is_not_taken_up_where_another_experiment_is_about_to_train() -> None:
+    world = World(max_submit=1)
+    world.see(scaffold(["rank8", "rank4"], experiment="e2", dir="/two"))
+    assert world.state.experiments["e2"].jobs["rank4"].stage is Stage.PLANNED
+    here = with_links(scaffold(["rank4"], verdicts={"rank4": GOOD}), "/two/rank4")
+    assert world.see(replace(here, queued={"rank4": BY_HAND})) == []
+
+
+def test_an_evaluation_of_somebody_elses_whose_node_fails_does_not_hold_up_the_end() -> None:
+    """Nobody asked for evaluations: a rule that submits it again must not wait for a phase that never comes."""
+    world = World()
+    seen = scaffold(["rank4"], verdicts={"rank4": GOOD}, policy=Policy(optimize_only=True))
+    world.see(replace(seen, queued={CELL: BY_HAND}))
+    world.show(CELL, "NODE_FAIL", final=True)
+    world.judge(CELL, BAD)
+    assert (world.job(CELL).stage, world.experiment.outcome) == (Stage.SKIPPED, Outcome.SUCCEEDED)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any, assert_never, get_args
 
+import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import Phase as Step
 from hypothesis import strategies as st
@@ -18,26 +19,24 @@ from msgspec.structs import replace
 from core import replies
 from core.directories import POOL, Directory
 from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
-from fakes.builders import BAD, GOOD, helpful
+from fakes.builders import GOOD, helpful
 from runexp.wire import events, states
 from runexp.wire.jobs import Finding, Policy, Verdict
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands, lifecycle
 from runexpd.core.due import due
 from runexpd.core.observations import (
-    Accepted,
     AcceptWanted,
     CancelWanted,
     Judged,
     Listed,
     MendDone,
     Observation,
-    Queued,
-    Report,
     RetryWanted,
     ScaffoldSeen,
     Tick,
 )
+from runexpd.core.steps import forecast
 from runexpd.core.steps.plan import contested
 
 FIRST, SECOND = "e1", "e2"
@@ -97,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         for _ in range(dice.randint(1, 6)):
             if owed := self.owed():
                 command = dice.choice(owed)
-                slow = isinstance(command, commands.Resolve | commands.Mend) and dice.random() < 0.6
+                slow = isinstance(command, commands.Resolve | commands.Mend) and dice.random() < 0.8
                 self.react(dice, commands.Wake(0.0) if slow else command)
 
     def react(self, dice: Random, command: commands.Command) -> None:
@@ -155,14 +154,7 @@ class Machine(RuleBasedStateMachine):
         token = dice.choice(
             [t for t in tokens if known is None or t not in {a.token for a in known.attempts}] or ["e9-2"]
         )
-        about: Any = {"experiment": which, "job": job, "token": token}
-        wrong: list[Observation] = [
-            Accepted(**about, slurm_job_id="13", output="/o"),
-            Listed(reports=(Report(**about, state=states.FAILED, final=True),)),
-            Judged(**about, verdict=BAD),
-            MendDone(experiment=which, job=job, number=99),
-        ]
-        for observation in wrong:
+        for observation in replies.of(which, job, token):
             assert self.world.see(observation) == []
 
     def time_passes(self, dice: Random) -> None:
@@ -189,20 +181,11 @@ class Machine(RuleBasedStateMachine):
     # Somebody asks.
 
     def seen(self, which: str, queued: Iterable[str] = ()) -> ScaffoldSeen:
-        found = {
-            id: Queued(slurm_job_id=f"9{len(self.said)}{n}", mark="cell.slurm", output="/o")
-            for n, id in enumerate(queued)
-        }
-        return self.directories[which].seen(self.disk, found)
+        return self.directories[which].seen(self.disk, queued, len(self.said))
 
     def by_hand(self, dice: Random, which: str) -> list[str]:
         """What somebody submitted beside us: not where something of ours is under way."""
-        busy = {
-            job.attempt.spec.place
-            for experiment in self.world.state.experiments.values()
-            for job in experiment.jobs.values()
-            if job.attempt and job.stage in states.UNDER_WAY
-        }
+        busy = self.world.busy_places()
         free = [spec.id for spec in self.directories[which].specs() if spec.place not in busy]
         return dice.sample(free, min(len(free), dice.choice([0, 0, 0, 1, 2])))
 
@@ -214,6 +197,8 @@ class Machine(RuleBasedStateMachine):
         return tuple(dice.sample(likely, min(len(likely), dice.choice([0, 1, 1, 2]))))
 
     def somebody_runs(self, dice: Random) -> None:
+        if dice.random() < 0.5:
+            self.somebody_edits(dice)
         which = self.which(dice)
         self.tell(self.seen(which, self.by_hand(dice, which)))
 
@@ -269,6 +254,7 @@ class Machine(RuleBasedStateMachine):
         assert (experiment.outcome is None) == bool(doubts), [
             (j.spec.id, j.stage) for j in experiment.current
         ]
+        self.check_advice(which)
         for job in doubts:
             accepted = AcceptWanted(experiment=which, jobs=(job,))
             run = self.world.state.experiments[which].jobs[job].spec.run
@@ -282,6 +268,16 @@ class Machine(RuleBasedStateMachine):
                 fork.see(way_out)
                 fork.drain()
                 assert fork.state.experiments[which].jobs[job].stage is not Stage.IN_DOUBT, way_out
+
+    def check_advice(self, which: str) -> None:
+        """What is suggested for a job is taken, where the scaffold still has it and no other trains there."""
+        experiment, seen = self.world.state.experiments[which], self.directories[which].seen({}, (), 0)
+        for job in experiment.current:
+            if job.stage in (Stage.FAILED, Stage.IN_DOUBT) and job.spec.id in {s.id for s in seen.jobs}:
+                named = (*forecast.missing(experiment, job), job.spec.id)
+                told = self.world.fork().see(RetryWanted(seen=seen, jobs=named))
+                there = set(named) <= {spec.id for spec in seen.jobs}
+                assert told or not there or contested(self.world.state, seen, named), named
 
     def check_that_one_retry_is_enough(self, which: str) -> None:
         self.directories[which].policy = Policy()
@@ -301,10 +297,11 @@ class Machine(RuleBasedStateMachine):
 OF_OLDER_LEDGERS = {(PhaseState.RUNNING, events.PhaseOpened)}
 EXAMPLES = int(os.environ.get("RUNEXP_MACHINE_EXAMPLES", "0"))
 
-TestMachine = Machine.TestCase
+#: A failure is made small first, which takes its time.
+TestMachine = pytest.mark.timeout(900)(Machine.TestCase)
 TestMachine.settings = settings(
-    max_examples=EXAMPLES or 80,
-    stateful_step_count=60,
+    max_examples=EXAMPLES or 120,
+    stateful_step_count=80,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,

@@ -1,5 +1,7 @@
 """plan, run, retry, cancel and what status says go by one rule, and what they suggest can be done."""
 
+from msgspec.structs import replace
+
 from fakes.builders import BAD, DOUBTFUL, GOOD, ID, OUT_OF_MEMORY, SCORED, World, scaffold
 from runexp.wire.jobs import OnFailure, Policy
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
@@ -248,3 +250,20 @@ def test_each_command_has_a_key_of_its_own() -> None:
     assert any(c.key == "judge e1-2" for c in due(world.state, world.now) if isinstance(c, commands.Judge))
     world.judge("rank8", OUT_OF_MEMORY)
     assert any(isinstance(c, commands.Mend) and c.key == "mend e1 rank8" for c in due(world.state, world.now))
+
+
+def test_an_evaluation_that_only_waits_for_its_turn_waits_for_no_barrier() -> None:
+    world = World(max_submit=1)
+    world.see(scaffold(["rank4"]))
+    world.finish("rank4", GOOD)
+    lines = {line.job: line for line in forecast.lines(world.experiment, world.experiment, "words")}
+    waiting = lines[world.in_stage(Stage.PLANNED)[0]]
+    assert (waiting.decision, waiting.reason) == ("submit", "not done yet")
+
+
+def test_an_experiment_on_another_cluster_takes_no_place_of_this_ones() -> None:
+    world = World(max_submit=1)
+    world.see(scaffold(["rank4"]))
+    world.see(replace(scaffold(["rank8"], experiment="e2", dir="/two"), cluster="della"))
+    assert world.job("rank4").stage is Stage.SUBMITTING
+    assert world.state.experiments["e2"].jobs["rank8"].stage is Stage.SUBMITTING

@@ -174,6 +174,15 @@ class Witness(World):
         ]
         assert len(places) == len(set(places)), "two attempts train in one directory"
 
+    def busy_places(self) -> set[str]:
+        """Where something of ours is under way."""
+        return {
+            job.attempt.spec.place
+            for experiment in self.state.experiments.values()
+            for job in experiment.jobs.values()
+            if job.attempt and job.stage in states.UNDER_WAY
+        }
+
     def _check_scores(self, news: list[tuple[str, Event]]) -> None:
         for id, event in news:
             if isinstance(event, events.ResultVerified) and event.token is None:

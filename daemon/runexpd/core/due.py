@@ -67,7 +67,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Itera
                 attempt.ended_at,
             )
         case Stage.MENDING:
-            if job.remedy is not None:
-                yield commands.Mend(cluster, id, spec.id, job.mends, job.remedy)
+            assert job.remedy is not None  # it is what was intended
+            yield commands.Mend(cluster, id, spec.id, job.mends, job.remedy)
         case Stage.PLANNED | Stage.VERIFIED | Stage.FAILED | Stage.SKIPPED | Stage.IN_DOUBT:
             pass

@@ -157,9 +157,11 @@ def _as_trained(job: JobSpec, written: Answer, since: float) -> Training:
     if written.fact.modified_at < since - torchtune_steps.CLOCK_TOLERANCE_SECONDS:
         return facts
     try:
-        return torchtune_config.read(questions.text(written), written.fact.path, scripts.runs_in(job))
+        trained = torchtune_config.read(questions.text(written), written.fact.path, scripts.runs_in(job))
     except BadExperiment:
         return facts
+    # An epoch that was added to the run's config since is one that is missing.
+    return replace(trained, epochs=max(trained.epochs or 0, facts.epochs or 0) or None)
 
 
 def _judge(

@@ -29,11 +29,12 @@ def owed(experiment: Experiment) -> Iterator[events.Event]:
         case PhaseState.RUNNING, PhaseState.RUNNING:
             yield from _skipped(experiment)
         case PhaseState.CLOSED, PhaseState.RUNNING:
-            yield from _skipped(
-                experiment
-            )  # one that was under way, and is owed again, as its model was lost
+            # One that was under way when its model was lost may be owed again.
+            yield from _skipped(experiment)
             yield from _after_barrier(experiment)
         case PhaseState.CLOSED, PhaseState.STOPPED | PhaseState.CLOSED:
+            # One that somebody else submitted, and that a rule would submit again.
+            yield from _barred(experiment, experiment.barrier_reason)
             yield from _ending(experiment)
 
 
@@ -47,9 +48,13 @@ def _barrier(experiment: Experiment) -> Iterator[events.Event]:
             yield events.PhaseOpened(phase=Phase.EVALUATION)
         yield from _skipped(experiment)
     else:
-        for job in experiment.of(Phase.EVALUATION):
-            if job.stage is Stage.PLANNED:
-                yield events.JobSkipped(job=job.spec.id, reason=reason)
+        yield from _barred(experiment, reason)
+
+
+def _barred(experiment: Experiment, reason: str) -> Iterator[events.Event]:
+    for job in experiment.of(Phase.EVALUATION):
+        if job.stage is Stage.PLANNED:
+            yield events.JobSkipped(job=job.spec.id, reason=reason)
 
 
 def _decision(

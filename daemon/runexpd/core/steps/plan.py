@@ -87,7 +87,7 @@ def contested(state: State, seen: ScaffoldSeen, retried: tuple[str, ...] = ()) -
         if job.spec.phase is Phase.OPTIMIZATION and job.is_open
     }
     for spec in seen.jobs:
-        owed = spec.id in retried or not _is_good(seen, spec.id)
+        owed = spec.id in retried or spec.id in seen.queued or not _is_good(seen, spec.id)
         if spec.phase is Phase.OPTIMIZATION and owed and _place(spec) in busy:
             job, other = busy[_place(spec)]
             where = f"the same directory as {job.spec.id} of {other.name} in {other.dir}"
