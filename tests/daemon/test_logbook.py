@@ -597,13 +597,14 @@ async def test_what_is_over_and_written_is_forgotten(site: Site) -> None:
         gc.collect()
         return sum(isinstance(thing, logbooks._RunLogs) for thing in gc.get_objects())
 
+    before = kept()
     over, open_ = past_of("a"), past_of("b")[:-1]
     site.enter(over, open_)
     async with site.running():
         await until(lambda: site.holds(over, open_))
-        await until(lambda: kept() == 1)
+        await until(lambda: kept() == before + 1)
         site.enter(past_of("b")[-1:])
-        await until(lambda: kept() == 0)
+        await until(lambda: kept() == before)
         site.enter([_again()])
         await until(lambda: "CANCEL: words" in site.here.text(EXPERIMENT))
     assert site.here.text(EXPERIMENT).startswith(texts_of(over)[EXPERIMENT])
