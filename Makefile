@@ -17,10 +17,10 @@ demo-clean: ## remove .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
 	$(BIN)/pytest tests/core --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest --ignore=tests/core
+	$(BIN)/pytest --ignore=tests/core -n 3 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments, four at a time
-	$(BIN)/pytest -m "not real" -n 4 --ignore=tests/e2e --ignore=tests/hostile
+	$(BIN)/pytest -m "not real" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
 
 cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages)
 	@$(PYTHON) tests/cluster/cluster.py up .cluster

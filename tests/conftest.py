@@ -39,6 +39,19 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
         shutil.rmtree(dir, ignore_errors=True)
 
 
+#: What is made once, for a whole run of tests: those that share it are run one after the other, by one process.
+SHARED = ("slurm", "real_home")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in SHARED:
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(fixture))
+                break
+
+
 #: Where event loops are watched for whatever blocks them.
 RESPONSIVE = frozenset({"runtime"})
 

@@ -187,7 +187,7 @@ def test_a_resize_is_coped_with(running: FakeDaemon) -> None:
         for rows, columns in ((5, 20), (50, 200)):
             ioctl(screen.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             screen.text = ""
-            screen.until("ran" if columns == 20 else "31/124")
+            screen.until("words" if columns == 20 else "31/124")
         screen.press(b"d")
         assert screen.end() == 6
 

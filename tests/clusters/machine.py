@@ -11,6 +11,7 @@ import msgspec
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import Phase
 from runexpd.clusters.base import Accepted, Answer, JobReport, Known, Submission
+from runexpd.clusters.local import processes
 from runexpd.clusters.local.cluster import LocalCluster
 from runexpd.hosts.local import LocalHost
 
@@ -19,6 +20,7 @@ class Machine:
     """A spool of its own, and scripts to submit to it."""
 
     def __init__(self, dir: Path, max_running: int = 2) -> None:
+        dir.mkdir(exist_ok=True)
         self.dir = dir
         self.cluster = LocalCluster(dir / "spool", LocalHost(), max_running, kill_wait_seconds=0.5)
         self.known: dict[str, Known] = {}
@@ -58,6 +60,9 @@ class Machine:
             while not (report := await self.report(token)).final:
                 await anyio.sleep(0.02)
         return report
+
+    def processes(self, token: str) -> set[int]:
+        return processes.marked(self.dir / "spool" / "jobs" / self.known[token].slurm_job_id)
 
     def output(self, token: str) -> str:
         path = self.dir / f"slurm-{self.known[token].slurm_job_id}.out"

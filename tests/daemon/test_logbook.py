@@ -595,7 +595,7 @@ async def test_positions_of_an_earlier_version_are_looked_at_once(site: Site) ->
 async def test_what_is_over_and_written_is_forgotten(site: Site) -> None:
     def kept() -> int:
         gc.collect()
-        return sum(isinstance(thing, logbooks._RunLogs) for thing in gc.get_objects())
+        return sum(type(thing) is logbooks._RunLogs for thing in gc.get_objects())
 
     before = kept()
     over, open_ = past_of("a"), past_of("b")[:-1]

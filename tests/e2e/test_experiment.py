@@ -208,8 +208,8 @@ def test_cancel_ends_every_process_of_every_job(home: Home, dir: Path) -> None:
     wait_for(
         lambda: all("hidden" in "".join(f.read_text() for f in o.glob("slurm*")) for o in outputs), "all run"
     )
-    tokens = [event["token"] for event in home.of_type("AttemptIntended")]
-    assert all(len(processes.marked(token)) >= 2 for token in tokens)
+    jobs = list((home.dir / "state" / "local" / "jobs").iterdir())
+    assert all(len(processes.marked(job)) >= 2 for job in jobs)
     assert home.runexp("cancel", "words", "--yes").returncode == 0
     wait_for(lambda: home.outcome("words") == "cancelled", "it is cancelled")
     assert home.states("words") == {
@@ -219,7 +219,7 @@ def test_cancel_ends_every_process_of_every_job(home: Home, dir: Path) -> None:
         "rank8/words/epoch0": "SKIPPED",
         "base/words": "SKIPPED",
     }
-    assert [processes.marked(token) for token in tokens] == [set(), set()]
+    assert [processes.marked(job) for job in jobs] == [set(), set()]
     assert home.runexp("report", "words").returncode == 5
 
 

@@ -9,7 +9,6 @@ WORDS = {
     "control characters": "\x1b[31m\x07\x9b",
     "an override": "\u202ewords",
     "a byte": "\udcff",
-    "half a character": "\ud800",
     "a line separator": "a\u2028b",
     "a slash": "/",
     "a dot": ".",

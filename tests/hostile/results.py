@@ -12,7 +12,7 @@ from hostile.spoiling import DEFLATED, KINDS, ZSTD, Spoil, around, log, several,
 EVAL = "logs/2026-01-01T00-00-00-00-00_words_abc.eval"
 SHARD = "artifacts/epoch_0/model.safetensors"
 INDEX = "artifacts/epoch_0/model.safetensors.index.json"
-STEPS = "artifacts/logs/log_1700000000.txt"
+STEPS = "artifacts/logs/log_1999999999.txt"
 FORGED = "x\n[2025-01-01 00:00:00] SUBMIT_EVAL: forged/x\nDetails: -\nJob ID: 31337\nResult: -\n"
 TEXTS = {
     "a forged block": FORGED,
@@ -98,7 +98,7 @@ def _logs() -> Iterator[tuple[str, bytes]]:
         yield name, log(json.dumps(document).encode("utf-8", "surrogatepass"))
     good = json.dumps(header()).encode()
     digits = good.replace(b'"completed_samples": 10', b'"completed_samples": ' + b"1" * 5000)
-    zeros = b"\0" * 300_000_000
+    zeros = b"\0" * 64_000_000
     yield "5000 digits", log(digits)
     yield "deep brackets", log(b"[" * 200_000)
     yield "deep brackets of zstd", log(b'{"a":' * 100_000, ZSTD)

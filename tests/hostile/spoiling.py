@@ -115,7 +115,7 @@ KINDS: dict[str, Callable[[str], Spoil]] = {
     "many brackets": lambda path: write(path, b"[{" * 50_000),
     "many quotes": lambda path: write(path, b"\"'" * 50_000),
     "a file that nobody may read": lambda path: several(write(path, b"x"), forbidden(path)),
-    "a link to a file of the system": lambda path: link(path, "/proc/kmsg"),
+    "a file that hangs": lambda path: link(path, "/proc/kmsg"),
 }
 
 DEFLATED, ZSTD = zipfile.ZIP_DEFLATED, 93

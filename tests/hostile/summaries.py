@@ -97,7 +97,8 @@ DOCUMENTS: dict[str, str | bytes] = {
     "no runs": GOOD.replace("  - {name: r, type: fine-tuned}", "  []"),
     "a run of nowhere": GOOD.replace("run: r,", "run: s,"),
     "three thousand runs": GOOD.replace(
-        "evaluation:", "".join(f"  - {{name: r{n}, type: fine-tuned}}\n" for n in range(3000)) + "evaluation:"
+        "\nevaluation:",
+        "\n" + "".join(f"  - {{name: r{n}, type: fine-tuned}}\n" for n in range(3000)) + "evaluation:",
     ),
     "two megabytes": GOOD + "more:\n" + "".join(f"- {{a: {n}, b: [x, y]}}\n" for n in range(90_000)),
     "five megabytes": GOOD + "# " + "x" * 5_000_000,
@@ -107,7 +108,7 @@ DOCUMENTS: dict[str, str | bytes] = {
     "UTF-16": GOOD.encode("utf-16"),
     "UTF-32": GOOD.encode("utf-32"),
     "half a character as bytes": GOOD.encode() + b"# \xed\xa0\x80\n",
-    "a byte order mark before": b"\xef\xbb\xbf" + GOOD.encode(),
+    "a byte order mark before": "\ufeff" + GOOD,
     "a NUL in the middle": GOOD.replace("runs", "ru\0ns"),
     "DOS lines": GOOD.replace("\n", "\r\n"),
     "old Mac lines": GOOD.replace("\n", "\r"),

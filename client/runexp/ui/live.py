@@ -26,13 +26,15 @@ LEAVE_KEYS = {"d", "q"}
 _LOOK_SECONDS = 0.1
 _SHOW_CURSOR = b"\x1b[?25h"
 _RECENT_EVENTS = 6
+_GONE = "the daemon went away; jobs go on, waiting for its return"
 
 
 class _Followed:
     """What the follower's thread has seen."""
 
     def __init__(self) -> None:
-        self.replies: queue.Queue[requests.Reply | Exception] = queue.Queue()
+        #: None where the daemon has gone away: told in its place among the replies, so that none before it takes it back.
+        self.replies: queue.Queue[requests.Reply | Exception | None] = queue.Queue()
         self.trouble = ""
         self.view: ExperimentView | None = None
         self.recent: deque[str] = deque(maxlen=_RECENT_EVENTS)
@@ -40,13 +42,10 @@ class _Followed:
 
     def follow(self, experiment: str) -> None:
         try:
-            for reply in connection.follow(experiment, 0, self._lost):
+            for reply in connection.follow(experiment, 0, lambda: self.replies.put(None)):
                 self.replies.put(reply)
         except Exception as error:  # raised again where the terminal has been put back
             self.replies.put(error)
-
-    def _lost(self) -> None:
-        self.trouble = "the daemon went away; jobs go on, waiting for its return"
 
     def take(self) -> bool:
         """Take in what has come; whether there was anything. Raises what ended the following."""
@@ -55,12 +54,13 @@ class _Followed:
             reply = self.replies.get()
             if isinstance(reply, Exception):
                 raise reply
-            news, self.trouble = True, ""
+            news = True
+            self.trouble = _GONE if reply is None else ""
             if isinstance(reply, requests.Seen):
                 self.recent.append(describe.line(reply.envelope))
             elif isinstance(reply, requests.Shown):
                 self.view = reply.experiment
-            self.ended = self.ended or is_end(reply)
+            self.ended = self.ended or (reply is not None and is_end(reply))
         return news
 
 

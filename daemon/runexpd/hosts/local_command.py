@@ -23,6 +23,10 @@ def run(argv: Sequence[str], stdin: bytes, timeout_seconds: float, most_bytes: i
     try:
         with _input(stdin) as source:
             process = _start(argv, source)
+    except (
+        BlockingIOError
+    ) as error:  # of a file it says that there is nothing to read; of a fork, no more processes
+        raise HostUnreachable(f"{argv[0]}: {error.strerror}") from None
     except FileNotFoundError:
         return Ran(127, "", f"{argv[0]}: command not found")
     except OSError as error:

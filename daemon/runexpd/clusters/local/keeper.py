@@ -38,7 +38,7 @@ def main(directory: Path) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     job = _read(directory / "job.json")
     if job is None or (directory / "start.json").exists():
-        _bury(directory, job)
+        _bury(directory)
     elif not _take_turn(directory, job):
         _end(directory, None, "CANCELLED", "0:0")
     else:
@@ -63,12 +63,9 @@ def _read(path: Path) -> spool.Record | None:
         return None
 
 
-def _bury(directory: Path, job: spool.Record | None) -> None:
+def _bury(directory: Path) -> None:
     """Its keeper was killed, or the machine went down: what is left of it must not go on unseen."""
-    root = directory.parent.parent
-    token = spool.tokens(root).get(directory.name, "") if job is None else str(job["token"])
-    if token:
-        processes.end_all(token, 0, _reap)
+    processes.end_all(directory, 0, _reap)
     start = _read(directory / "start.json") or {}
     started_at = start.get("at")
     _end(directory, started_at if isinstance(started_at, float) else None, "NODE_FAIL", "0:0")
@@ -121,11 +118,11 @@ def _run(directory: Path, job: spool.Record) -> None:
         return _end(directory, started_at, "FAILED", _NO_OUTPUT, elapsed_seconds=time.monotonic() - started)
     pid = os.fork()
     if pid == 0:
-        _become(directory / "script", job, started_at, output, error)
+        _become(directory, job, started_at, output, error)
     for handle in {output, error}:
         os.close(handle)
     status = _wait(directory, job, pid, started_at)
-    processes.end_all(job["token"], 0, _reap)
+    processes.end_all(directory, 0, _reap)
     _end(directory, started_at, *status, elapsed_seconds=time.monotonic() - started, usage=_usage(job))
 
 
@@ -160,7 +157,7 @@ def _open_outputs(job: spool.Record) -> tuple[int, int]:
     return output, output if job["error"] is None else os.open(job["error"], flags, 0o666)
 
 
-def _become(script: Path, job: spool.Record, started_at: float, output: int, error: int) -> NoReturn:
+def _become(directory: Path, job: spool.Record, started_at: float, output: int, error: int) -> NoReturn:
     processes.die_with_parent()
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     try:
@@ -169,7 +166,7 @@ def _become(script: Path, job: spool.Record, started_at: float, output: int, err
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(error, 2)
-        os.execve(script, [job["script"]], _environment(job, started_at))
+        os.execve(directory / "script", [job["script"]], _environment(directory, job, started_at))
     except (OSError, ValueError) as problem:  # ValueError: a word that no program can be given
         words = f"{job['script']}: {getattr(problem, 'strerror', None) or problem}\n"
         with suppress(OSError):
@@ -178,7 +175,7 @@ def _become(script: Path, job: spool.Record, started_at: float, output: int, err
         os._exit(_NO_INTERPRETER)
 
 
-def _environment(job: spool.Record, started_at: float) -> dict[str, str]:
+def _environment(directory: Path, job: spool.Record, started_at: float) -> dict[str, str]:
     """The daemon's, with Slurm's variables as sbatch(1) lists them."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
     node, id, cpus = os.uname().nodename, job["id"], str(job["cpus"])
@@ -209,7 +206,7 @@ def _environment(job: spool.Record, started_at: float) -> dict[str, str]:
         "SLURM_TASKS_PER_NODE": str(job["tasks"]),
         "SLURM_TASK_PID": str(os.getpid()),
         "SLURMD_NODENAME": node,
-        processes.MARK: job["token"],
+        processes.MARK: processes.mark(directory),
     }
     if job["cpus_per_task"] is not None:
         names["SLURM_CPUS_PER_TASK"] = str(job["cpus_per_task"])
@@ -224,10 +221,10 @@ def _wait(directory: Path, job: spool.Record, pid: int, started_at: float) -> tu
     deadline = time.monotonic() + limit if limit is not None else float("inf")
     while (status := _reap(pid)) is None:
         if (directory / "cancel").exists():
-            processes.end_all(job["token"], job["kill_wait_seconds"], _reap)
+            processes.end_all(directory, job["kill_wait_seconds"], _reap)
             return "CANCELLED", "0:15"
         if time.monotonic() > deadline:
-            processes.end_all(job["token"], job["kill_wait_seconds"], _reap)
+            processes.end_all(directory, job["kill_wait_seconds"], _reap)
             return "TIMEOUT", "0:0"
         signal.sigtimedwait({signal.SIGCHLD}, LOOK_SECONDS)
     if os.WIFSIGNALED(status):

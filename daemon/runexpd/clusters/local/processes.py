@@ -1,7 +1,8 @@
 """Every process of a job, wherever it has hidden, and how to end them all. Standard library only.
 
 A keeper is the reaper of its job's orphans (PR_SET_CHILD_SUBREAPER, prctl(2)), so each descendant stays below it in the
-tree however often it forked. One whose keeper was killed is known by the token in its environment.
+tree however often it forked. One whose keeper was killed is known by the job's directory in its environment: a token
+alone may be that of another daemon of the same user, with an experiment of the same name.
 """
 
 import ctypes
@@ -10,11 +11,12 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 #: The variable that marks a job's processes.
-MARK = "RUNEXP_TOKEN"
+MARK = "RUNEXP_JOB"
 
 
 def adopt_orphans() -> None:
@@ -27,19 +29,24 @@ def die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def of_job(token: str) -> set[int]:
-    """Processes below this one, and those marked with the token; not this one, and no dead ones."""
+def mark(directory: Path) -> str:
+    """The value of a job's mark."""
+    return os.path.realpath(directory)
+
+
+def of_job(directory: Path) -> set[int]:
+    """Processes below this one, and those with the job's mark; not this one, and no dead ones."""
     parents = _parents()
     below = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
-    return ((below & parents.keys()) | marked(token)) - {os.getpid()}
+    return ((below & parents.keys()) | marked(directory)) - {os.getpid()}
 
 
-def marked(token: str) -> set[int]:
-    """Living processes whose environment holds the token."""
-    mark = f"{MARK}={token}".encode()
-    return {pid for pid in _parents() if mark in _environment(pid)}
+def marked(directory: Path) -> set[int]:
+    """Living processes whose environment holds the job's mark."""
+    wanted = f"{MARK}={mark(directory)}".encode()
+    return {pid for pid in _parents() if wanted in _environment(pid)}
 
 
 def _parents() -> dict[int, int]:
@@ -67,18 +74,18 @@ def _environment(pid: int) -> list[bytes]:
     return []
 
 
-def end_all(token: str, wait_seconds: float, reap: Callable[[], object]) -> None:
+def end_all(directory: Path, wait_seconds: float, reap: Callable[[], object]) -> None:
     """SIGTERM to each, SIGKILL to those that are left after `wait_seconds`; returns once there are none."""
-    _signal_all(of_job(token), signal.SIGTERM, signal.SIGCONT)
+    _signal_all(of_job(directory), signal.SIGTERM, signal.SIGCONT)
     deadline = time.monotonic() + wait_seconds
-    while (left := of_job(token)) and time.monotonic() < deadline:
+    while (left := of_job(directory)) and time.monotonic() < deadline:
         reap()
         time.sleep(0.02)
     while left:
         _signal_all(left, signal.SIGKILL)
         reap()
         time.sleep(0.02)
-        left = of_job(token)
+        left = of_job(directory)
 
 
 def _signal_all(pids: set[int], *signals: signal.Signals) -> None:
