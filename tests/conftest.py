@@ -39,17 +39,18 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
         shutil.rmtree(dir, ignore_errors=True)
 
 
-#: What is made once, for a whole run of tests: those that share it are run one after the other, by one process.
-SHARED = ("slurm", "real_home")
+#: They share one real experiment.
+OF_ONE_EXPERIMENT = frozenset({"test_real.py", "test_stand_ins.py"})
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is made once, a real Slurm or a real experiment, is made by one process, which runs all that share it."""
     for item in items:
-        for fixture in SHARED:
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(fixture))
-                break
+        if item.get_closest_marker("real"):
+            of_slurm = f"Slurm of {item.path.parent.name}"
+            group = "experiment" if item.path.name in OF_ONE_EXPERIMENT else of_slurm
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 #: Where event loops are watched for whatever blocks them.

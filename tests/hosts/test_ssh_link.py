@@ -189,7 +189,7 @@ async def test_stays_away_when_nobody_asks(server: FakeSshd) -> None:
 
 
 async def test_logins_keep_their_distance(server: FakeSshd) -> None:
-    pace = ssh_link.Pace(floor_seconds=0.2, steady_seconds=0.0)
+    pace = ssh_link.Pace(floor_seconds=0.5, steady_seconds=0.0)
     async with opened(server, pace) as host:
         for _ in range(2):
             await until_it_runs(host)
@@ -197,7 +197,9 @@ async def test_logins_keep_their_distance(server: FakeSshd) -> None:
             await until(host, ssh_link.Down)
         await until_it_runs(host)
     assert len(server.logins) == 3
-    assert min(later - sooner for sooner, later in pairwise(server.logins)) >= 0.19
+    assert (
+        min(later - sooner for sooner, later in pairwise(server.logins)) >= 0.4
+    )  # by the server, which may be late
 
 
 async def until_it_runs(host: ssh.SshHost) -> None:

@@ -78,11 +78,11 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
     named = tuple(find.job(context, experiment, name) for name in asked.jobs)
     cluster = _cluster(context, experiment.cluster)
     choices = requests.Choices(optimize_only=experiment.policy.optimize_only)
-    seen = await _look(context, cluster, experiment.dir, choices)
-    if why := plan.contested(context.loop.state, seen):
-        raise _contested(why)
-    done = _first(await _tell(context, RetryWanted(seen=seen, jobs=named)), events.RetryAsked)
+    wanted = RetryWanted(seen=await _look(context, cluster, experiment.dir, choices), jobs=named)
+    done = _first(await _tell(context, wanted), events.RetryAsked)
     if done is None:
+        if why := again.contested(context.loop.state, wanted):
+            raise _contested(why)
         raise _nothing_to_retry(context, experiment, named)
     return requests.RetryReply(
         experiment=experiment.id,

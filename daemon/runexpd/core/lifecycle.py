@@ -42,6 +42,8 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     # Looked at again, and mended by hand.
     (Stage.FAILED, events.ResultVerified): Stage.VERIFIED,
     (Stage.FAILED, events.RetryAsked): Stage.PLANNED,
+    # Mended by hand, and in the queue by hand.
+    (Stage.FAILED, events.JobAdopted): Stage.QUEUED,
     # Submitted again by rule, with a change to its config or without.
     (Stage.FAILED, events.MendIntended): Stage.MENDING,
     (Stage.MENDING, events.Mended): Stage.PLANNED,

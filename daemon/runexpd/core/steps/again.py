@@ -74,9 +74,8 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
         return
     looked = list(_gone(experiment, wanted))
     after = _after(experiment, looked)
-    ids = retriable(after, wanted.jobs)
-    specs = tuple(spec for spec in seen.jobs if spec.id in ids)
-    ids = tuple(spec.id for spec in specs)  # what the scaffold no longer has can't be submitted
+    specs = _retried(after, wanted)
+    ids = tuple(spec.id for spec in specs)
     if not ids or plan.contested(state, seen, ids):
         return
     if gone := plan.retiring(experiment, seen):
@@ -89,6 +88,19 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     yield from plan.adopted(
         seen, experiment, {spec.id for spec in specs if _may_be_adopted(after, spec, wanted, ids)}
     )
+
+
+def contested(state: State, wanted: RetryWanted) -> str:
+    """Why these can't be retried now: as `plan.contested` has it."""
+    experiment = state.experiments[wanted.experiment]
+    after = _after(experiment, list(_gone(experiment, wanted)))
+    return plan.contested(state, wanted.seen, tuple(spec.id for spec in _retried(after, wanted)))
+
+
+def _retried(experiment: Experiment, wanted: RetryWanted) -> tuple[JobSpec, ...]:
+    """What the scaffold no longer has can't be submitted."""
+    ids = retriable(experiment, wanted.jobs)
+    return tuple(spec for spec in wanted.seen.jobs if spec.id in ids)
 
 
 def _gone(experiment: Experiment, wanted: RetryWanted) -> Iterator[events.Event]:

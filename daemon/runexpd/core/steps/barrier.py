@@ -20,12 +20,13 @@ def owed(experiment: Experiment) -> Iterator[events.Event]:
     match experiment.optimization, experiment.evaluation:
         case PhaseState.WAITING, evaluation:
             yield events.PhaseOpened(phase=Phase.OPTIMIZATION)
-            alone = experiment.policy.barrier is Barrier.RUN and not experiment.policy.optimize_only
-            if alone and evaluation is PhaseState.WAITING:
+            if _go_alone(experiment) and evaluation is PhaseState.WAITING:
                 yield events.PhaseOpened(phase=Phase.EVALUATION)
         case PhaseState.RUNNING, _ if _is_settled(experiment, Phase.OPTIMIZATION):
             yield _closed(experiment, Phase.OPTIMIZATION)
             yield from _barrier(experiment)
+        case PhaseState.RUNNING, PhaseState.WAITING if _go_alone(experiment):
+            yield events.PhaseOpened(phase=Phase.EVALUATION)
         case PhaseState.RUNNING, PhaseState.RUNNING:
             yield from _skipped(experiment)
         case PhaseState.CLOSED, PhaseState.RUNNING:
@@ -36,6 +37,11 @@ def owed(experiment: Experiment) -> Iterator[events.Event]:
             # One that somebody else submitted, and that a rule would submit again.
             yield from _barred(experiment, experiment.barrier_reason)
             yield from _ending(experiment)
+
+
+def _go_alone(experiment: Experiment) -> bool:
+    """Whether a run's evaluations wait for no other run."""
+    return experiment.policy.barrier is Barrier.RUN and not experiment.policy.optimize_only
 
 
 def _barrier(experiment: Experiment) -> Iterator[events.Event]:
@@ -103,7 +109,9 @@ def outcome(experiment: Experiment) -> Outcome:
     undone = [job for job in jobs if job.stage is not Stage.VERIFIED]
     if not undone:
         return Outcome.SUCCEEDED
-    if experiment.cancelled or all(job.cancel_asked for job in undone):
+    # What was skipped for want of others says nothing itself.
+    decided = [job for job in undone if job.stage is not Stage.SKIPPED or job.cancel_asked]
+    if experiment.cancelled or all(job.cancel_asked for job in decided):
         return Outcome.CANCELLED
     trained = [job.stage is Stage.VERIFIED for job in jobs if job.spec.phase is Phase.OPTIMIZATION]
     if not any(trained or [job.stage is Stage.VERIFIED for job in jobs]):

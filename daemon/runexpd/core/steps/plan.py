@@ -1,6 +1,6 @@
 """From a scaffold to what is owed: what lies there already is never submitted again, and what is gone is never forgotten."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec.structs import replace
 
@@ -44,6 +44,9 @@ def _changes(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Ev
         warnings=seen.warnings,
     )
     ours = {spec.id for spec in seen.jobs if _may_be_adopted(seen, spec, known)}
+    for spec in seen.jobs:
+        if spec.id in ours:
+            yield from _rejected(seen, spec, known)
     yield from adopted(seen, known, ours)
     for spec in seen.jobs:
         if spec.id not in ours:
@@ -74,25 +77,30 @@ def by_directory(state: State, cluster: str, dir: str) -> Experiment | None:
     return next((e for e in state.experiments.values() if (e.cluster, e.dir) == (cluster, dir)), None)
 
 
-def contested(state: State, seen: ScaffoldSeen, retried: tuple[str, ...] = ()) -> str:
+def contested(state: State, seen: ScaffoldSeen, retried: Collection[str] | None = None) -> str:
     """Why these trainings can't go now: another experiment trains in the same directory; empty where none does.
 
-    `retried`: those that are to be made anew, whatever lies there.
+    `retried`: those that are to be made anew; None: those that `run` may have made. One in doubt elsewhere makes nothing.
     """
     busy = {
         _place(job.spec): (job, e)
         for e in state.experiments.values()
         if e.cluster == seen.cluster and e.id != seen.experiment and e.outcome is None
         for job in e.jobs.values()
-        if job.spec.phase is Phase.OPTIMIZATION and job.is_open
+        if job.spec.phase is Phase.OPTIMIZATION and job.is_open and job.stage is not Stage.IN_DOUBT
     }
     for spec in seen.jobs:
-        owed = spec.id in retried or spec.id in seen.queued or not _is_good(seen, spec.id)
+        owed = _may_be_owed(seen, spec) if retried is None else spec.id in retried
         if spec.phase is Phase.OPTIMIZATION and owed and _place(spec) in busy:
             job, other = busy[_place(spec)]
             where = f"the same directory as {job.spec.id} of {other.name} in {other.dir}"
             return f"{spec.id} is {where}, which is under way"
     return ""
+
+
+def _may_be_owed(seen: ScaffoldSeen, spec: JobSpec) -> bool:
+    """Whether `run` may have it made: one that failed may be submitted again by rule."""
+    return spec.id in seen.queued or not _is_good(seen, spec.id)
 
 
 def _place(spec: JobSpec) -> str:
@@ -124,6 +132,11 @@ def found(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> Iterat
             pass  # under way: its own attempt's end is looked at
 
 
+def _rejected(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> list[events.Event]:
+    """That what was good, or in doubt, is no good."""
+    return [event for event in found(seen, spec, known) if isinstance(event, events.ResultRejected)]
+
+
 def _of_verified(seen: ScaffoldSeen, spec: JobSpec, job: Job, verdict: Verdict) -> Iterator[events.Event]:
     """What a person took as it is stays so, and doubt alone takes nothing back."""
     attempt = job.attempt
@@ -144,7 +157,8 @@ def _is_doubtful(verdict: Verdict) -> bool:
 def _may_be_adopted(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> bool:
     """An evaluation in the queue counts only if it is of a model that is there and stays, or that is in the queue, too."""
     job = known.jobs.get(spec.id) if known else None
-    if spec.id not in seen.queued or (job is not None and job.stage not in (Stage.PLANNED, Stage.SKIPPED)):
+    free = job is None or job.stage in (Stage.PLANNED, Stage.SKIPPED, Stage.FAILED)
+    if spec.id not in seen.queued or not (free or _rejected(seen, spec, known)):
         return False
     before = _trainings_before(seen, spec)
     return all(id in seen.queued or _is_there(seen, id, known) for id in before)
