@@ -40,7 +40,7 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
 
 
 #: They share one real experiment.
-OF_ONE_EXPERIMENT = frozenset({"test_real.py", "test_stand_ins.py"})
+OF_ONE_EXPERIMENT = frozenset({"test_real.py", "test_real_on_slurm.py", "test_stand_ins.py"})
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
@@ -90,7 +90,7 @@ def real_experiment(real_home: Home) -> Path:
     """The demo's experiment, run through runexp to its end, once for all tests. About a minute."""
     experiment = real_home.dir.parent / "experiment"
     scaffold: list[str | Path] = [sys.executable, EXAMPLE / "scaffold.py", experiment]
-    subprocess.run(scaffold, check=True, capture_output=True, timeout=120)
+    subprocess.run(scaffold, check=True, capture_output=True, timeout=300)
     done = real_home.runexp("run", str(experiment))
     assert done.returncode == 0, done.stdout + done.stderr
     return experiment

@@ -28,6 +28,7 @@ from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import admission, clock, digest
 from runexpd.runtime.carriers import Carriers
+from runexpd.runtime.errands import Errands
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
 from runexpd.runtime.schedule import Budget, Every
@@ -90,7 +91,7 @@ def _context(
         ledger=ledger,
         clusters=clusters,
         watchers=watchers,
-        carriers=Carriers(loop, clusters, tools, watchers, tasks, waits),
+        carriers=Carriers(loop, clusters, watchers, Errands(loop, tools, waits), tasks),
         tools=tools,
         links={site.cluster.name: site.link for site in sites if site.link is not None},
         started_at=clock.now(),

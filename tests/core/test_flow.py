@@ -3,12 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from fakes.builders import BAD, GOOD, ID, OUT_OF_MEMORY, SCORED, World, scaffold
+from fakes.builders import BAD, GOOD, ID, OUT_OF_MEMORY, SCORED, World, owed, scaffold
 from runexp.wire import events
 from runexp.wire.jobs import Barrier, OnFailure, Policy
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 from runexpd.core import commands
-from runexpd.core.due import due
 from runexpd.core.observations import (
     CancelWanted,
     Deferred,
@@ -41,7 +40,7 @@ def test_a_run_intends_every_training_and_no_evaluation() -> None:
     world = begun()
     assert world.in_stage(Stage.SUBMITTING) == TRAININGS
     assert world.in_stage(Stage.PLANNED) == CELLS
-    assert [type(c) for c in due(world.state, world.now)] == [commands.Submit, commands.Submit]
+    assert [type(c) for c in owed(world.state, world.now)] == [commands.Submit, commands.Submit]
 
 
 def test_the_last_verdict_of_training_intends_every_evaluation_at_once() -> None:
@@ -68,7 +67,7 @@ def test_an_experiment_whose_jobs_are_all_verified_succeeded() -> None:
         events.PhaseClosed(phase=Phase.EVALUATION, succeeded=3, total=3),
         events.ExperimentEnded(outcome=Outcome.SUCCEEDED),
     ]
-    assert list(due(world.state, world.now)) == []
+    assert owed(world.state, world.now) == []
 
 
 def test_a_failed_training_leaves_the_others_to_be_evaluated() -> None:
@@ -240,7 +239,7 @@ def test_cancel_skips_what_is_planned_and_ends_what_is_queued() -> None:
     world.accept("rank4")
     world.see(CancelWanted(experiment=ID, jobs=()))
     assert world.in_stage(Stage.SKIPPED) == CELLS
-    assert [type(c) for c in due(world.state, world.now)] == [
+    assert [type(c) for c in owed(world.state, world.now)] == [
         commands.Cancel,
         commands.Watch,
         commands.Submit,
@@ -277,7 +276,7 @@ def test_trainings_keep_their_distance_and_evaluations_need_none() -> None:
     world = World(stagger_seconds=5)
     world.see(scaffold())
     assert world.in_stage(Stage.SUBMITTING) == ["rank4"]
-    assert list(due(world.state, world.now))[-1] == commands.Wake(1005.0)
+    assert submit.wake_at(world.state, world.now) == 1005.0
     world.now += 4.9
     assert world.see(Tick()) == []
     world.now += 0.1
@@ -316,8 +315,9 @@ def test_a_cluster_that_takes_no_more_is_asked_again_later_with_a_new_token() ->
     first = world.token("rank4")
     world.see(Deferred(experiment=ID, job="rank4", token=first, reason="QOSMaxSubmitJobPerUserLimit"))
     assert world.job("rank4").stage is Stage.PLANNED
-    wakes = [c for c in due(world.state, world.now) if isinstance(c, commands.Wake)]
-    world.now = wakes[0].at
+    wake_at = submit.wake_at(world.state, world.now)
+    assert wake_at is not None
+    world.now = wake_at
     world.see(Tick())
     assert world.job("rank4").stage is Stage.SUBMITTING
     assert world.token("rank4") != first
@@ -347,7 +347,7 @@ def test_an_unclear_submission_is_resolved_and_never_sent_as_a_new_one() -> None
     world = begun()
     token = world.token("rank4")
     world.see(Unclear(experiment=ID, job="rank4", token=token, reason="link lost"))
-    assert [type(c) for c in due(world.state, world.now)] == [commands.Resolve, commands.Submit]
+    assert [type(c) for c in owed(world.state, world.now)] == [commands.Resolve, commands.Submit]
     world.now += 10_000
     assert world.see(Tick()) == []
     world.accept("rank4")
@@ -425,7 +425,7 @@ def test_out_of_gpu_memory_is_mended_and_submitted_again() -> None:
     out_of_memory(world)
     assert world.job("rank4").stage is Stage.MENDING
     assert world.experiment.optimization is PhaseState.RUNNING, "the barrier waits for the retry"
-    assert [type(c) for c in due(world.state, world.now)] == [commands.Mend]
+    assert [type(c) for c in owed(world.state, world.now)] == [commands.Mend]
     happened = world.see(MendDone(experiment=ID, job="rank4", number=1))
     assert [type(e) for e in happened] == [events.Mended, events.AttemptIntended]
     world.finish("rank4", GOOD)
@@ -499,7 +499,7 @@ def test_what_somebody_else_submitted_is_watched_on_and_not_submitted() -> None:
     world = adopting(rank4="77")
     assert world.job("rank4").stage is Stage.QUEUED
     assert world.in_stage(Stage.SUBMITTING) == ["rank8"]
-    watch = next(c for c in due(world.state, world.now) if isinstance(c, commands.Watch))
+    watch = next(c for c in owed(world.state, world.now) if isinstance(c, commands.Watch))
     assert (watch.slurm_job_id, watch.mark, watch.output) == ("77", "finetune.slurm", "/exp/slurm-77.out")
     world.finish("rank8", GOOD)
     world.show("rank4", "COMPLETED", final=True)

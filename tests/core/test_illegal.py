@@ -2,12 +2,11 @@
 
 import pytest
 
-from fakes.builders import ID, World, scaffold
+from fakes.builders import ID, World, owed, scaffold
 from runexp.wire import events
 from runexp.wire.events import Event, Recorded
 from runexpd.core.apply import apply
 from runexpd.core.commands import Resolve
-from runexpd.core.due import due
 from runexpd.core.lifecycle import IllegalTransition
 from runexpd.core.observations import Unclear
 
@@ -34,5 +33,5 @@ def test_a_submission_in_doubt_is_resolved_under_its_own_key() -> None:
     world = World()
     world.see(scaffold())
     world.see(Unclear(experiment=ID, job="rank4", token="e1-1", reason="lost"))
-    (resolve,) = [c for c in due(world.state, world.now) if isinstance(c, Resolve)]
+    (resolve,) = [c for c in owed(world.state, world.now) if isinstance(c, Resolve)]
     assert resolve.key == "send e1-1"

@@ -19,12 +19,11 @@ from msgspec.structs import replace
 from core import replies
 from core.directories import POOL, Directory
 from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
-from fakes.builders import GOOD, helpful
+from fakes.builders import GOOD, helpful, owed
 from runexp.wire import events, states
 from runexp.wire.jobs import Finding, Policy, Verdict
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands, lifecycle
-from runexpd.core.due import due
 from runexpd.core.observations import (
     AcceptWanted,
     CancelWanted,
@@ -38,6 +37,7 @@ from runexpd.core.observations import (
 )
 from runexpd.core.steps import forecast
 from runexpd.core.steps.plan import contested
+from runexpd.core.steps.submit import wake_at
 
 FIRST, SECOND = "e1", "e2"
 
@@ -88,18 +88,18 @@ class Machine(RuleBasedStateMachine):
         return dice.choice([FIRST, FIRST, SECOND])
 
     def owed(self) -> list[commands.Command]:
-        return [c for c in due(self.world.state, self.world.now) if not isinstance(c, commands.Wake)]
+        return owed(self.world.state, self.world.now)
 
     # What is due is answered.
 
     def the_world_answers(self, dice: Random) -> None:
         for _ in range(dice.randint(1, 6)):
-            if owed := self.owed():
-                command = dice.choice(owed)
+            if left := self.owed():
+                command = dice.choice(left)
                 slow = isinstance(command, commands.Resolve | commands.Mend) and dice.random() < 0.8
-                self.react(dice, commands.Wake(0.0) if slow else command)
+                self.react(dice, None if slow else command)
 
-    def react(self, dice: Random, command: commands.Command) -> None:
+    def react(self, dice: Random, command: commands.Command | None) -> None:
         match command:
             case commands.Submit() | commands.Resolve():
                 self.tell(replies.sent(dice, command))
@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
                 refused = dice.choice(["", "", "batch_size is there twice"])
                 about: Any = {"experiment": command.experiment, "job": command.job}
                 self.tell(MendDone(**about, number=command.number, refused=refused))
-            case commands.Cancel() | commands.Wake():
+            case commands.Cancel() | None:
                 self.tell(Tick())
             case _:
                 assert_never(command)
@@ -236,12 +236,12 @@ class Machine(RuleBasedStateMachine):
         for _ in range(100):
             self.world.now += 30.0
             self.tell(Tick())
-            owed = list(due(self.world.state, self.world.now))
-            if not owed:
+            left = self.owed()
+            if not left and wake_at(self.world.state, self.world.now) is None:
                 return
-            for command in owed:
+            for command in left:
                 self.go_on(command)
-        raise AssertionError(f"it never comes to rest: {owed}")
+        raise AssertionError(f"it never comes to rest: {left}")
 
     def doubts(self, which: str) -> tuple[str, ...]:
         current = self.world.state.experiments[which].current

@@ -2,12 +2,11 @@
 
 from msgspec.structs import replace
 
-from fakes.builders import BAD, GOOD, ID, SCORED, World, scaffold
+from fakes.builders import BAD, GOOD, ID, SCORED, World, owed, scaffold
 from runexp.wire import events
 from runexp.wire.jobs import Barrier, OnFailure, Policy
 from runexp.wire.states import Outcome, Stage
 from runexpd.core import commands
-from runexpd.core.due import due
 from runexpd.core.observations import CancelWanted, RetryWanted, Tick
 from runexpd.core.state import State
 from runexpd.core.steps import again, plan
@@ -84,7 +83,7 @@ def test_what_runs_of_a_retired_job_is_watched_to_its_end_before_the_experiment_
     for id in ("base/words", "rank8/words/epoch0"):
         world.finish(id, SCORED)
     assert world.experiment.outcome is None
-    watched = [c.token for c in due(world.state, world.now) if isinstance(c, commands.Watch)]
+    watched = [c.token for c in owed(world.state, world.now) if isinstance(c, commands.Watch)]
     assert watched == [world.token("rank4")]
     world.show("rank4", "FAILED", final=True)
     world.judge("rank4", BAD)
@@ -145,7 +144,7 @@ def test_an_attempt_is_judged_as_it_was_sent_though_its_script_was_mended_meanwh
     mended = replace(seen.jobs[0], facts={"epochs": 5})
     world.see(replace(seen, jobs=(mended, *seen.jobs[1:])))
     world.show("rank4", "COMPLETED", final=True)
-    (judge,) = [c for c in due(world.state, world.now) if isinstance(c, commands.Judge)]
+    (judge,) = [c for c in owed(world.state, world.now) if isinstance(c, commands.Judge)]
     assert judge.job.facts == {}
     assert world.job("rank4").spec.facts == {"epochs": 5}
 

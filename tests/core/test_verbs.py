@@ -2,12 +2,11 @@
 
 from msgspec.structs import replace
 
-from fakes.builders import BAD, DOUBTFUL, GOOD, ID, OUT_OF_MEMORY, SCORED, World, scaffold
+from fakes.builders import BAD, DOUBTFUL, GOOD, ID, OUT_OF_MEMORY, SCORED, World, owed, scaffold
 from runexp.wire.jobs import OnFailure, Policy
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 from runexp.wire.views import ExperimentView
 from runexpd.core import commands, names
-from runexpd.core.due import due
 from runexpd.core.observations import CancelWanted, RetryWanted
 from runexpd.core.steps import again, cancel, forecast, report
 
@@ -109,7 +108,7 @@ def test_a_job_that_is_to_end_is_cancelling_until_it_has_ended() -> None:
     world.show("rank4", "RUNNING")
     world.see(CancelWanted(experiment=ID, jobs=("rank4",)))
     assert shown(world, "rank4") == "CANCELLING"
-    assert [c.token for c in due(world.state, world.now) if isinstance(c, commands.Cancel)] == ["e1-1"]
+    assert [c.token for c in owed(world.state, world.now) if isinstance(c, commands.Cancel)] == ["e1-1"]
     world.show("rank4", "CANCELLED", final=True)
     world.judge("rank4", BAD)
     assert shown(world, "rank4") == "CANCELLED"
@@ -243,13 +242,15 @@ def test_each_command_has_a_key_of_its_own() -> None:
     world.accept("rank4")
     world.show("rank4", "RUNNING")
     world.see(CancelWanted(experiment=ID, jobs=("rank4",)))
-    keys = [c.key for c in due(world.state, world.now) if not isinstance(c, commands.Wake)]
+    keys = [c.key for c in owed(world.state, world.now)]
     assert len(keys) == len(set(keys)) == 3
     world.accept("rank8")
     world.show("rank8", "FAILED", final=True)
-    assert any(c.key == "judge e1-2" for c in due(world.state, world.now) if isinstance(c, commands.Judge))
+    assert any(c.key == "judge e1-2" for c in owed(world.state, world.now) if isinstance(c, commands.Judge))
     world.judge("rank8", OUT_OF_MEMORY)
-    assert any(isinstance(c, commands.Mend) and c.key == "mend e1 rank8" for c in due(world.state, world.now))
+    assert any(
+        isinstance(c, commands.Mend) and c.key == "mend e1 rank8" for c in owed(world.state, world.now)
+    )
 
 
 def test_an_evaluation_that_only_waits_for_its_turn_waits_for_no_barrier() -> None:

@@ -8,9 +8,14 @@ from runexp.wire import events, states
 from runexp.wire.events import Event
 from runexp.wire.jobs import OnFailure
 from runexp.wire.states import Phase, PhaseState, Stage
+from runexpd.core import commands
 from runexpd.core.apply import fold
+from runexpd.core.due import due
+from runexpd.core.job import Job
+from runexpd.core.jobs import Jobs
 from runexpd.core.observations import (
     AcceptWanted,
+    Begun,
     CancelWanted,
     Listed,
     Observation,
@@ -19,8 +24,9 @@ from runexpd.core.observations import (
     Tick,
 )
 from runexpd.core.observe import observe
-from runexpd.core.state import Experiment, Job
+from runexpd.core.state import Experiment
 from runexpd.core.steps import plan, submit
+from runexpd.core.touched import Touched
 
 #: Over all worlds: events, and what they did to jobs and to phases.
 HAPPENED: Counter[type[Event]] = Counter()
@@ -38,6 +44,8 @@ class Witness(World):
         #: Verified or accepted, and not made anew since a person asked for that: (experiment, job).
         self.good: frozenset[tuple[str, str]] = frozenset()
         self.told: Observation = Tick()
+        #: As whoever carries commands out has it, who is told of what has changed.
+        self.owed: dict[tuple[str, str], tuple[commands.Command, ...]] = {}
         self.sound = True
 
     def see(self, observation: Observation) -> list[Event]:
@@ -46,9 +54,11 @@ class Witness(World):
         self.adopted: list[tuple[str, str, Collection[str]]] = []
         self.were = {(e.id, id): job.stage for e in before.values() for id, job in e.jobs.items()}
         happened = super().see(observation)
-        assert observe(self.state, Tick(), self.now) == [], "what follows must follow at once"
+        everything = Begun(experiments=tuple(self.state.experiments))
+        assert observe(self.state, everything, self.now).recorded == [], "what follows must follow at once"
         if self._says_nothing_new(observation, happened):
-            assert observe(self.state, observation, self.now) == [], "it was said before"
+            assert observe(self.state, observation, self.now).recorded == [], "it was said before"
+        self._check_what_is_kept_beside()
         news = [(recorded.experiment, recorded.event) for recorded in self.ledger[entered:]]
         self._check_others(news)
         self._check_pasts(before, news)
@@ -58,6 +68,17 @@ class Witness(World):
         self._check_asked(happened)
         self.sound = True
         return happened
+
+    def _check_what_is_kept_beside(self) -> None:
+        """What is counted event by event is what a count of all comes to."""
+        assert self.state == self.happened.state
+        for experiment in self.state.experiments.values():
+            kept, counted = experiment.jobs, Jobs(experiment.jobs.values())
+            assert dict(kept.counts()) == dict(counted.counts())
+            assert all(list(kept.ready(phase)) == list(counted.ready(phase)) for phase in Phase)
+        self.owed = self.owed | due(self.state, self.happened.touched, self.now).jobs
+        everything = due(self.state, Touched(self.state.experiments), self.now).jobs
+        assert self.owed == everything
 
     def check_replay(self) -> None:
         assert fold(self.empty, self.ledger) == self.state
@@ -145,7 +166,7 @@ class Witness(World):
     def _check_others(self, news: list[tuple[str, Event]]) -> None:
         """The others get no more than the room that became free."""
         match self.told:
-            case Tick():
+            case Tick() | Begun():
                 return
             case Listed(reports=reports):
                 about = {report.experiment for report in reports}

@@ -19,6 +19,9 @@ class Asked:
         return Budget(PER_MINUTE, lambda: self.count, now)
 
 
+GATES = frozenset({"e optimization"})
+
+
 def watch(token: str, started_at: float | None = 0.0, gate: str = "e optimization") -> Watch:
     return Watch(
         cluster="c",
@@ -41,9 +44,9 @@ def test_what_others_asked_is_paid_for_by_waiting() -> None:
     asked, watches = Asked(), [watch("a")]
     budget = asked.budget(0.0)
     budget.note(watches, [], 0.0)
-    free = budget.next_at(watches, {}, 0.0)
+    free = budget.next_at(watches, GATES, {}, 0.0)
     asked.count += 20
-    assert budget.next_at(watches, {}, 0.0) >= 30.0 > free
+    assert budget.next_at(watches, GATES, {}, 0.0) >= 30.0 > free
 
 
 def test_a_debt_has_an_end() -> None:
@@ -51,7 +54,7 @@ def test_a_debt_has_an_end() -> None:
     budget = asked.budget(0.0)
     asked.count += 10_000
     budget.note(watches, [], 0.0)
-    assert budget.next_at(watches, {}, 0.0) <= 600.0
+    assert budget.next_at(watches, GATES, {}, 0.0) <= 600.0
 
 
 def test_the_last_job_before_a_gate_is_asked_about_as_soon_as_it_has_said_its_last_word() -> None:
@@ -59,7 +62,7 @@ def test_the_last_job_before_a_gate_is_asked_about_as_soon_as_it_has_said_its_la
     budget = asked.budget(1000.0)
     budget.note(watches, [], 1000.0)
     done = Progress(done=10, total=10, unit="steps", finishing=True)
-    assert budget.next_at(watches, {"a": done}, 1000.1) <= 1000.5
+    assert budget.next_at(watches, GATES, {"a": done}, 1000.1) <= 1000.5
 
 
 def test_siblings_tell_when_a_job_is_likely_to_end() -> None:
@@ -67,14 +70,14 @@ def test_siblings_tell_when_a_job_is_likely_to_end() -> None:
     budget = asked.budget(0.0)
     first, second = watch("a", 0.0), watch("b", 40.0)
     budget.note([first, second], [ended("a", 0.0, 100.0)], 100.0)
-    assert 139.0 <= budget.next_at([second], {}, 110.0) <= 141.0
+    assert 139.0 <= budget.next_at([second], GATES, {}, 110.0) <= 141.0
 
 
 def test_a_round_without_an_answer_keeps_its_distance() -> None:
     asked, watches = Asked(), [watch("a")]
     budget = asked.budget(0.0)
     budget.note(watches, (), 50.0)
-    assert budget.next_at(watches, {}, 50.0) > 51.0
+    assert budget.next_at(watches, GATES, {}, 50.0) > 51.0
 
 
 def test_a_clock_that_is_set_keeps_nobody_waiting() -> None:
@@ -82,8 +85,8 @@ def test_a_clock_that_is_set_keeps_nobody_waiting() -> None:
     budget = Budget(PER_MINUTE, lambda: 0, 100.0, lambda: offset[0])
     budget.note(watches, [], 100.0)
     halfway = {"a": Progress(done=5, total=10)}
-    before = budget.next_at(watches, halfway, 100.0)
+    before = budget.next_at(watches, GATES, halfway, 100.0)
     for hours in (-1, 1, 24 * 365):
         offset[0] = 1e9 + 3600 * hours
-        assert budget.next_at(watches, halfway, 100.0) == before
+        assert budget.next_at(watches, GATES, halfway, 100.0) == before
         assert budget.look_pause_seconds(watches[0], halfway["a"], 100.0) == 5.0

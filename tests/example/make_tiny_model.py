@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+torch.set_num_threads(1)  # so small a model is slower with more, most of all on a busy machine
+
 # Words that are one token each (none of one byte). Everything else is one token a byte.
 WORDS = ["user", "assistant", "system", "\n\n", "Capitalize"]
 SPECIAL = [  # the names torchtune's Llama3Tokenizer looks up

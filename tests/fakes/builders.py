@@ -10,6 +10,7 @@ from runexp.wire.states import Phase, Stage
 from runexpd.core import commands
 from runexpd.core.apply import apply
 from runexpd.core.due import due
+from runexpd.core.job import Job
 from runexpd.core.observations import (
     Accepted,
     Judged,
@@ -21,7 +22,8 @@ from runexpd.core.observations import (
     Tick,
 )
 from runexpd.core.observe import observe
-from runexpd.core.state import Experiment, Job, Limits, State
+from runexpd.core.state import Experiment, Limits, State
+from runexpd.core.touched import Touched
 
 ID = "e1"
 GOOD = Verdict(finding=Finding.GOOD, detail="2 epochs", artifacts=("/exp/rank4/artifacts/epoch_0",))
@@ -113,10 +115,11 @@ class World:
 
     def see(self, observation: Observation) -> list[Event]:
         """Take an observation, as the loop does; returns what happened."""
-        facts = observe(self.state, observation, self.now)
-        for experiment, event in facts:
-            self.enter(experiment, event)
-        return [event for _, event in facts]
+        happened = observe(self.state, observation, self.now, len(self.ledger))
+        for recorded in happened.recorded:
+            self.enter(recorded.experiment, recorded.event)
+        self.happened = happened
+        return [recorded.event for recorded in happened.recorded]
 
     def enter(self, experiment: str, event: Event) -> None:
         recorded = Recorded(seq=len(self.ledger) + 1, at=self.now, experiment=experiment, event=event)
@@ -134,12 +137,12 @@ class World:
         for _ in range(200):
             self.now += 30.0
             self.see(Tick())
-            owed = list(due(self.state, self.now))
-            if not owed:
+            left, wake_at = owed(self.state, self.now), due(self.state, Touched(), self.now).wake_at
+            if not left and wake_at is None:
                 return
-            for answer in map(helpful, owed):
+            for answer in map(helpful, left):
                 self.see(answer)
-        raise AssertionError(f"it never comes to rest: {owed}")
+        raise AssertionError(f"it never comes to rest: {left}")
 
     @property
     def experiment(self) -> Experiment:
@@ -194,6 +197,12 @@ class World:
         return self.judge(id, verdict)
 
 
+def owed(state: State, now: float) -> list[commands.Command]:
+    """All that is owed to the world, of every job."""
+    everything = due(state, Touched(state.experiments), now)
+    return [command for of_job in everything.jobs.values() for command in of_job]
+
+
 def helpful(command: commands.Command) -> Observation:
     """What a cluster without faults, and tools that are content, would say."""
     match command:
@@ -213,7 +222,7 @@ def helpful(command: commands.Command) -> Observation:
             return Judged(experiment=command.experiment, job=id, token=token, verdict=GOOD)
         case commands.Mend():
             return MendDone(experiment=command.experiment, job=command.job, number=command.number)
-        case commands.Cancel() | commands.Wake():
+        case commands.Cancel():
             return Tick()  # its end is seen by whoever watches it
         case _:
             assert_never(command)

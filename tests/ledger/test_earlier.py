@@ -16,9 +16,10 @@ from fakes.builders import GOOD
 from runexp.wire.events import AttemptIntended, Event, JobAdopted, Recorded
 from runexp.wire.states import Stage
 from runexpd.core.apply import fold
-from runexpd.core.observations import Accepted, Judged, Listed, MendDone, Observation, Report, Tick
+from runexpd.core.job import Job
+from runexpd.core.observations import Accepted, Begun, Judged, Listed, MendDone, Observation, Report, Tick
 from runexpd.core.observe import observe
-from runexpd.core.state import Experiment, Job, Limits, State
+from runexpd.core.state import Experiment, Limits, State
 from runexpd.ledger import codec
 from runexpd.ledger.store import Ledger, Row
 
@@ -62,11 +63,8 @@ class Tale:
 
     def see(self, observation: Observation) -> list[Event]:
         """Take an observation as the loop does; returns what happened."""
-        recorded = [
-            Recorded(seq=len(self.told) + number, at=self.now, experiment=experiment, event=event)
-            for number, (experiment, event) in enumerate(observe(self.state, observation, self.now), start=1)
-        ]
-        self.state = fold(self.state, recorded)
+        happened = observe(self.state, observation, self.now, len(self.told))
+        self.state, recorded = happened.state, happened.recorded
         self.told += recorded
         if recorded and self.ledger is not None:
             self.ledger.append([row_of(r) for r in recorded])
@@ -74,7 +72,7 @@ class Tale:
 
     def go_on(self) -> list[Event]:
         """Until every experiment has ended, with a cluster that answers all and jobs that succeed; returns what happened."""
-        happened: list[Event] = []
+        happened = self.see(Begun(experiments=tuple(self.state.experiments)))
         for _ in range(ROUNDS):
             happened += self.see(Tick())
             for answer in answers(self.state):

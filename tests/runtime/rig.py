@@ -1,10 +1,10 @@
 """A loop with its carriers, a ledger on disk and a cluster in memory; and time that passes when a test says so."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
-from typing import cast
+from types import ModuleType
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -16,11 +16,14 @@ from fakes.world import FakeCluster
 from runexp.wire.states import Stage
 from runexpd.clusters.base import Cluster
 from runexpd.core.commands import Command
+from runexpd.core.due import Due
+from runexpd.core.job import Job
 from runexpd.core.observations import Accepted, Observation, Report, ScaffoldSeen
-from runexpd.core.state import Job, Limits, State
+from runexpd.core.state import Limits, State
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers
+from runexpd.runtime.errands import Errands
 from runexpd.runtime.loop import Loop
 from runexpd.tools.base import Tool
 
@@ -73,7 +76,7 @@ async def settled() -> None:
 
 
 class Time:
-    """Stands for `anyio.sleep` and the steady clock of one module: pauses are over at once, and the clock is on by as much.
+    """Stands for `anyio.sleep` and the steady clock of some modules: pauses are over at once, and the clock is on by as much.
 
     The last of `most` pauses has no end.
     """
@@ -90,9 +93,20 @@ class Time:
         self.now += seconds
         await anyio.lowlevel.checkpoint()
 
-    def passes_in(self, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "anyio", SimpleNamespace(**{**vars(anyio), "sleep": self.sleep}))
+    def passes_in(self, monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+        for module in modules:
+            monkeypatch.setattr(module, "anyio", _Anyio(self.sleep))
         monkeypatch.setattr(clock, "steady", lambda: self.now)
+
+
+class _Anyio:
+    """The library, with another sleep. What it holds it may not have loaded yet."""
+
+    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self.sleep = sleep
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(anyio, name)
 
 
 @dataclass(frozen=True)
@@ -122,7 +136,8 @@ async def running(
     loop = Loop(ledger, state)
     async with anyio.create_task_group() as tasks:
         waits = {cluster.name: results_seconds}
-        carriers = Carriers(loop, {cluster.name: cast(Cluster, cluster)}, tools or {}, {}, tasks, waits)
+        errands = Errands(loop, tools or {}, waits)
+        carriers = Carriers(loop, {cluster.name: cast(Cluster, cluster)}, {}, errands, tasks)
         await tasks.start(loop.run, carriers.carry)
         yield Rig(loop, carriers, cluster)
         tasks.cancel_scope.cancel()
@@ -132,14 +147,18 @@ class Carrier:
     """Carries nothing out, and remembers what it was to."""
 
     def __init__(self) -> None:
-        self.last: Sequence[Command] = ()
+        self.owed: dict[tuple[str, str], tuple[Command, ...]] = {}
         self.times = 0
 
-    def carry(self, commands: Sequence[Command]) -> None:
-        self.last, self.times = commands, self.times + 1
+    def carry(self, due: Due) -> None:
+        self.owed |= due.jobs
+        self.times += 1
+
+    def commands(self) -> list[Command]:
+        return [command for commands in self.owed.values() for command in commands]
 
     def experiments(self) -> set[str]:
-        return {command.experiment for command in self.last if hasattr(command, "experiment")}
+        return {experiment for (experiment, _), commands in self.owed.items() if commands}
 
 
 async def start(tasks: TaskGroup, loop: Loop) -> Carrier:

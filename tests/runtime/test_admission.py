@@ -1,24 +1,26 @@
 """What is let into the ledger, and whom a fault leaves alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from msgspec.structs import replace
 
-from fakes.builders import GOOD, World
+from fakes.builders import GOOD, World, owed
 from runexp.text import printable
 from runexp.wire import events, states
 from runexp.wire.events import Event, Recorded
 from runexp.wire.jobs import Failure, Finding, Score, Verdict
 from runexp.wire.states import Stage
-from runexpd.core.due import due
-from runexpd.core.observations import CancelWanted, Judged, Listed, Report, Tick
+from runexpd.core.due import Due, due
+from runexpd.core.job import Job
+from runexpd.core.observations import Begun, CancelWanted, Judged, Listed, Report, Tick
 from runexpd.core.state import Experiment, Parked, State
 from runexpd.core.steps import barrier, watch
+from runexpd.core.touched import Touched
 from runexpd.ledger import codec
 from runexpd.ledger.errors import LedgerDamaged, LedgerUnwritable
 from runexpd.runtime import admission
-from runexpd.runtime.admission import admit, parked, replayed, without_the_undue
+from runexpd.runtime.admission import admit, parked, replayed
 from runtime.rig import ONE, TWO, first, report, second, stage_of, token_of
 
 NOW = 2000.0
@@ -60,10 +62,10 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """What follows from the first experiment can't be told; undo, and it can."""
     told = barrier.owed
 
-    def owed(experiment: Experiment) -> Iterator[Event]:
+    def owed(experiment: Experiment, touched: Sequence[Job]) -> Iterator[Event]:
         if experiment.id == ONE:
             raise ZeroDivisionError("nobody thought of that")
-        return told(experiment)
+        return told(experiment, touched)
 
     monkeypatch.setattr(barrier, "owed", owed)
     return monkeypatch
@@ -124,11 +126,11 @@ def test_a_poisoned_report_alone_is_refused_and_parks_nobody(state: State) -> No
 def test_an_experiment_whose_own_consequences_fail_is_parked_alone(
     state: State, faulty: pytest.MonkeyPatch
 ) -> None:
-    taken = admit(state, Tick(), NOW, 100)
+    taken = admit(state, Begun(experiments=(ONE, TWO)), NOW, 100)
     assert taken.refused == ""
     assert taken.state.parked == {ONE: Parked("ZeroDivisionError: nobody thought of that")}
     assert [what for what, _ in taken.faults] == [f"experiment words ({ONE}) is parked"]
-    assert {command.experiment for command in due(taken.state, NOW) if hasattr(command, "experiment")} == {
+    assert {id for (id, _), commands in due(taken.state, taken.touched, NOW).jobs.items() if commands} == {
         TWO
     }
 
@@ -138,7 +140,7 @@ def test_what_is_told_of_the_others_is_taken_with_all_that_follows(
 ) -> None:
     asked = CancelWanted(experiment=TWO, jobs=("base/words",))
     taken = admit(state, asked, NOW, 100)
-    assert taken.state.parked.keys() == {ONE}
+    assert taken.state.parked == {}, "nobody asked about the other"
     assert {r.experiment for r in taken.recorded} == {TWO}
     assert stage_of(taken.state, TWO, "base/words") is Stage.SKIPPED
 
@@ -155,7 +157,8 @@ def test_what_is_told_of_a_parked_one_is_kept_though_nothing_follows(
 def test_who_asks_for_something_of_a_parked_one_has_it_tried_again(
     state: State, faulty: pytest.MonkeyPatch
 ) -> None:
-    left_alone = admit(state, Tick(), NOW, 100).state
+    left_alone = admit(state, Begun(experiments=(ONE, TWO)), NOW, 100).state
+    assert left_alone.parked.keys() == {ONE}
     assert admit(left_alone, Tick(), NOW, 100).state == left_alone
     asked = CancelWanted(experiment=ONE, jobs=("base/words",))
     still = admit(left_alone, asked, NOW, 100)
@@ -249,12 +252,12 @@ def test_a_disk_that_gives_nothing_back_is_no_experiments_fault() -> None:
 def test_one_of_which_it_cannot_be_told_what_is_due_is_left_out(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def undue(state: State, now: float) -> Iterator[object]:
+    def undue(state: State, touched: Touched, now: float) -> Due:
         if ONE in {e.id for e in state.running()}:
             raise KeyError("gate")
-        return due(state, now)
+        return due(state, touched, now)
 
     monkeypatch.setattr(admission, "due", undue)
-    left = without_the_undue(state, NOW)
+    left = parked(state, NOW, 100).state
     assert left.parked == {ONE: Parked("KeyError: 'gate'")}
-    assert list(due(left, NOW))
+    assert owed(left, NOW)

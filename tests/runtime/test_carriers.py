@@ -10,8 +10,9 @@ from runexp.wire import states
 from runexp.wire.states import Stage
 from runexpd.clusters.base import Answer, ClusterUnreachable, Unclear
 from runexpd.core.observations import CancelWanted, Judged, Listed
-from runexpd.runtime import carriers
-from runexpd.runtime.carriers import CANCEL_SECONDS, LONGEST_PAUSE_SECONDS, RETRY_SECONDS
+from runexpd.runtime import carriers, errands
+from runexpd.runtime.carriers import LONGEST_PAUSE_SECONDS
+from runexpd.runtime.errands import CANCEL_SECONDS, RETRY_SECONDS
 from runtime.rig import (
     ONE,
     TWO,
@@ -39,7 +40,7 @@ def cluster() -> FakeCluster:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    time.passes_in(carriers, monkeypatch)
+    time.passes_in(monkeypatch, carriers, errands)
     return time
 
 

@@ -13,8 +13,8 @@ from runexp.wire.states import Stage
 from runexpd.core.observations import Listed
 from runexpd.hosts.base import Files, HostUnreachable
 from runexpd.ledger import desk
-from runexpd.runtime import carriers, inspector
-from runexpd.runtime.carriers import RETRY_SECONDS
+from runexpd.runtime import carriers, errands, inspector
+from runexpd.runtime.errands import RETRY_SECONDS
 from runexpd.runtime.inspector import Look, Seen
 from runtime.rig import ONE, Rig, Time, first, report, running, stage_of, until
 
@@ -48,7 +48,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    time.passes_in(carriers, monkeypatch)
+    time.passes_in(monkeypatch, carriers, errands)
     return time
 
 

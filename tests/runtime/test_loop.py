@@ -56,7 +56,7 @@ async def test_the_bell_rings_after_a_commit_and_what_is_due_is_carried_before_t
         ring = loop.bell.take()
         await loop.tell(first())
         assert ring.is_set()
-        assert len(carrier.last) == 2
+        assert len(carrier.commands()) == 2
         tasks.cancel_scope.cancel()
 
 
@@ -100,7 +100,7 @@ async def test_a_full_disk_moves_nothing_and_is_over_by_itself(
         assert ring.is_set()
         assert loop.state is before
         assert ledger.commits == commits
-        assert len(carrier.last) == 2
+        assert len(carrier.commands()) == 2
         ring = loop.bell.take()
         await until(lambda: loop.trouble is None)
         await until(ring.is_set)

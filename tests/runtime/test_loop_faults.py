@@ -13,11 +13,13 @@ from fakes.world import TroubledLedger
 from runexp.wire import states
 from runexp.wire.events import Event, Recorded
 from runexp.wire.states import Stage
-from runexpd.core.commands import Command
+from runexpd.core.due import Due
 from runexpd.core.due import due as core_due
+from runexpd.core.job import Job
 from runexpd.core.observations import CancelWanted, Listed, Observation, Tick
 from runexpd.core.state import Experiment, Limits, State
 from runexpd.core.steps import barrier, submit
+from runexpd.core.touched import Touched
 from runexpd.ledger import desk
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Row
@@ -112,10 +114,10 @@ async def test_an_exception_in_what_is_due_parks_whose_it_is_and_the_others_are_
 ) -> None:
     due = core_due
 
-    def undue(state: State, now: float) -> Iterator[Command]:
+    def undue(state: State, touched: Touched, now: float) -> Due:
         if ONE in {e.id for e in state.running()}:
             raise ZeroDivisionError("due")
-        return due(state, now)
+        return due(state, touched, now)
 
     loop = Loop(ledger, EMPTY)
     async with anyio.create_task_group() as tasks:
@@ -133,7 +135,7 @@ async def test_an_exception_in_carrying_out_is_not_the_end(
 ) -> None:
     carrier = Carrier()
 
-    def carry(commands: Sequence[Command]) -> None:
+    def carry(commands: Due) -> None:
         carrier.carry(commands)
         if carrier.times < 3:
             raise ZeroDivisionError("carry")
@@ -152,7 +154,7 @@ async def test_an_exception_in_carrying_out_is_not_the_end(
 async def test_even_if_nothing_can_be_told_of_what_is_due_the_loop_goes_on(
     ledger: TroubledLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(state: State, now: float) -> Iterator[Command]:
+    def fail(state: State, touched: Touched, now: float) -> Due:
         raise ZeroDivisionError("together only")
 
     loop = Loop(ledger, EMPTY)
@@ -219,10 +221,10 @@ async def test_what_ended_nothing_before_a_restart_ends_nothing_after_it(
     """What follows from the first experiment can't be told, from the first look at it on."""
     owed = barrier.owed
 
-    def fail(experiment: Experiment) -> Iterator[Event]:
+    def fail(experiment: Experiment, touched: Sequence[Job]) -> Iterator[Event]:
         if experiment.id == ONE:
             raise ZeroDivisionError("owed")
-        return owed(experiment)
+        return owed(experiment, touched)
 
     state = EMPTY
     for seen in (first(), second()):

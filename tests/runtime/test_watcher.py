@@ -52,6 +52,7 @@ def watch(token: str, state: str = "RUNNING") -> Watch:
         state=state,
         output=f"/exp/{token}.out",
         started_at=0.0,
+        gate="",
     )
 
 
@@ -64,7 +65,8 @@ async def watching(
     cluster: FakeCluster, *watches: Watch, seconds: float = OFTEN_SECONDS
 ) -> AsyncIterator[tuple[Watcher, Listener]]:
     listener, watcher = Listener(), Watcher(cluster, TOOLS, Every(seconds))
-    watcher.watch(watches)
+    for each in watches:
+        watcher.watch(each)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run, cast(Loop, listener))
         yield watcher, listener
@@ -220,7 +222,7 @@ async def test_progress_rings_the_bell(cluster: FakeCluster, progressing: Any) -
         ring = watcher.bell.take()
         await settled()
         assert not ring.is_set()
-        watcher.watch([watch("a")])
+        watcher.watch(watch("a"))
         await until(ring.is_set)
         assert watcher.progress == {"a": Progress(done=1)}
 
@@ -230,7 +232,7 @@ async def test_news_that_cannot_be_taken_comes_with_the_next_round(
 ) -> None:
     async with watching(cluster, seconds=OFTEN_SECONDS) as (watcher, listener):
         listener.refuse = 3
-        watcher.watch([watch("a")])
+        watcher.watch(watch("a"))
         await until(lambda: bool(listener.told))
         assert listener.refused == 3
 
@@ -261,9 +263,9 @@ async def test_nothing_to_watch_costs_nothing(cluster: FakeCluster, progressing:
     async with watching(cluster) as (watcher, listener):
         await settled()
         assert cluster.queries == 0
-        watcher.watch([watch("a")])
+        watcher.watch(watch("a"))
         await until(lambda: bool(listener.told))
-        watcher.watch([])
+        watcher.forget(watch("a"))
         await until(lambda: watcher.progress == {})
         await settled()
         asked = cluster.queries

@@ -10,8 +10,10 @@ from runexp.wire.events import Recorded
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core import apply_job
+from runexpd.core.job import Job
+from runexpd.core.jobs import Jobs
 from runexpd.core.lifecycle import IllegalTransition, next_phase_state
-from runexpd.core.state import Experiment, Job, State
+from runexpd.core.state import Experiment, State
 
 
 def fold(state: State, recorded: Iterable[Recorded]) -> State:
@@ -55,6 +57,8 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
             return _of_phases(experiment, event, at)
         case events.AttemptIntended() | events.JobAdopted():
             counted = replace(experiment, tokens=experiment.tokens + 1)
+            if isinstance(event, events.AttemptIntended) and _trains(experiment, event.job):
+                counted = replace(counted, trained_at=at)
             return _each(counted, (event.job,), lambda job: apply_job.happened(job, event, at))
         case events.SubmitDeferred():
             held = replace(experiment, held_until=event.until, held_at=event.held)
@@ -109,14 +113,14 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
         return after
 
     listed = {spec.id: owed(spec) for spec in event.jobs}
-    retired = {id: job for id, job in experiment.jobs.items() if job.retired and id not in listed}
+    retired = (job for id, job in experiment.jobs.items() if job.retired and id not in listed)
     return replace(
         _reopened(experiment, event, at),
         policy=event.policy,
         tools=event.tools,
         logs=event.logs,
         runs=event.runs,
-        jobs={**listed, **retired},
+        jobs=Jobs((*listed.values(), *retired)),
         warnings=event.warnings,
     )
 
@@ -135,7 +139,8 @@ def _retry_asked(experiment: Experiment, event: events.RetryAsked, at: float) ->
         fresh = replace(apply_job.blank(job), cancel_asked=False, mends=0, requeues=0)
         return apply_job.restage(fresh, event, spec=spec, state=states.PLANNED)
 
-    return _each(_reopened(experiment, event, at), event.jobs, owed)
+    after = _each(_reopened(experiment, event, at), event.jobs, owed)
+    return replace(after, jobs=Jobs(after.jobs.values()))  # of other runs, it may be
 
 
 def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experiment:
@@ -162,9 +167,15 @@ def _with_phase(experiment: Experiment, phase: Phase, state: PhaseState) -> Expe
     return replace(experiment, **{phase.value: state})
 
 
+def _trains(experiment: Experiment, id: str) -> bool:
+    return id in experiment.jobs and experiment.jobs[id].spec.phase is Phase.OPTIMIZATION
+
+
 def _each(experiment: Experiment, ids: Iterable[str], change: Callable[[Job], Job]) -> Experiment:
+    jobs = experiment.jobs
     try:
-        changed = {id: change(experiment.jobs[id]) for id in ids}
+        for id in ids:
+            jobs = jobs.put(change(jobs[id]))
     except KeyError as error:
         raise IllegalTransition(f"job {error} is not in experiment {experiment.id}") from None
-    return replace(experiment, jobs={**experiment.jobs, **changed})
+    return replace(experiment, jobs=jobs)

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from runexp.wire import events, states
 from runexp.wire.jobs import Failure
+from runexpd.core.job import Attempt, Job
 from runexpd.core.lifecycle import IllegalTransition, next_stage
-from runexpd.core.state import Attempt, Job
 
 Known = events.SubmitAccepted | events.SubmitRefused | events.SubmitUnclear
 Seen = events.StateChanged | events.JobEnded

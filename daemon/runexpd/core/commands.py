@@ -1,6 +1,6 @@
 """What the core asks of the world. Made of the state alone, so that after a crash the same ones come again.
 
-Each has a key; whoever carries commands out drops one whose key is still being worked on.
+Each has a key; whoever carries commands out works on one of a key at a time.
 """
 
 import msgspec
@@ -45,8 +45,8 @@ class Watch(msgspec.Struct, frozen=True):
     state: str
     output: str
     started_at: float | None
-    #: What its end helps to open: the same for all that must end for it. Empty while others of them aren't queued yet.
-    gate: str = ""
+    #: What its end helps to open: the same for all that must end for it; its own token where it is the only one.
+    gate: str
     #: What the job's command line holds; empty: the token.
     mark: str = ""
 
@@ -103,10 +103,4 @@ class Cancel(msgspec.Struct, frozen=True):
         return f"cancel {self.token}"
 
 
-class Wake(msgspec.Struct, frozen=True):
-    """Come back with a Tick at this time."""
-
-    at: float
-
-
-Command = Submit | Resolve | Watch | Judge | Mend | Cancel | Wake
+Command = Submit | Resolve | Watch | Judge | Mend | Cancel

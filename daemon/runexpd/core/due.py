@@ -1,37 +1,69 @@
-"""due(state, now) -> commands: all that is owed to the world, whether or not it is being worked on already."""
+"""due(state, touched) -> what is owed to the world for the jobs to which something has happened, and when to look again."""
 
 from collections.abc import Iterator
+
+import msgspec
 
 from runexp.wire.jobs import Barrier
 from runexp.wire.states import Phase, Stage
 from runexpd.core import commands
-from runexpd.core.state import Attempt, Experiment, Job, State
+from runexpd.core.job import Attempt, Job
+from runexpd.core.state import Experiment, State
 from runexpd.core.steps import submit
+from runexpd.core.touched import Touched
+
+_NOT_QUEUED = frozenset(
+    {Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING, Stage.IN_DOUBT},
+)
 
 
-def due(state: State, now: float) -> Iterator[commands.Command]:
-    """Everything to be done, in the order in which it is best begun."""
-    for experiment in state.running():
-        shut = {_gate(experiment, job) for job in experiment.current if job.stage in _NOT_QUEUED}
-        for job in experiment.jobs.values():
-            if job.attempt is not None:
-                gate = _gate(experiment, job)
-                yield from _for(experiment, job, job.attempt, "" if gate in shut else gate)
-    at = submit.wake_at(state, now)
-    if at is not None:
-        yield commands.Wake(at)
+class Due(msgspec.Struct, frozen=True):
+    """What is owed to the world, whether or not it is being worked on already."""
+
+    #: Of each touched job, by experiment and job: everything, in place of what it was before. Nothing: nothing is owed any more.
+    jobs: dict[tuple[str, str], tuple[commands.Command, ...]]
+    #: Gates that nothing but the ends of queued jobs keeps shut.
+    gates: frozenset[str]
+    #: When something may be owed though nothing else happens, in seconds since 1970; None: not by itself.
+    wake_at: float | None
 
 
-_NOT_QUEUED = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING, Stage.IN_DOUBT)
+def due(state: State, touched: Touched, now: float) -> Due:
+    """What these jobs owe at `now` (seconds since 1970)."""
+    owed = {}
+    for id in touched:
+        if (experiment := state.experiments.get(id)) is not None:
+            runs = state.is_running(experiment)
+            for job in touched.of(experiment):
+                owed[id, job.spec.id] = tuple(_owed(experiment, job)) if runs else ()
+    gates = (gate for experiment in state.running() for gate in _open_gates(experiment))
+    return Due(owed, frozenset(gates), submit.wake_at(state, now))
 
 
-def _gate(experiment: Experiment, job: Job) -> str:
-    """The same for jobs that something waits for together: the barrier's, or the end's."""
+def _open_gates(experiment: Experiment) -> Iterator[str]:
+    """One opens with the ends of jobs that are all in the queue."""
+    shut = {
+        kind.phase for kind, _ in experiment.jobs.counts() if kind.stage in _NOT_QUEUED and not kind.retired
+    }
+    yield from (_gate(experiment, phase) for phase in Phase if phase not in shut)
+
+
+def _gate(experiment: Experiment, phase: Phase) -> str:
+    return f"{experiment.id} {phase}"
+
+
+def _gate_of(experiment: Experiment, job: Job, token: str) -> str:
+    """What the job's end helps to open: its phase's gate, or one of its own, named by its token."""
     alone = experiment.policy.barrier is Barrier.RUN and job.spec.phase is Phase.OPTIMIZATION
-    return f"{experiment.id} {job.spec.run if alone else job.spec.phase}"
+    return token if alone else _gate(experiment, job.spec.phase)
 
 
-def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Iterator[commands.Command]:
+def _owed(experiment: Experiment, job: Job) -> Iterator[commands.Command]:
+    if job.attempt is not None:
+        yield from _for(experiment, job, job.attempt)
+
+
+def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:
     cluster, id, spec, token = experiment.cluster, experiment.id, attempt.spec, attempt.token
     match job.stage:
         case Stage.SUBMITTING:
@@ -50,7 +82,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt, gate: str) -> Itera
                 attempt.state,
                 attempt.output or "",
                 attempt.started_at,
-                gate,
+                _gate_of(experiment, job, token),
                 attempt.mark,
             )
         case Stage.ENDED:

@@ -133,6 +133,12 @@ class MendDone(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """Of these experiments nothing is known to have been looked at: the daemon has begun, or one goes on that was parked."""
+
+    experiments: tuple[str, ...]
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed."""
 
@@ -140,4 +146,4 @@ class Tick(msgspec.Struct, frozen=True):
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
 Asked = ScaffoldSeen | RetryWanted | AcceptWanted | CancelWanted
-Observation = Asked | Answer | Listed | Judged | MendDone | Tick
+Observation = Asked | Answer | Listed | Judged | MendDone | Begun | Tick

@@ -1,20 +1,21 @@
-"""observe(state, observation, now) -> what happened: what the observation means, and all that follows from it.
+"""observe(state, observation, now, last_seq) -> what happened: what the observation means, and all that follows from it.
 
 What follows (a phase that closes, the barrier, the next intents) is in the same answer, so it enters the ledger in the
 same transaction: there is no moment at which a crash could leave half of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from runexp.wire import events
 from runexp.wire.events import Event, Recorded
 from runexp.wire.states import Phase
-from runexpd.core.apply import fold
+from runexpd.core.apply import apply
 from runexpd.core.observations import (
     Accepted,
     AcceptWanted,
     Asked,
+    Begun,
     CancelWanted,
     Deferred,
     Judged,
@@ -29,21 +30,45 @@ from runexpd.core.observations import (
 )
 from runexpd.core.state import State
 from runexpd.core.steps import again, barrier, cancel, plan, retry, submit, verify, watch
+from runexpd.core.touched import Touched
 
 #: An event with the id of its experiment, not in the ledger yet.
 Fact = tuple[str, Event]
 
 
-def observe(state: State, observation: Observation, now: float) -> list[Fact]:
-    """Everything that happened by `now` (seconds since 1970), in order. The same observation again says nothing new."""
+class Happened:
+    """Facts, numbered as the ledger will number them, and what becomes of the state with each."""
+
+    def __init__(self, state: State, touched: Touched, now: float, last_seq: int) -> None:
+        self.state = state
+        self.touched = touched
+        self.recorded: list[Recorded] = []
+        self._now = now
+        self._last_seq = last_seq
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Raises IllegalTransition."""
+        for experiment, event in facts:
+            seq = self._last_seq + len(self.recorded) + 1
+            recorded = Recorded(seq=seq, at=self._now, experiment=experiment, event=event)
+            self.state = apply(self.state, recorded)
+            self.recorded.append(recorded)
+            self.touched.note(experiment, event)
+
+
+def observe(state: State, observation: Observation, now: float, last_seq: int = 0) -> Happened:
+    """Everything that happened by `now` (seconds since 1970), in order. The same observation again says nothing new.
+
+    `last_seq`: the newest number in the ledger. Raises IllegalTransition: a fault of ours.
+    """
+    begun = observation.experiments if isinstance(observation, Begun) else ()
+    happened = Happened(state, Touched(begun), now, last_seq)
     facts = list(_meanings(state, observation, now))
-    before, state = state, _after(state, facts, now)
-    facts += (checks := list(_checked(before, facts, state)))
-    state = _after(state, checks, now)
-    while more := list(_owed(state, now)):
-        facts += more
-        state = _after(state, more, now)
-    return facts
+    happened.add(facts)
+    happened.add(_checked(state, facts, happened.state))
+    while more := list(_owed(happened, now)):
+        happened.add(more)
+    return happened
 
 
 def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
@@ -59,7 +84,7 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
             yield from _of(observation.experiment, verify.on_judged(state, observation))
         case MendDone():
             yield from _of(observation.experiment, retry.on_mended(state, observation))
-        case Tick():
+        case Tick() | Begun():
             pass
         case _:
             assert_never(observation)
@@ -89,20 +114,19 @@ def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:
         yield id, watch.checked(after.experiments[id], phase)
 
 
-def _owed(state: State, now: float) -> Iterator[Fact]:
+def _owed(happened: Happened, now: float) -> Iterator[Fact]:
     """The first kind of thing that is owed; `observe` asks again with it applied."""
-    for experiment in state.running():
+    state = happened.state
+    for id in happened.touched:
+        if (experiment := state.experiments.get(id)) is None or not state.is_running(experiment):
+            continue
+        touched = list(happened.touched.of(experiment))
         for step in (cancel.owed, retry.owed, barrier.owed):
-            if following := list(step(experiment)):
-                yield from _of(experiment.id, iter(following))
+            if following := list(step(experiment, touched)):
+                yield from _of(id, iter(following))
                 return
     yield from submit.intended(state, now)
 
 
 def _of(experiment: str, happened: Iterator[Event]) -> Iterator[Fact]:
     return ((experiment, event) for event in happened)
-
-
-def _after(state: State, facts: list[Fact], now: float) -> State:
-    """Tried on a copy: the ledger's numbers come when it takes them."""
-    return fold(state, (Recorded(seq=0, at=now, experiment=id, event=event) for id, event in facts))

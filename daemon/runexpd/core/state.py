@@ -1,71 +1,14 @@
-"""What the ledger's events add up to. Built by `apply` alone; dicts in here are replaced, never changed."""
+"""What the ledger's events add up to. Built by `apply` alone; nothing in here is ever changed, only replaced."""
 
 from collections.abc import Iterator
 
 import msgspec
 
 from runexp.wire import states
-from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
-from runexp.wire.states import Outcome, Phase, PhaseState, Stage
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One submission of a job."""
-
-    number: int
-    token: str
-    #: The job as it was sent; whatever the scaffold says since, this is what runs, and what is judged.
-    spec: JobSpec
-    intended_at: float
-    #: What the job's command line holds on the cluster; empty: the token.
-    mark: str = ""
-    accepted_at: float | None = None
-    slurm_job_id: str | None = None
-    state: str = states.SUBMITTING
-    #: Why it is pending, or why its submission is unclear.
-    reason: str | None = None
-    exit_code: str = ""
-    started_at: float | None = None
-    ended_at: float | None = None
-    output: str | None = None
-    usage: Usage | None = None
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    #: As the scaffold last had it.
-    spec: JobSpec
-    stage: Stage = Stage.PLANNED
-    #: The word that is shown.
-    state: str = states.PLANNED
-    #: One line for the reader: what was found, or why not.
-    detail: str = ""
-    #: Those the cluster took or refused, and the one under way.
-    attempts: tuple[Attempt, ...] = ()
-    #: The scaffold no longer has it: nothing is owed of it, and what runs of it is watched to its end.
-    retired: bool = False
-    cancel_asked: bool = False
-    #: The token of the attempt whose results were verified; None where they were there before.
-    proof: str | None = None
-    #: A person took its results as they are: no look takes that back.
-    accepted: bool = False
-    failure: Failure | None = None
-    remedy: Remedy | None = None
-    #: How often it was submitted again by rule since somebody last asked.
-    mends: int = 0
-    requeues: int = 0
-    artifacts: tuple[str, ...] = ()
-    scores: tuple[Score, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """The newest."""
-        return self.attempts[-1] if self.attempts else None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the experiment's end waits for it."""
-        return self.stage in states.UNDER_WAY if self.retired else self.stage not in states.SETTLED
+from runexp.wire.jobs import Policy, RunSpec
+from runexp.wire.states import Outcome, Phase, PhaseState
+from runexpd.core.job import Job, is_open
+from runexpd.core.jobs import Jobs
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +25,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     logs: dict[str, str] = {}
     runs: tuple[RunSpec, ...] = ()
     #: By id: optimization jobs in the summary's order, then evaluations in the matrix's, then retired ones.
-    jobs: dict[str, Job] = {}
+    jobs: Jobs = Jobs()
     #: How many tokens were ever made for it: the next is one more, whatever happened to the scaffold.
     tokens: int = 0
+    #: When a training was last intended.
+    trained_at: float = float("-inf")
     optimization: PhaseState = PhaseState.CLOSED
     evaluation: PhaseState = PhaseState.CLOSED
     #: What the barrier decided, for the reader; empty before.
@@ -108,6 +53,18 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, phase: Phase) -> tuple[Job, ...]:
         """Those of a phase."""
         return tuple(job for job in self.jobs.values() if job.spec.phase is phase and not job.retired)
+
+    def is_settled(self, phase: Phase) -> bool:
+        """Whether nothing of it is owed any more."""
+        return not any(
+            kind.phase is phase and not kind.retired and kind.stage not in states.SETTLED
+            for kind, _ in self.jobs.counts()
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end waits for a job."""
+        return any(is_open(kind.stage, kind.retired) for kind, _ in self.jobs.counts())
 
     def phase(self, phase: Phase) -> PhaseState:
         return self.optimization if phase is Phase.OPTIMIZATION else self.evaluation
@@ -140,6 +97,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def running(self) -> Iterator[Experiment]:
         """Experiments that aren't over, the longest waiting first."""
         yield from sorted(
-            (e for e in self.experiments.values() if e.outcome is None and e.id not in self.parked),
-            key=lambda e: (e.asked_at, e.id),
+            (e for e in self.experiments.values() if self.is_running(e)), key=lambda e: (e.asked_at, e.id)
         )
+
+    def is_running(self, experiment: Experiment) -> bool:
+        return experiment.outcome is None and experiment.id not in self.parked

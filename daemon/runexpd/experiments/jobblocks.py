@@ -7,7 +7,7 @@ from runexp import report as summary
 from runexp.wire import events, states
 from runexp.wire.jobs import Usage
 from runexp.wire.states import Phase
-from runexpd.core.state import Job
+from runexpd.core.job import Job
 from runexpd.core.steps import forecast
 from runexpd.experiments.blocks import EXPERIMENT, Block
 

@@ -4,7 +4,7 @@ Tried on a copy, before anything is committed. What can't be taken is refused al
 teller's affair, and an experiment whose own consequences can't be taken is parked. All others go on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -13,9 +13,10 @@ from runexp.text import printable
 from runexp.wire.events import Recorded
 from runexpd.core.apply import apply, fold
 from runexpd.core.due import due
-from runexpd.core.observations import Asked, Listed, Observation, Tick
-from runexpd.core.observe import Fact, observe
+from runexpd.core.observations import Asked, Begun, Listed, Observation
+from runexpd.core.observe import observe
 from runexpd.core.state import Parked, State
+from runexpd.core.touched import Touched
 from runexpd.ledger import codec
 from runexpd.ledger.errors import LedgerError, LedgerUnwritable
 from runexpd.ledger.store import Row
@@ -27,6 +28,8 @@ class Admitted(msgspec.Struct, frozen=True):
     state: State
     recorded: tuple[Recorded, ...] = ()
     rows: tuple[Row, ...] = ()
+    #: Of which it must be told anew what is due.
+    touched: Touched = Touched()
     #: Why the observation wasn't taken, in a line; empty: it was.
     refused: str = ""
     #: What was refused on the way, and why: for the daemon's own log.
@@ -43,7 +46,9 @@ def admit(state: State, observation: Observation, now: float, last_seq: int) -> 
     if left_alone.for_good:
         return Admitted(state, refused=left_alone.why)
     others = {id: why for id, why in state.parked.items() if id != observation.experiment}
-    return _admitted(replace(state, parked=others), observation, now, last_seq)
+    begun = Begun(experiments=(observation.experiment,))
+    again = _admitted(replace(state, parked=others), begun, now, last_seq)
+    return joined(again, _admitted(again.state, observation, now, last_seq + len(again.rows)))
 
 
 def _admitted(state: State, observation: Observation, now: float, last_seq: int) -> Admitted:
@@ -52,19 +57,22 @@ def _admitted(state: State, observation: Observation, now: float, last_seq: int)
     except Exception as error:
         settled = parked(state, now, last_seq)
         if settled.state.parked.keys() != state.parked.keys():
-            return _joined(settled, _admitted(settled.state, observation, now, last_seq))
+            return joined(settled, _admitted(settled.state, observation, now, last_seq))
         return _piecemeal(state, observation, now, last_seq, error)
 
 
 def _taken(state: State, observation: Observation, now: float, last_seq: int) -> Admitted:
-    rows = tuple(_rows(observe(state, observation, now), now, last_seq))
+    happened = observe(state, observation, now, last_seq)
+    rows = tuple(map(_row, happened.recorded))
     recorded = tuple(Recorded(row.seq, row.at, row.experiment, codec.decode_today(row.body)) for row in rows)
-    return Admitted(fold(state, recorded), recorded, rows)
+    # What is read back is what counts, also where it isn't what was meant.
+    after = happened.state if recorded == tuple(happened.recorded) else fold(state, recorded)
+    return Admitted(after, recorded, rows, happened.touched)
 
 
-def _rows(facts: Iterable[Fact], now: float, last_seq: int) -> Iterator[Row]:
-    for seq, (experiment, event) in enumerate(facts, start=last_seq + 1):
-        yield Row(seq, now, experiment, type(event).__name__, codec.encode(event))
+def _row(recorded: Recorded) -> Row:
+    event = recorded.event
+    return Row(recorded.seq, recorded.at, recorded.experiment, type(event).__name__, codec.encode(event))
 
 
 def parked(
@@ -78,24 +86,17 @@ def parked(
     for experiment in state.running():
         alone = replace(state, experiments={experiment.id: experiment}, parked={})
         try:
-            commit(_taken(alone, Tick(), now, last_seq).rows)
+            begun = Begun(experiments=(experiment.id,))
+            taken = _taken(alone, begun, now, last_seq)
+            due(taken.state, taken.touched, now)
+            commit(taken.rows)
         except LedgerError:  # no experiment's fault
             raise
         except Exception as error:
             left_out[experiment.id] = Parked(_why(error))
             faults.append((f"experiment {experiment.name} ({experiment.id}) is parked", error))
-    return Admitted(replace(state, parked=left_out), faults=tuple(faults))
-
-
-def without_the_undue(state: State, now: float) -> State:
-    """The state without the experiments of which it can't be told what is due."""
-    left_out = dict(state.parked)
-    for experiment in state.running():
-        try:
-            list(due(replace(state, experiments={experiment.id: experiment}, parked={}), now))
-        except Exception as error:
-            left_out[experiment.id] = Parked(_why(error))
-    return replace(state, parked=left_out)
+    touched = Touched(left_out.keys() - state.parked.keys())
+    return Admitted(replace(state, parked=left_out), touched=touched, faults=tuple(faults))
 
 
 def _piecemeal(
@@ -108,15 +109,17 @@ def _piecemeal(
     after = Admitted(state)
     for report in observation.reports:
         alone = Listed(reports=(report,))
-        after = _joined(after, _admitted(after.state, alone, now, last_seq + len(after.rows)))
+        after = joined(after, _admitted(after.state, alone, now, last_seq + len(after.rows)))
     return replace(after, refused="")
 
 
-def _joined(first: Admitted, then: Admitted) -> Admitted:
+def joined(first: Admitted, then: Admitted) -> Admitted:
+    """One after the other."""
     return Admitted(
         then.state,
         (*first.recorded, *then.recorded),
         (*first.rows, *then.rows),
+        first.touched | then.touched,
         then.refused,
         (*first.faults, *then.faults),
     )

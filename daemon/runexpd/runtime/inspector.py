@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from runexp.text import printable
 from runexp.wire.jobs import Failure, Finding, JobSpec, Progress, Verdict
-from runexpd.core import state as ledger
+from runexpd.core import job as ledger
 from runexpd.core.commands import Judge
 from runexpd.hosts.base import Answer, Ask, Files
 from runexpd.runtime.digest import Indigestible, Lane, digest

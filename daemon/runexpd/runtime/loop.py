@@ -14,15 +14,15 @@ from anyio.abc import TaskStatus
 from loguru import logger
 
 from runexp.wire.events import Recorded
-from runexpd.core.commands import Command
-from runexpd.core.due import due
-from runexpd.core.observations import Observation, Tick
+from runexpd.core.due import Due, due
+from runexpd.core.observations import Begun, Observation, Tick
 from runexpd.core.state import State
+from runexpd.core.touched import Touched
 from runexpd.ledger import desk
 from runexpd.ledger.errors import LedgerError
-from runexpd.ledger.store import Ledger, NotUnique, Row
+from runexpd.ledger.store import Ledger, NotUnique
 from runexpd.runtime import clock
-from runexpd.runtime.admission import Admitted, admit, parked, without_the_undue
+from runexpd.runtime.admission import Admitted, admit, joined, parked
 from runexpd.runtime.bell import Bell
 
 #: Until an unwritable ledger is tried again by itself.
@@ -58,6 +58,8 @@ class Loop:
         self.bell = Bell()
         #: Why the ledger can't be written just now; None while it can.
         self.trouble: LedgerError | None = None
+        #: Of which it isn't told yet what is due.
+        self._touched = Touched()
         self._said: set[str] = set()
         self._send, self._receive = anyio.create_memory_object_stream[_Told](math.inf)
 
@@ -86,13 +88,14 @@ class Loop:
 
     async def run(
         self,
-        carry: Callable[[Sequence[Command]], None],
+        carry: Callable[[Due], None],
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
         """Take observations until cancelled."""
         with self._send, self._receive:
-            self.poke()
+            running = tuple(experiment.id for experiment in self.state.running())
+            self._send.send_nowait(_Told(Begun(experiments=running)))
             task_status.started()
             while True:
                 batch = [await self._next(), *self._more()]
@@ -101,22 +104,29 @@ class Loop:
                 for each in batch:
                     each.done.set()
 
-    def _carry_out(self, carry: Callable[[Sequence[Command]], None]) -> None:
+    def _carry_out(self, carry: Callable[[Due], None]) -> None:
         try:
             carry(self._due())
-        except Exception as error:  # what is due comes again with the next observation
+        except Exception as error:  # it is tried again with the next observation
             self._log("what is due can't be carried out", error)
+        else:
+            self._touched = Touched()
 
-    def _due(self) -> list[Command]:
+    def _due(self) -> Due:
         """What is owed to the world; an experiment of which that can't be told is parked."""
         now = clock.now()
         try:
-            return list(due(self.state, now))
+            return due(self.state, self._touched, now)
         except Exception as error:
             self._log("what is due can't be told of each experiment", error)
-            self.state = without_the_undue(self.state, now)
+            self._move(parked(self.state, now, self._ledger.last_seq))
             self.bell.ring()
-            return list(due(self.state, now))
+            return due(self.state, self._touched, now)
+
+    def _move(self, after: Admitted) -> None:
+        """On to the state that is in the ledger now."""
+        self.state = after.state
+        self._touched |= after.touched
 
     async def _next(self) -> _Told:
         """The next observation; while the ledger can't be written, a look whether it can be by now."""
@@ -133,18 +143,17 @@ class Loop:
                 yield self._receive.receive_nowait()
 
     async def _take(self, batch: Sequence[_Told]) -> None:
-        now, state = clock.now(), self.state
-        rows: list[Row] = []
+        now, after = clock.now(), Admitted(self.state)
         for told in batch:
-            after = admit(state, told.observation, now, self._ledger.last_seq + len(rows))
-            self._note(told, after)
-            state, rows = after.state, [*rows, *after.rows]
-        if rows:
-            await self._commit(batch, rows, state)
+            one = admit(after.state, told.observation, now, self._ledger.last_seq + len(after.rows))
+            self._note(told, one)
+            after = joined(after, one)
+        if after.rows:
+            await self._commit(batch, after)
             return
-        if state.parked != self.state.parked:
+        if after.state.parked != self.state.parked:
             self.bell.ring()
-        self.state = state
+        self._move(after)
         if self.trouble is not None:
             with suppress(LedgerError):
                 await desk.ask(self._ledger.probe)
@@ -168,11 +177,11 @@ class Loop:
         self._said.add(line)
         logger.opt(exception=error).error("{}", what)
 
-    async def _commit(self, batch: Sequence[_Told], rows: Sequence[Row], state: State) -> None:
+    async def _commit(self, batch: Sequence[_Told], after: Admitted) -> None:
         try:
             with anyio.CancelScope(shield=True):  # the file and the state move together
-                await desk.ask(lambda: self._ledger.append(rows))
-                self.state = state
+                await desk.ask(lambda: self._ledger.append(after.rows))
+                self._move(after)
         except LedgerError as trouble:
             return self._put_back(batch, trouble)
         except NotUnique as error:
@@ -195,7 +204,7 @@ class Loop:
         if after.state.parked.keys() == self.state.parked.keys():
             return self._refuse(batch, NotTaken(f"the ledger won't have it: {error}"))
         self._note_faults(after)
-        self.state = after.state
+        self._move(after)
         self.bell.ring()
         await self._take(batch)
 

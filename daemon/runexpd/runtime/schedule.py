@@ -6,7 +6,7 @@ that nobody sets; when a job began is by a clock that somebody may.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from runexp.wire import states
@@ -22,8 +22,10 @@ class Schedule(Protocol):
         """A round was asked at `now`, about these, with this answer."""
         ...
 
-    def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
-        """When to ask again; `progress` is by token."""
+    def next_at(
+        self, watches: Sequence[Watch], open_gates: Set[str], progress: Mapping[str, Progress], now: float
+    ) -> float:
+        """When to ask again; `progress` is by token, `open_gates` as the core has them."""
         ...
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
@@ -41,7 +43,9 @@ class Every:
     def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
         self._asked_at = now
 
-    def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
+    def next_at(
+        self, watches: Sequence[Watch], open_gates: Set[str], progress: Mapping[str, Progress], now: float
+    ) -> float:
         return self._asked_at + self._seconds
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
@@ -90,10 +94,14 @@ class Budget:
             if report.final and report.started_at is not None and report.ended_at is not None:
                 self._durations[kinds[report.token]].append(report.ended_at - report.started_at)
 
-    def next_at(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> float:
+    def next_at(
+        self, watches: Sequence[Watch], open_gates: Set[str], progress: Mapping[str, Progress], now: float
+    ) -> float:
         self._pay(now)
         self._learn(watches, progress, now)
-        return pacing.next_round_at(self._bucket, now, self._asked_at, list(self._awaited(watches, now)))
+        return pacing.next_round_at(
+            self._bucket, now, self._asked_at, list(self._awaited(watches, open_gates, now))
+        )
 
     def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
         seen_at = self._changed_at.get(watch.token, now)
@@ -120,13 +128,14 @@ class Budget:
                 end = pacing.expected_end(began_at, now, share) if began_at is not None else None
                 self._moved[watch.token] = (made, end)
 
-    def _awaited(self, watches: Sequence[Watch], now: float) -> Iterator[Awaited]:
+    def _awaited(self, watches: Sequence[Watch], open_gates: Set[str], now: float) -> Iterator[Awaited]:
         ends = {watch.token: self._end_at(watch) for watch in watches}
         gates: dict[str, list[Watch]] = defaultdict(list)
         for watch in watches:
             gates[watch.gate].append(watch)
         for gate, waiting in gates.items():
-            last = self._last_of(waiting, ends) if gate else None
+            opens = gate in open_gates or gate == waiting[0].token
+            last = self._last_of(waiting, ends) if opens else None
             for watch in waiting:
                 changed_at, limit = min(self._changed_at[watch.token], now), watch.job.time_limit_seconds
                 yield Awaited(changed_at, ends[watch.token], watch is last)

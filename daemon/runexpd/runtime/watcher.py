@@ -32,7 +32,11 @@ class Watcher:
         self._cluster = cluster
         self._tools = tools
         self._schedule = schedule
-        self._watches: Sequence[Watch] = ()
+        #: By token; and of them those that run.
+        self._watches: dict[str, Watch] = {}
+        self._running: dict[str, Watch] = {}
+        #: As the core has it: see core.due.
+        self.open_gates: frozenset[str] = frozenset()
         #: Rings when there is more to watch, and when a round is wanted at once.
         self._more = Bell()
         self._hurried = False
@@ -48,11 +52,19 @@ class Watcher:
         #: Since when (in seconds since 1970) the cluster gives no answer, and why; None while all is well.
         self.trouble: tuple[float, str] | None = None
 
-    def watch(self, watches: Sequence[Watch]) -> None:
-        """What to ask about from now on."""
-        if {w.token for w in watches} - {w.token for w in self._watches}:
+    def watch(self, watch: Watch) -> None:
+        """Ask about a job from now on, or about one that has changed."""
+        runs = watch.state == states.RUNNING
+        if watch.token not in self._watches or (runs and watch.token not in self._running):
             self._more.ring()
-        self._watches = watches
+        self._watches[watch.token] = watch
+        self._running.pop(watch.token, None)
+        if runs:
+            self._running[watch.token] = watch
+
+    def forget(self, watch: Watch) -> None:
+        for known in (self._watches, self._running, self._looked_at, self.starts):
+            known.pop(watch.token, None)
 
     async def run(self, loop: Loop) -> None:
         """Ask when the schedule says so, tell the loop, read progress beside it; until cancelled."""
@@ -93,10 +105,11 @@ class Watcher:
         self._more.ring()
 
     def _next_at(self) -> float:
-        return self._schedule.next_at(self._watches, self.progress, clock.steady())
+        watches = list(self._watches.values())
+        return self._schedule.next_at(watches, self.open_gates, self.progress, clock.steady())
 
     def _next_look_at(self) -> float:
-        return min((self._look_at(watch) for watch in self._open()), default=math.inf)
+        return min((self._look_at(watch) for watch in self._running.values()), default=math.inf)
 
     def _look_at(self, watch: Watch) -> float:
         """When to look into a running job's output again."""
@@ -104,17 +117,8 @@ class Watcher:
         pause = self._schedule.look_pause_seconds(watch, self.progress.get(watch.token), now)
         return self._looked_at.get(watch.token, -math.inf) + pause
 
-    def _open(self) -> list[Watch]:
-        """Jobs with an output to look into: what runs, and what may have begun since the last round."""
-        return [
-            watch
-            for watch in self._watches
-            if watch.state == states.RUNNING
-            or (watch.state == states.PENDING and watch.slurm_job_id in watch.output)
-        ]
-
     async def _round(self, loop: Loop) -> None:
-        watches = {watch.token: watch for watch in self._watches}
+        watches = dict(self._watches)
         known = [Known(w.slurm_job_id, w.token, w.mark) for w in watches.values()]
         try:
             answer = await self._cluster.query(known)
@@ -125,7 +129,6 @@ class Watcher:
         reports = [report for report in answer if report.token in watches]
         self._schedule.note(list(watches.values()), reports, clock.steady())
         self.starts |= {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
-        self.starts = {token: at for token, at in self.starts.items() if token in watches}
         if reports:
             try:
                 await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
@@ -140,7 +143,7 @@ class Watcher:
 
     async def _look(self) -> None:
         """Into the outputs that it is time for."""
-        running = {watch.token: watch for watch in self._open()}
+        running = dict(self._running)
         found = {token: seen for token, seen in self.progress.items() if token in running}
         limit = anyio.CapacityLimiter(CONCURRENT_READS)
 
@@ -155,7 +158,6 @@ class Watcher:
             for watch in running.values():
                 if self._look_at(watch) <= clock.steady():
                     tasks.start_soon(look, watch)
-        self._looked_at = {token: at for token, at in self._looked_at.items() if token in running}
         if found != self.progress:
             self.progress = found
             self.bell.ring()

@@ -10,8 +10,9 @@ from runexp.wire import events
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import Phase, Stage
 from runexpd.core import apply
+from runexpd.core.job import Job
 from runexpd.core.observations import AcceptWanted, RetryWanted
-from runexpd.core.state import Experiment, Job, State
+from runexpd.core.state import Experiment, State
 from runexpd.core.steps import plan, submit
 
 

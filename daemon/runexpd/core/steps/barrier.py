@@ -6,36 +6,40 @@ runs, and the cells of the others are skipped. `on_failure: stop` makes one fail
 evaluations go ahead alone. Retired jobs count nowhere, but what runs of them is watched to its end before the experiment's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from runexp.wire import events, states
+from runexp.wire import events
 from runexp.wire.jobs import Barrier, OnFailure
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
+from runexpd.core.job import Job
 from runexpd.core.state import Experiment
 from runexpd.core.steps import submit
 
 
-def owed(experiment: Experiment) -> Iterator[events.Event]:
-    """The next events that follow from the state alone; called again until there are none."""
+def owed(experiment: Experiment, touched: Sequence[Job]) -> Iterator[events.Event]:
+    """The next events that follow from the state alone; called again until there are none.
+
+    `touched`: the jobs to which something has happened; all where something happened to a phase.
+    """
     match experiment.optimization, experiment.evaluation:
         case PhaseState.WAITING, evaluation:
             yield events.PhaseOpened(phase=Phase.OPTIMIZATION)
             if _go_alone(experiment) and evaluation is PhaseState.WAITING:
                 yield events.PhaseOpened(phase=Phase.EVALUATION)
-        case PhaseState.RUNNING, _ if _is_settled(experiment, Phase.OPTIMIZATION):
+        case PhaseState.RUNNING, _ if experiment.is_settled(Phase.OPTIMIZATION):
             yield _closed(experiment, Phase.OPTIMIZATION)
             yield from _barrier(experiment)
         case PhaseState.RUNNING, PhaseState.WAITING if _go_alone(experiment):
             yield events.PhaseOpened(phase=Phase.EVALUATION)
         case PhaseState.RUNNING, PhaseState.RUNNING:
-            yield from _skipped(experiment)
+            yield from _skipped(experiment, touched)
         case PhaseState.CLOSED, PhaseState.RUNNING:
             # One that was under way when its model was lost may be owed again.
-            yield from _skipped(experiment)
+            yield from _skipped(experiment, touched)
             yield from _after_barrier(experiment)
         case PhaseState.CLOSED, PhaseState.STOPPED | PhaseState.CLOSED:
             # One that somebody else submitted, and that a rule would submit again.
-            yield from _barred(experiment, experiment.barrier_reason)
+            yield from _barred(touched, experiment.barrier_reason)
             yield from _ending(experiment)
 
 
@@ -52,14 +56,14 @@ def _barrier(experiment: Experiment) -> Iterator[events.Event]:
     if evaluate:
         if experiment.evaluation is PhaseState.WAITING:
             yield events.PhaseOpened(phase=Phase.EVALUATION)
-        yield from _skipped(experiment)
+        yield from _skipped(experiment, experiment.of(Phase.OPTIMIZATION))
     else:
-        yield from _barred(experiment, reason)
+        yield from _barred(experiment.of(Phase.EVALUATION), reason)
 
 
-def _barred(experiment: Experiment, reason: str) -> Iterator[events.Event]:
-    for job in experiment.of(Phase.EVALUATION):
-        if job.stage is Stage.PLANNED:
+def _barred(jobs: Iterable[Job], reason: str) -> Iterator[events.Event]:
+    for job in jobs:
+        if job.spec.phase is Phase.EVALUATION and job.stage is Stage.PLANNED and not job.retired:
             yield events.JobSkipped(job=job.spec.id, reason=reason)
 
 
@@ -80,25 +84,30 @@ def _decision(
     )
 
 
-def _skipped(experiment: Experiment) -> Iterator[events.Event]:
-    """The planned evaluations of runs whose training failed."""
-    for job in experiment.of(Phase.EVALUATION):
-        if job.stage is Stage.PLANNED:
-            for trained in submit.trainings_of(experiment, job.spec.run):
-                if trained.stage in (Stage.FAILED, Stage.SKIPPED):
-                    reason = f"no checkpoint: {trained.spec.id} is {trained.state}"
+def _skipped(experiment: Experiment, touched: Iterable[Job]) -> Iterator[events.Event]:
+    """The planned evaluations of these runs whose training failed."""
+    for run in dict.fromkeys(job.spec.run for job in touched):
+        if reason := _no_checkpoint(experiment, run):
+            for job in experiment.jobs.of_run(run, Phase.EVALUATION):
+                if job.stage is Stage.PLANNED:
                     yield events.JobSkipped(job=job.spec.id, reason=reason)
-                    break
+
+
+def _no_checkpoint(experiment: Experiment, run: str) -> str:
+    for trained in submit.trainings_of(experiment, run):
+        if trained.stage in (Stage.FAILED, Stage.SKIPPED):
+            return f"no checkpoint: {trained.spec.id} is {trained.state}"
+    return ""
 
 
 def _after_barrier(experiment: Experiment) -> Iterator[events.Event]:
-    if _is_settled(experiment, Phase.EVALUATION):
+    if experiment.is_settled(Phase.EVALUATION):
         yield _closed(experiment, Phase.EVALUATION)
         yield from _ending(experiment)
 
 
 def _ending(experiment: Experiment) -> Iterator[events.Event]:
-    if not any(job.is_open for job in experiment.jobs.values()):
+    if not experiment.is_open:
         yield events.ExperimentEnded(outcome=outcome(experiment))
 
 
@@ -117,10 +126,6 @@ def outcome(experiment: Experiment) -> Outcome:
     if not any(trained or [job.stage is Stage.VERIFIED for job in jobs]):
         return Outcome.FAILED
     return Outcome.PARTIAL
-
-
-def _is_settled(experiment: Experiment, phase: Phase) -> bool:
-    return all(job.stage in states.SETTLED for job in experiment.of(phase))
 
 
 def _closed(experiment: Experiment, phase: Phase) -> events.PhaseClosed:

@@ -1,9 +1,10 @@
 """What a person wants to end: a wish at first; what never began is skipped, what runs is ended on its cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from runexp.wire import events, states
 from runexp.wire.states import Stage
+from runexpd.core.job import Job
 from runexpd.core.observations import CancelWanted
 from runexpd.core.state import Experiment, State
 
@@ -30,9 +31,9 @@ def on_cancel(state: State, wanted: CancelWanted) -> Iterator[events.Event]:
         yield events.CancelAsked(jobs=jobs)
 
 
-def owed(experiment: Experiment) -> Iterator[events.Event]:
-    """Jobs that were to end and never began."""
-    for job in experiment.jobs.values():
+def owed(experiment: Experiment, touched: Sequence[Job]) -> Iterator[events.Event]:
+    """Jobs that were to end and never began, of those to which something has happened."""
+    for job in touched:
         if job.cancel_asked and job.stage in (Stage.PLANNED, Stage.IN_DOUBT):
             reason = CANCELLED if job.stage is Stage.PLANNED else GIVEN_UP
             yield events.JobSkipped(job=job.spec.id, reason=reason)

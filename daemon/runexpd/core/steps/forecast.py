@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexp.wire.views import PlanLine
-from runexpd.core.state import Experiment, Job
+from runexpd.core.job import Job
+from runexpd.core.state import Experiment
 from runexpd.core.steps import submit
 
 

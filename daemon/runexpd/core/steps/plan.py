@@ -7,8 +7,9 @@ from msgspec.structs import replace
 from runexp.wire import events, states
 from runexp.wire.jobs import Failure, Finding, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
+from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
-from runexpd.core.state import Experiment, Job, State
+from runexpd.core.state import Experiment, State
 from runexpd.core.steps import submit, verify
 
 OUTDATED = Failure("outdated", "scored before its model was trained anew")

@@ -16,7 +16,8 @@ from runexp.wire.views import (
     PhaseReport,
     Report,
 )
-from runexpd.core.state import Attempt, Experiment, Job
+from runexpd.core.job import Attempt, Job
+from runexpd.core.state import Experiment
 from runexpd.core.steps import forecast, submit
 
 

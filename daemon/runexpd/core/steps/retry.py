@@ -3,17 +3,18 @@
 Decided in the same moment as the failure, so a job that will be tried again never looks settled to the barrier.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from runexp.wire import events, states
 from runexp.wire.states import Phase, Stage
+from runexpd.core.job import Job
 from runexpd.core.observations import MendDone
-from runexpd.core.state import Experiment, Job, State
+from runexpd.core.state import Experiment, State
 
 
-def owed(experiment: Experiment) -> Iterator[events.Event]:
-    """The retries that follow from the state alone."""
-    for job in experiment.jobs.values():
+def owed(experiment: Experiment, touched: Sequence[Job]) -> Iterator[events.Event]:
+    """The retries that follow from the state alone, of jobs to which something has happened."""
+    for job in touched:
         if job.stage is Stage.FAILED and not job.cancel_asked and not job.retired:
             yield from _retry(experiment, job)
 

@@ -10,8 +10,9 @@ from typing import assert_never
 
 from runexp.wire import events, states
 from runexp.wire.states import Phase, PhaseState, Stage
+from runexpd.core.job import Job
 from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
-from runexpd.core.state import Experiment, Job, Limits, State
+from runexpd.core.state import Experiment, Limits, State
 
 #: A cluster that takes no more is asked again as soon as a job of ours has ended there, or after this long.
 DEFER_SECONDS = 20.0
@@ -61,22 +62,25 @@ def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
     for cluster in sorted({e.cluster for e in state.running()}):
         limits = state.limits.get(cluster, Limits())
         room = _most(state, cluster, limits, now) - _count(state, cluster, states.IN_FLIGHT)
-        training_at = _training_free_at(state, cluster, limits, now)
-        made: dict[str, int] = {}
-        for experiment, job in _waiting(state, cluster):
-            if room <= 0:
-                break
-            if job.spec.phase is Phase.OPTIMIZATION:
-                if training_at > now:
-                    continue
-                training_at = now + limits.stagger_seconds
-            room -= 1
-            made[experiment.id] = made.get(experiment.id, 0) + 1
-            token = token_of(experiment.id, experiment.tokens + made[experiment.id])
-            yield (
-                experiment.id,
-                events.AttemptIntended(job=job.spec.id, number=len(job.attempts) + 1, token=token),
-            )
+        yield from _next(state, cluster, limits, room, now)
+
+
+def _next(
+    state: State, cluster: str, limits: Limits, room: int, now: float
+) -> Iterator[tuple[str, events.Event]]:
+    """As many as there is room for."""
+    training_at = _training_free_at(state, cluster, limits, now)
+    for experiment in _on(state, cluster):
+        tokens = experiment.tokens
+        for phase in _running(experiment):
+            for job in experiment.jobs.ready(phase):
+                if room <= 0 or (phase is Phase.OPTIMIZATION and training_at > now):
+                    break
+                if phase is Phase.OPTIMIZATION:
+                    training_at = now + limits.stagger_seconds
+                room, tokens = room - 1, tokens + 1
+                token, number = token_of(experiment.id, tokens), len(job.attempts) + 1
+                yield experiment.id, events.AttemptIntended(job=job.spec.id, number=number, token=token)
 
 
 def wake_at(state: State, now: float) -> float | None:
@@ -89,33 +93,28 @@ def wake_at(state: State, now: float) -> float | None:
             continue
         room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster, now)
         training_at = _training_free_at(state, cluster, limits, now)
-        for _, job in _waiting(state, cluster):
-            trains = job.spec.phase is Phase.OPTIMIZATION
-            times.append(max(room_at, training_at if trains else 0.0))
+        for phase in {p for e in _on(state, cluster) for p in _running(e) if any(e.jobs.ready(p))}:
+            times.append(max(room_at, training_at if phase is Phase.OPTIMIZATION else 0.0))
     later = [at for at in times if at > now]
     return min(later, default=None)
 
 
 def may_go(experiment: Experiment, job: Job) -> bool:
-    """Whether a planned job waits for nothing but its turn."""
-    if job.stage is not Stage.PLANNED or job.cancel_asked or job.retired:
-        return False
-    if experiment.phase(job.spec.phase) is not PhaseState.RUNNING:
-        return False
-    if job.spec.phase is Phase.OPTIMIZATION:
-        return True
-    return all(trained.stage is Stage.VERIFIED for trained in trainings_of(experiment, job.spec.run))
+    """Whether a job waits for nothing but its turn."""
+    return experiment.phase(job.spec.phase) is PhaseState.RUNNING and experiment.jobs.is_ready(job)
 
 
 def trainings_of(experiment: Experiment, run: str) -> tuple[Job, ...]:
     """The run's optimization jobs; none for a control or eval-only run."""
-    return tuple(job for job in experiment.of(Phase.OPTIMIZATION) if job.spec.run == run)
+    return experiment.jobs.of_run(run, Phase.OPTIMIZATION)
 
 
-def _waiting(state: State, cluster: str) -> Iterator[tuple[Experiment, Job]]:
-    for experiment in state.running():
-        if experiment.cluster == cluster:
-            yield from ((experiment, job) for job in experiment.jobs.values() if may_go(experiment, job))
+def _on(state: State, cluster: str) -> Iterator[Experiment]:
+    return (experiment for experiment in state.running() if experiment.cluster == cluster)
+
+
+def _running(experiment: Experiment) -> Iterator[Phase]:
+    return (phase for phase in Phase if experiment.phase(phase) is PhaseState.RUNNING)
 
 
 def _most(state: State, cluster: str, limits: Limits, now: float) -> int:
@@ -135,26 +134,15 @@ def _is_held(experiment: Experiment, now: float) -> bool:
 
 
 def _count(state: State, cluster: str, stages: frozenset[Stage]) -> int:
-    return sum(
-        job.stage in stages
-        for experiment in state.running()
-        if experiment.cluster == cluster
-        for job in experiment.jobs.values()
-    )
+    return sum(e.jobs.in_stages(stages) for e in state.running() if e.cluster == cluster)
 
 
 def _training_free_at(state: State, cluster: str, limits: Limits, now: float) -> float:
     """From when on the next training submission keeps its distance from the last one. As for times ahead: see _is_held."""
-    intended_at = [
-        job.attempt.intended_at
-        for experiment in state.experiments.values()
-        if experiment.cluster == cluster
-        for job in experiment.jobs.values()
-        if job.spec.phase is Phase.OPTIMIZATION
-        and job.attempt
-        and job.attempt.intended_at <= now + limits.stagger_seconds
-    ]
-    return max(intended_at, default=float("-inf")) + limits.stagger_seconds
+    known = (e.trained_at for e in state.experiments.values() if e.cluster == cluster)
+    return max((at for at in known if at <= now + limits.stagger_seconds), default=float("-inf")) + (
+        limits.stagger_seconds
+    )
 
 
 def token_of(experiment: str, number: int) -> str:

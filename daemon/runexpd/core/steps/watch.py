@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from runexp.wire import events, states
 from runexp.wire.states import Phase, Stage
+from runexpd.core.job import Attempt
 from runexpd.core.observations import Report
-from runexpd.core.state import Attempt, Experiment, State
+from runexpd.core.state import Experiment, State
 from runexpd.core.steps import submit
 
 
@@ -49,7 +50,11 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
 
 def checked(experiment: Experiment, phase: Phase) -> events.StatusChecked:
     """How the phase stands after a round that brought news of it."""
-    return events.StatusChecked(phase=phase, counts=dict(Counter(job.state for job in experiment.of(phase))))
+    counts: Counter[str] = Counter()
+    for kind, count in experiment.jobs.counts():
+        if kind.phase is phase and not kind.retired:
+            counts[kind.state] += count
+    return events.StatusChecked(phase=phase, counts=dict(sorted(counts.items())))
 
 
 def _is_news(attempt: Attempt, report: Report) -> bool:

@@ -1,0 +1,71 @@
+"""One job of an experiment, as the ledger's events left it. Frozen: a change is another one."""
+
+import msgspec
+
+from runexp.wire import states
+from runexp.wire.jobs import Failure, JobSpec, Remedy, Score, Usage
+from runexp.wire.states import Stage
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One submission of a job."""
+
+    number: int
+    token: str
+    #: The job as it was sent; whatever the scaffold says since, this is what runs, and what is judged.
+    spec: JobSpec
+    intended_at: float
+    #: What the job's command line holds on the cluster; empty: the token.
+    mark: str = ""
+    accepted_at: float | None = None
+    slurm_job_id: str | None = None
+    state: str = states.SUBMITTING
+    #: Why it is pending, or why its submission is unclear.
+    reason: str | None = None
+    exit_code: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    output: str | None = None
+    usage: Usage | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    #: As the scaffold last had it.
+    spec: JobSpec
+    stage: Stage = Stage.PLANNED
+    #: The word that is shown.
+    state: str = states.PLANNED
+    #: One line for the reader: what was found, or why not.
+    detail: str = ""
+    #: Those the cluster took or refused, and the one under way.
+    attempts: tuple[Attempt, ...] = ()
+    #: The scaffold no longer has it: nothing is owed of it, and what runs of it is watched to its end.
+    retired: bool = False
+    cancel_asked: bool = False
+    #: The token of the attempt whose results were verified; None where they were there before.
+    proof: str | None = None
+    #: A person took its results as they are: no look takes that back.
+    accepted: bool = False
+    failure: Failure | None = None
+    remedy: Remedy | None = None
+    #: How often it was submitted again by rule since somebody last asked.
+    mends: int = 0
+    requeues: int = 0
+    artifacts: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The newest."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the experiment's end waits for it."""
+        return is_open(self.stage, self.retired)
+
+
+def is_open(stage: Stage, retired: bool) -> bool:
+    """Whether the experiment's end waits for a job in this stage: of a retired one, what runs of it is watched to its end."""
+    return stage in states.UNDER_WAY if retired else stage not in states.SETTLED
