@@ -25,13 +25,15 @@ from runexpd.hosts.local import LocalHost
 from runexpd.hosts.ssh import open_ssh
 from runexpd.hosts.ssh_link import Connected, Pace, SshLink
 from runexpd.hosts.ssh_target import SshTarget
+from runexpd.ledger import desk
 from runexpd.ledger.store import Ledger
-from runexpd.runtime import admission, clock, digest
+from runexpd.runtime import clock, digest
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
 from runexpd.runtime.schedule import Budget, Every
+from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Cluster as ClusterSettings
 from runexpd.settings import Settings
@@ -56,15 +58,15 @@ async def run(settings: Settings) -> None:
     tools = registry.load()
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(Ledger(paths.state() / "ledger.sqlite"))
-        loop = Loop(ledger, _replayed(ledger, settings))
+        loop, shelf = Loop(ledger, State()), Shelf(ledger)
         sites = [_local(settings, tools)]
         for name, cluster in settings.clusters.items():
             sites.append(await stack.enter_async_context(_slurm(name, cluster, tools)))
         clusters = {site.cluster.name: site.cluster for site in sites}
         logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
         async with anyio.create_task_group() as tasks:
-            context = _context(settings, tools, ledger, loop, sites, tasks)
-            await _start(tasks, context, logbook)
+            context = _context(settings, tools, ledger, loop, shelf, sites, tasks)
+            await _start(tasks, context, settings, logbook)
             received = await stopping.asked()
             logger.info("{}: stopping", received.name)
             sdnotify.SystemdNotifier().notify("STOPPING=1")
@@ -79,6 +81,7 @@ def _context(
     tools: Mapping[str, Tool],
     ledger: Ledger,
     loop: Loop,
+    shelf: Shelf,
     sites: Sequence[_Site],
     tasks: TaskGroup,
 ) -> Context:
@@ -89,6 +92,7 @@ def _context(
     return Context(
         loop=loop,
         ledger=ledger,
+        shelf=shelf,
         clusters=clusters,
         watchers=watchers,
         carriers=Carriers(loop, clusters, watchers, Errands(loop, tools, waits), tasks),
@@ -99,17 +103,29 @@ def _context(
     )
 
 
-async def _start(tasks: TaskGroup, context: Context, logbook: Logbook) -> None:
+async def _start(tasks: TaskGroup, context: Context, settings: Settings, logbook: Logbook) -> None:
+    """The socket first: whoever asks before all is read waits for the answer."""
+    await tasks.start(socket.serve, paths.socket(), context)
+    sdnotify.SystemdNotifier().notify("READY=1")
+    tasks.start_soon(_open, tasks, context, settings, logbook)
+    logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
+
+
+async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook: Logbook) -> None:
+    """Read the ledger, and go on where it ends."""
+    empty = State(limits=_limits(settings))
+    context.loop.state = await desk.ask_long(lambda: context.shelf.opened(empty))
+    for id, parked in context.loop.state.parked.items():
+        logger.error("experiment {} is left alone: {}", id, parked.why)
     await tasks.start(context.loop.run, context.carriers.carry)
     for name, watcher in context.watchers.items():
         tasks.start_soon(watcher.run, context.loop)
         if name in context.links:
             tasks.start_soon(_catch_up, context.links[name], watcher)
     tasks.start_soon(logbook.run)
+    tasks.start_soon(context.shelf.run, context.loop)
     tasks.start_soon(digest.warm)
-    await tasks.start(socket.serve, paths.socket(), context)
-    sdnotify.SystemdNotifier().notify("READY=1")
-    logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
+    await desk.ask_long(context.ledger.examine)
 
 
 async def _catch_up(link: SshLink, watcher: Watcher) -> None:
@@ -164,19 +180,13 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
         yield site(host, host.link)
 
 
-def _replayed(ledger: Ledger, settings: Settings) -> State:
+def _limits(settings: Settings) -> dict[str, Limits]:
     limits = {
         name: Limits(max_submit=cluster.max_submit, stagger_seconds=cluster.stagger_seconds)
         for name, cluster in settings.clusters.items()
     }
     local = settings.local
-    limits["local"] = Limits(max_submit=local.max_submit, stagger_seconds=local.stagger_seconds)
-    state = State(limits=limits)
-    for experiment in ledger.experiments():
-        state = admission.replayed(state, experiment, ledger.since(0, experiment))
-    for id, parked in state.parked.items():
-        logger.error("experiment {} is left alone: {}", id, parked.why)
-    return state
+    return {**limits, "local": Limits(max_submit=local.max_submit, stagger_seconds=local.stagger_seconds)}
 
 
 def _host_of(clusters: Mapping[str, Cluster]) -> Hosts:

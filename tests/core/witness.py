@@ -19,8 +19,10 @@ from runexpd.core.observations import (
     CancelWanted,
     Listed,
     Observation,
+    Recalled,
     RetryWanted,
     ScaffoldSeen,
+    Shelved,
     Tick,
 )
 from runexpd.core.observe import observe
@@ -170,6 +172,8 @@ class Witness(World):
                 return
             case Listed(reports=reports):
                 about = {report.experiment for report in reports}
+            case Shelved() | Recalled():
+                about = set()
             case told:
                 about = {told.experiment}
         assert all(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -32,6 +33,13 @@ ANSWERS: dict[Any, Any] = conversation._ANSWERS
 STREAMS: dict[Any, Any] = conversation._STREAMS
 ANSWER = requests.LsReply(experiments=())
 HUNG_UP = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+
+
+def context() -> Context:
+    """Of a daemon that has begun. Handlers of the tests ask for nothing more."""
+    begun = anyio.Event()
+    begun.set()
+    return cast(Context, SimpleNamespace(loop=SimpleNamespace(begun=begun)))
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def said() -> Any:
 async def served(path: Path) -> AsyncIterator[None]:
     with anyio.fail_after(LIMIT_SECONDS):
         async with anyio.create_task_group() as tasks:
-            await tasks.start(socket.serve, path, cast(Context, object()))
+            await tasks.start(socket.serve, path, context())
             yield
             tasks.cancel_scope.cancel()
 
@@ -309,7 +317,7 @@ def lay_link(path: Path) -> None:
 async def test_what_is_no_socket_is_left_alone(path: Path, lay: Callable[[Path], None]) -> None:
     await anyio.to_thread.run_sync(lay, path)
     with pytest.raises(socket.SocketRefused, match="is no socket"):
-        await socket.serve(path, cast(Context, object()))
+        await socket.serve(path, context())
     assert await anyio.Path(path).lstat()
 
 
@@ -323,7 +331,7 @@ async def test_a_socket_that_a_dead_daemon_left_is_replaced(path: Path) -> None:
 async def test_a_socket_that_is_answered_is_not_taken_away(path: Path) -> None:
     async with served(path):
         with pytest.raises(socket.SocketRefused, match="another daemon"):
-            await socket.serve(path, cast(Context, object()))
+            await socket.serve(path, context())
         assert await is_served(path)
 
 
@@ -336,7 +344,7 @@ async def test_the_socket_of_a_later_daemon_is_left_to_it(path: Path) -> None:
 
 async def test_a_path_that_no_system_takes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(socket.SocketRefused, match="107 bytes"):
-        await socket.serve(tmp_path / ("x" * 108), cast(Context, object()))
+        await socket.serve(tmp_path / ("x" * 108), context())
 
 
 def test_the_limit_of_open_files_is_raised() -> None:

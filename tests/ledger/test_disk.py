@@ -68,11 +68,11 @@ def test_envelopes_hold_the_events_as_they_are_kept(path: Path) -> None:
         assert ledger.envelopes(0, "another") == []
 
 
-def test_experiments_are_listed_the_oldest_first(path: Path) -> None:
+def test_the_newest_event_of_each_experiment_is_known(path: Path) -> None:
     with Ledger(path) as ledger:
-        assert ledger.experiments() == []
+        assert ledger.heads() == {}
         ledger.append([added(1, "z", "/z"), added(2, "a", "/a"), replace(intended(3, "z-1"), experiment="z")])
-        assert ledger.experiments() == ["z", "a"]
+        assert ledger.heads() == {"a": 2, "z": 3}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_ledger_of_the_first_format_keeps_its_events_and_loses_what_they_add_u
             ledger.append([intended(ledger.last_seq + 1, "e1-1")])
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    assert {name for (name,) in tables} == {"events", "log_positions"}
+    assert {name for (name,) in tables} == {"events", "log_positions", "snapshots"}
 
 
 def test_who_reads_a_file_that_is_damaged_under_way_is_told_so(path: Path) -> None:

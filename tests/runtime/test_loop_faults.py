@@ -190,7 +190,7 @@ async def test_a_past_that_cannot_be_read_is_one_experiments_own_at_the_next_sta
     await desk.ask(lambda: damage(ledger.path, ONE))
     ledger.last_seq = 1000
     again = EMPTY
-    for experiment in await desk.ask(ledger.experiments):
+    for experiment in await desk.ask(ledger.heads):
         past = await desk.ask(lambda id=experiment: list(read(ledger, id)))  # type: ignore[misc]
         again = admission.replayed(again, experiment, replay(past))
     cancel = [CancelWanted(experiment=id, jobs=("base/words",)) for id in (ONE, TWO)]

@@ -18,7 +18,7 @@ def test_a_ledger_that_is_asked_on_the_loop_is_found_also_where_the_error_is_swa
 
         async def ask() -> None:
             try:
-                ledger.experiments()
+                list(ledger.heads())
             except Exception:
                 return
 

@@ -13,6 +13,7 @@ from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers, Trouble
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.watcher import Watcher
 from runexpd.tools.base import Tool
 
@@ -21,6 +22,7 @@ from runexpd.tools.base import Tool
 class Context:
     loop: Loop
     ledger: Ledger
+    shelf: Shelf
     clusters: Mapping[str, Cluster]
     watchers: Mapping[str, Watcher]
     carriers: Carriers
@@ -29,6 +31,10 @@ class Context:
     links: Mapping[str, SshLink]
     started_at: float
     config_path: str
+
+    async def at_hand(self, id: str) -> Experiment:
+        """An experiment that the ledger knows, also one that was put away. Raises LedgerError, NotTaken."""
+        return self.loop.state.experiments.get(id) or await self.shelf.recall(self.loop, id)
 
     def typed(self, experiment: Experiment) -> str:
         """What names it on a command line."""

@@ -97,6 +97,8 @@ def _holds_nul(value: Any) -> bool:
 
 
 async def _answer(client: Line, context: Context, request: requests.Request) -> None:
+    if not isinstance(request, requests.Info):
+        await context.loop.begun.wait()
     if stream := _STREAMS.get(type(request)):
         async for reply in stream(context, request):
             await client.send(reply)

@@ -4,19 +4,21 @@ from collections.abc import Iterable, Sequence
 from posixpath import normpath
 
 from runexp.wire.refusals import Code
+from runexp.wire.views import ExperimentLine
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core import names
 from runexpd.core.state import Experiment
 from runexpd.hosts.base import HostError
 
+Known = Experiment | ExperimentLine
 #: Names that a refusal lists, at most.
 _MOST_NAMES = 10
 
 
 async def experiment(context: Context, named: str) -> Experiment:
     """By exact id, directory (however it is spelled), name, or an unambiguous prefix of the id. Raises Refusal."""
-    known = list(context.loop.state.experiments.values())
+    known = list(context.loop.state.known())
     for matches in (
         [e for e in known if e.id == named],
         await _in_directory(context, known, named),
@@ -24,7 +26,7 @@ async def experiment(context: Context, named: str) -> Experiment:
         [e for e in known if named and e.id.startswith(named)],
     ):
         if len(matches) == 1:
-            return matches[0]
+            return await context.at_hand(matches[0].id)
         if matches:
             choices = "; ".join(f"{e.id} {e.name} ({e.cluster}:{e.dir})" for e in matches[:_MOST_NAMES])
             what = f"{named} is {len(matches)} experiments: {choices}"
@@ -35,7 +37,7 @@ async def experiment(context: Context, named: str) -> Experiment:
     )
 
 
-async def _in_directory(context: Context, known: Sequence[Experiment], named: str) -> list[Experiment]:
+async def _in_directory(context: Context, known: Sequence[Known], named: str) -> list[Known]:
     """Links, `..`, `~` and slashes too many lead to the same directory; as it is written, where nobody can tell."""
     if "/" not in named and not named.startswith("~"):
         return []

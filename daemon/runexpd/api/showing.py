@@ -28,8 +28,10 @@ CHUNK_BYTES = 256 * 1024
 
 
 async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
-    rows = sorted(context.loop.state.experiments.values(), key=lambda e: e.asked_at, reverse=True)
-    return requests.LsReply(experiments=tuple(context.line(e) for e in rows))
+    state = context.loop.state
+    rows = [*map(context.line, state.experiments.values()), *state.shelved.values()]
+    rows.sort(key=lambda row: row.asked_at, reverse=True)
+    return requests.LsReply(experiments=tuple(rows))
 
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
@@ -58,14 +60,14 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
     shown: views.ExperimentView | None = None
     while True:
         bells = [context.loop.bell.take()]
-        if watcher := context.watchers.get(context.loop.state.experiments[id].cluster):
+        if watcher := context.watchers.get((await context.at_hand(id)).cluster):
             bells.append(watcher.bell.take())
         for envelope in await desk.ask(partial(context.ledger.envelopes, after, id)):
             yield requests.Seen(envelope=envelope)
             after = envelope.seq
         if shown is None:
             yield requests.Live()
-        view = context.view(context.loop.state.experiments[id])
+        view = context.view(await context.at_hand(id))
         if view != shown:
             shown = view
             yield requests.Shown(experiment=view)
@@ -101,7 +103,7 @@ async def logs(context: Context, asked: requests.Logs) -> AsyncIterator[requests
         raise Refusal(Code.UNKNOWN, "there is no such file (yet)", path, hint="-f waits for it")
     offset = max(0, fact.size_bytes - asked.tail_bytes) if fact and asked.tail_bytes is not None else 0
     while True:
-        over = _is_over(context, experiment.id, job)
+        over = _is_over(await context.at_hand(experiment.id), job)
         try:
             data = await cluster.host.read(path, offset, CHUNK_BYTES)
         except FileMissing:
@@ -129,9 +131,8 @@ def _log_path(context: Context, experiment: Experiment, job: str | None) -> str:
     return attempt.output
 
 
-def _is_over(context: Context, id: str, job: str | None) -> bool:
+def _is_over(experiment: Experiment, job: str | None) -> bool:
     """Whether nothing more will be written. Asked before the read that may be the last."""
-    experiment = context.loop.state.experiments[id]
     if job is None:
         return experiment.outcome is not None
     return job not in experiment.jobs or experiment.jobs[job].stage in SETTLED

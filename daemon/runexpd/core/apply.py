@@ -37,7 +37,11 @@ def apply(state: State, recorded: Recorded) -> State:
         after = happened(state.experiments[key], event, recorded.at)
     else:
         raise IllegalTransition(f"{type(event).__name__} to experiment {key}, which was never added")
-    return replace(state, experiments={**state.experiments, key: replace(after, seq=recorded.seq)})
+    return replace(state, experiments={**state.experiments, key: _counted(after, recorded.seq)})
+
+
+def _counted(experiment: Experiment, seq: int) -> Experiment:
+    return replace(experiment, seq=seq, events=experiment.events + 1)
 
 
 def happened(experiment: Experiment, event: events.Event, at: float) -> Experiment:

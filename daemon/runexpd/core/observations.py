@@ -3,6 +3,8 @@
 import msgspec
 
 from runexp.wire.jobs import JobSpec, Policy, RunSpec, Usage, Verdict
+from runexp.wire.views import ExperimentLine
+from runexpd.core.state import Experiment
 
 
 class Queued(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +141,20 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     experiments: tuple[str, ...]
 
 
+class Shelved(msgspec.Struct, frozen=True, kw_only=True):
+    """What an experiment's events up to `seq` add up to is kept elsewhere, and need not be at hand while it is over."""
+
+    experiment: str
+    seq: int
+    line: ExperimentLine
+
+
+class Recalled(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment that is over, as it was kept: something is asked of it."""
+
+    experiment: Experiment
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed."""
 
@@ -146,4 +162,4 @@ class Tick(msgspec.Struct, frozen=True):
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
 Asked = ScaffoldSeen | RetryWanted | AcceptWanted | CancelWanted
-Observation = Asked | Answer | Listed | Judged | MendDone | Begun | Tick
+Observation = Asked | Answer | Listed | Judged | MendDone | Begun | Shelved | Recalled | Tick

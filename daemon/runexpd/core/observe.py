@@ -7,6 +7,8 @@ same transaction: there is no moment at which a crash could leave half of it.
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from runexp.wire import events
 from runexp.wire.events import Event, Recorded
 from runexp.wire.states import Phase
@@ -22,9 +24,11 @@ from runexpd.core.observations import (
     Listed,
     MendDone,
     Observation,
+    Recalled,
     Refused,
     RetryWanted,
     ScaffoldSeen,
+    Shelved,
     Tick,
     Unclear,
 )
@@ -62,6 +66,7 @@ def observe(state: State, observation: Observation, now: float, last_seq: int = 
     `last_seq`: the newest number in the ledger. Raises IllegalTransition: a fault of ours.
     """
     begun = observation.experiments if isinstance(observation, Begun) else ()
+    state = _at_hand(state, observation)
     happened = Happened(state, Touched(begun), now, last_seq)
     facts = list(_meanings(state, observation, now))
     happened.add(facts)
@@ -69,6 +74,25 @@ def observe(state: State, observation: Observation, now: float, last_seq: int = 
     while more := list(_owed(happened, now)):
         happened.add(more)
     return happened
+
+
+def _at_hand(state: State, observation: Observation) -> State:
+    """With what is asked for, and without what nobody needs. Neither is an event: nothing has happened to any of them."""
+    match observation:
+        case Recalled(experiment=recalled) if recalled.id in state.shelved:
+            experiments = {**state.experiments, recalled.id: recalled}
+            return replace(state, experiments=experiments, shelved=state.shelved.delete(recalled.id))
+        case Shelved(experiment=id, seq=seq, line=line):
+            known = state.experiments.get(id)
+            if (
+                known is not None
+                and known.outcome is not None
+                and known.seq == seq
+                and id not in state.parked
+            ):
+                others = {other: each for other, each in state.experiments.items() if other != id}
+                return replace(state, experiments=others, shelved=state.shelved.set(id, line))
+    return state
 
 
 def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
@@ -84,7 +108,7 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
             yield from _of(observation.experiment, verify.on_judged(state, observation))
         case MendDone():
             yield from _of(observation.experiment, retry.on_mended(state, observation))
-        case Tick() | Begun():
+        case Tick() | Begun() | Shelved() | Recalled():
             pass
         case _:
             assert_never(observation)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 import msgspec
+from immutables import Map
 
 from runexp.wire import states
 from runexp.wire.jobs import Policy, RunSpec
 from runexp.wire.states import Outcome, Phase, PhaseState
+from runexp.wire.views import ExperimentLine
 from runexpd.core.job import Job, is_open
 from runexpd.core.jobs import Jobs
 
@@ -42,8 +44,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     #: The cluster took no more: until this time it gets none while it holds `held_at` of ours, or more.
     held_until: float = 0.0
     held_at: int = 0
-    #: The newest event's number.
+    #: The newest event's number, and how many there are.
     seq: int = 0
+    events: int = 0
 
     @property
     def current(self) -> tuple[Job, ...]:
@@ -89,6 +92,8 @@ class Parked(msgspec.Struct, frozen=True):
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     experiments: dict[str, Experiment] = {}
+    #: Those that are over and not at hand, by id: see observations.Shelved.
+    shelved: Map[str, ExperimentLine] = Map()
     #: By cluster name.
     limits: dict[str, Limits] = {}
     #: Experiments with which nothing more is done, by id: a fault of ours with one is not the others' affair.
@@ -99,6 +104,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         yield from sorted(
             (e for e in self.experiments.values() if self.is_running(e)), key=lambda e: (e.asked_at, e.id)
         )
+
+    def known(self) -> Iterator[Experiment | ExperimentLine]:
+        """All that were ever added."""
+        yield from self.experiments.values()
+        yield from self.shelved.values()
 
     def is_running(self, experiment: Experiment) -> bool:
         return experiment.outcome is None and experiment.id not in self.parked

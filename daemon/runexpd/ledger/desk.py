@@ -16,6 +16,11 @@ async def ask(question: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(question, limiter=_turn())
 
 
+async def ask_long(question: Callable[[], T]) -> T:
+    """The same, of what may take minutes: whoever is cancelled doesn't wait for the end."""
+    return await anyio.to_thread.run_sync(question, limiter=_turn(), abandon_on_cancel=True)
+
+
 def _turn() -> anyio.CapacityLimiter:
     try:
         return _limiter.get()

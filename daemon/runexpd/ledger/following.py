@@ -1,6 +1,6 @@
 """What a follower of the ledger reads: bounded pages, and who has news. Blocks, as the ledger does: ask at the desk.
 
-Of the ledger's own room: it takes its turn at the one connection. Every page is fetched whole, so nothing is held open.
+Raises LedgerUnwritable and LedgerDamaged, as the ledger does.
 """
 
 import msgspec
@@ -23,27 +23,21 @@ _PAGE = "SELECT seq, at, experiment, body FROM events WHERE experiment = ? AND s
 
 def page(ledger: Ledger, experiment: str, after: int, most: int) -> list[Envelope]:
     """The next events of one experiment, at most so many, undecoded."""
-    with ledger._turn:
-        rows = ledger._connection.execute(_PAGE, (experiment, after, most)).fetchall()
+    rows = ledger.rows(_PAGE, experiment, after, most)
     return [Envelope(seq, at, of, msgspec.Raw(body)) for seq, at, of, body in rows]
 
 
 def news(ledger: Ledger, after: int) -> dict[str, int]:
     """The newest event's number of each experiment to which something happened after `after`."""
-    with ledger._turn:
-        return dict(ledger._connection.execute(_NEWS, (after,)).fetchall())
+    return dict(ledger.rows(_NEWS, after))
 
 
 def unwritten(ledger: Ledger) -> list[str]:
     """Experiments whose run logs may lack something."""
-    with ledger._turn:
-        return [id for (id,) in ledger._connection.execute(_UNWRITTEN).fetchall()]
+    return [id for (id,) in ledger.rows(_UNWRITTEN)]
 
 
 def log_positions(ledger: Ledger, experiment: str) -> dict[str, LogPosition]:
     """How far each run log of an experiment is written, by path."""
-    with ledger._turn:
-        rows = ledger._connection.execute(
-            "SELECT path, seq, size_bytes FROM log_positions WHERE experiment = ?", (experiment,)
-        ).fetchall()
+    rows = ledger.rows("SELECT path, seq, size_bytes FROM log_positions WHERE experiment = ?", experiment)
     return {path: LogPosition(seq, size_bytes) for path, seq, size_bytes in rows}

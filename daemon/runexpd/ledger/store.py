@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -42,6 +42,18 @@ class LogPosition(msgspec.Struct, frozen=True):
 
     seq: int = 0
     size_bytes: int = 0
+
+
+#: Read at a time.
+PAGE_EVENTS = 2000
+#: One step of the index for each experiment, however many events there are.
+_HEADS = """
+WITH RECURSIVE ids (id) AS (
+    SELECT min(experiment) FROM events
+    UNION ALL SELECT (SELECT min(experiment) FROM events WHERE experiment > id) FROM ids WHERE id IS NOT NULL
+)
+SELECT id, (SELECT max(seq) FROM events WHERE experiment = id) FROM ids WHERE id IS NOT NULL
+"""
 
 
 class Ledger:
@@ -100,49 +112,55 @@ class Ledger:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             self._connection.execute(f"PRAGMA user_version = {int(version)}")
 
-    def experiments(self) -> list[str]:
-        """The ids of all experiments, the oldest first. Raises LedgerUnwritable and LedgerDamaged."""
-        with self._turn, _reached(self.path, "read"):
-            rows = self._connection.execute(
-                "SELECT experiment FROM events GROUP BY experiment ORDER BY min(seq)"
-            ).fetchall()
-        return [id for (id,) in rows]
+    def heads(self) -> dict[str, int]:
+        """The newest event's number of each experiment, by id. Raises LedgerUnwritable and LedgerDamaged."""
+        return dict(self.rows(_HEADS))
 
     def since(self, after: int, experiment: str | None = None) -> Iterator[Recorded]:
-        """Events numbered above `after`, in order, decoded; of one experiment, or of all. Raises as `experiments` does."""
-        for envelope in self.envelopes(after, experiment):
-            try:
-                event = codec.decode(bytes(envelope.event))
-            except codec.Undecodable as error:
-                raise _broken(self.path, error) from error
-            yield Recorded(seq=envelope.seq, at=envelope.at, experiment=envelope.experiment, event=event)
+        """Events numbered above `after`, in order, decoded, a page at a time; of one experiment, or of all. Raises as `heads` does."""
+        while page := self.envelopes(after, experiment, PAGE_EVENTS):
+            for envelope in page:
+                try:
+                    event = codec.decode(bytes(envelope.event))
+                except codec.Undecodable as error:
+                    raise _broken(self.path, error) from error
+                yield Recorded(envelope.seq, envelope.at, envelope.experiment, event)
+            after = page[-1].seq
 
-    def envelopes(self, after: int, experiment: str | None = None) -> list[Envelope]:
-        """The same, undecoded: what goes on the wire."""
-        of = "" if experiment is None else "AND experiment = :experiment"
+    def envelopes(self, after: int, experiment: str | None = None, most: int = -1) -> list[Envelope]:
+        """The same, undecoded, at most so many: what goes on the wire."""
+        of = "" if experiment is None else "AND experiment = ?3"
+        sql = f"SELECT seq, at, experiment, body FROM events WHERE seq > ?1 {of} ORDER BY seq LIMIT ?2"
+        found = self.rows(sql, after, most, *(() if experiment is None else (experiment,)))
+        return [Envelope(seq, at, of_experiment, msgspec.Raw(body)) for seq, at, of_experiment, body in found]
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query gives, fetched whole, so that nothing is held open. Raises as `heads` does."""
         with self._turn, _reached(self.path, "read"):
-            rows = self._connection.execute(
-                f"SELECT seq, at, experiment, body FROM events WHERE seq > :after {of} ORDER BY seq",
-                {"after": after, "experiment": experiment},
-            ).fetchall()
-        return [Envelope(seq, at, of_experiment, msgspec.Raw(body)) for seq, at, of_experiment, body in rows]
+            return self._connection.execute(sql, values).fetchall()
+
+    def change(self, sql: str, *values: object) -> None:
+        """What is derived from the events, in a transaction of its own. Raises LedgerUnwritable and LedgerDamaged."""
+        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+            transaction.execute(sql, values)
 
     def log_position(self, experiment: str, path: str) -> LogPosition | None:
-        with self._turn, _reached(self.path, "read"):
-            row = self._connection.execute(
-                "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?",
-                (experiment, path),
-            ).fetchone()
-        return LogPosition(*row) if row else None
+        sql = "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?"
+        return next((LogPosition(*row) for row in self.rows(sql, experiment, path)), None)
 
     def set_log_position(self, experiment: str, path: str, position: LogPosition) -> None:
-        """Raises LedgerUnwritable and LedgerDamaged."""
-        with self._turn, _reached(self.path, "written"), self._connection as transaction:
-            transaction.execute(
-                "INSERT INTO log_positions VALUES (?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET seq = excluded.seq, size_bytes = excluded.size_bytes",
-                (experiment, path, position.seq, position.size_bytes),
-            )
+        """Raises as `change` does."""
+        self.change(
+            "INSERT INTO log_positions VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET seq = excluded.seq, size_bytes = excluded.size_bytes",
+            *(experiment, path, position.seq, position.size_bytes),
+        )
+
+    def examine(self) -> None:
+        """Look the whole file over, which takes the longer the larger it is. Raises LedgerUnwritable and LedgerDamaged."""
+        for (verdict,) in self.rows("PRAGMA quick_check(1)"):
+            if verdict != "ok":
+                raise _broken(self.path, verdict)
 
     def _one(self, sql: str) -> int:
         (value,) = self._connection.execute(sql).fetchone()
@@ -214,9 +232,6 @@ def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # A commit is on disk when it returns: an intent that a power cut could take back would be no intent.
         connection.execute("PRAGMA synchronous = FULL")
-        for (verdict,) in connection.execute("PRAGMA quick_check(1)"):
-            if verdict != "ok":
-                raise _broken(path, verdict)
         migrate(connection, migrations)
     except BaseException:
         connection.close()

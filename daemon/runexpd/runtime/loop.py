@@ -54,6 +54,8 @@ class Loop:
     def __init__(self, ledger: Ledger, state: State) -> None:
         self._ledger = ledger
         self.state = state
+        #: Set once it takes observations: before, the state isn't whole.
+        self.begun = anyio.Event()
         #: Rings after every commit, and when trouble begins or ends.
         self.bell = Bell()
         #: Why the ledger can't be written just now; None while it can.
@@ -96,6 +98,7 @@ class Loop:
         with self._send, self._receive:
             running = tuple(experiment.id for experiment in self.state.running())
             self._send.send_nowait(_Told(Begun(experiments=running)))
+            self.begun.set()
             task_status.started()
             while True:
                 batch = [await self._next(), *self._more()]

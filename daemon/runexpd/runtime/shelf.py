@@ -1,0 +1,140 @@
+"""What is over is put away, and what is in memory is what runs: snapshots of experiments, written behind the events.
+
+A snapshot says what an experiment's events up to one of them add up to. It is made from them alone, so one that is lost, damaged
+or of another version costs nothing but time. At a start the rows of `runexp ls` are read of those that are over, and the others are
+folded, from their last snapshot on; whoever asks for something of one that is over has it recalled.
+"""
+
+from collections.abc import Iterator
+
+import anyio
+import msgspec
+from loguru import logger
+
+from runexp.wire.views import ExperimentLine
+from runexpd.core.observations import Recalled, Shelved
+from runexpd.core.state import Experiment, Parked, State
+from runexpd.core.steps import report
+from runexpd.ledger import desk, snapshots
+from runexpd.ledger.errors import LedgerError
+from runexpd.ledger.snapshots import Kept
+from runexpd.ledger.store import Ledger
+from runexpd.runtime import admission, clock, snapshot
+from runexpd.runtime.loop import Loop, NotTaken
+
+#: One that runs gets a snapshot after so many events, and so many for each of its jobs: what it takes to write is proportionate.
+EVENTS, EVENTS_PER_JOB = 1000, 2
+#: One that is over stays at hand for so long after something was asked of it.
+AT_HAND_SECONDS = 600.0
+#: Between two looks at what there is to write and to put away.
+LOOK_SECONDS = 2.0
+
+
+class Shelf:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        #: How many events each snapshot holds, by experiment.
+        self._events: dict[str, int] = {}
+        #: When something was last asked of one that is over.
+        self._asked_at: dict[str, float] = {}
+
+    def opened(self, empty: State) -> State:
+        """All that the ledger knows. Blocks for as long as it takes. Raises LedgerError."""
+        kept = {each.experiment: each for each in snapshots.outsides(self._ledger)}
+        state, lines = empty, {}
+        for id, seq in self._ledger.heads().items():
+            if (line := _line(kept.get(id), seq)) is not None:
+                lines[id] = line
+                continue
+            state = self._read(state, id)
+            experiment = state.experiments.get(id)
+            if experiment is not None and experiment.outcome is not None and id not in state.parked:
+                self._put(experiment)
+                lines[id] = report.line(experiment)
+                state = empty_of(state, id)
+        return msgspec.structs.replace(state, shelved=state.shelved.update(lines))
+
+    def _read(self, state: State, id: str) -> State:
+        """With one experiment: its snapshot, and what has happened since. What can't be read of it is its own affair."""
+        if (known := self._snapshot(id)) is not None:
+            state = msgspec.structs.replace(state, experiments={**state.experiments, id: known})
+            self._events[id] = known.events
+        return admission.replayed(state, id, self._ledger.since(known.seq if known else 0, id))
+
+    def _snapshot(self, id: str) -> Experiment | None:
+        body = snapshots.body(self._ledger, id, snapshot.VERSION)
+        if body is None:
+            return None
+        try:
+            return snapshot.decode(body)
+        except snapshot.Unreadable as error:
+            logger.warning("the snapshot of {} can't be read, so its events are: {}", id, error)
+            return None
+
+    def _put(self, experiment: Experiment) -> None:
+        line = None if experiment.outcome is None else msgspec.json.encode(report.line(experiment))
+        kept = Kept(experiment.id, experiment.seq, snapshot.VERSION, line)
+        snapshots.put(self._ledger, kept, snapshot.encode(experiment))
+        self._events[experiment.id] = experiment.events
+
+    async def recall(self, loop: Loop, id: str) -> Experiment:
+        """The experiment, at hand for a while. Raises LedgerError, KeyError, NotTaken."""
+        self._asked_at[id] = clock.steady()
+        if id not in loop.state.experiments and id in loop.state.shelved:
+            known = await desk.ask(lambda: self._whole(id))
+            await loop.tell(Recalled(experiment=known))
+        return loop.state.experiments[id]
+
+    def _whole(self, id: str) -> Experiment:
+        state = self._read(State(), id)
+        parked: Parked | None = state.parked.get(id)
+        if parked is not None:
+            raise NotTaken(parked.why, "nothing is submitted of it, to be safe")
+        return state.experiments[id]
+
+    async def run(self, loop: Loop) -> None:
+        """Write what there is to write, and put away what nobody asks for; until cancelled."""
+        said = ""
+        while True:
+            try:
+                for experiment in self._due(loop.state):
+                    await desk.ask(lambda each=experiment: self._put(each))  # type: ignore[misc]
+                for shelved in self._left(loop.state):
+                    await loop.tell(shelved)
+                said = ""
+            except (LedgerError, NotTaken) as error:  # it is done the next time
+                if error.what != said:
+                    logger.warning("no snapshot can be written just now: {}", said := error.what)
+            await anyio.sleep(LOOK_SECONDS)
+
+    def _due(self, state: State) -> Iterator[Experiment]:
+        """Those whose snapshot is to be written anew."""
+        for e in state.experiments.values():
+            more = e.events - self._events.get(e.id, 0)
+            wanted = 1 if e.outcome is not None else EVENTS + EVENTS_PER_JOB * len(e.jobs)
+            if more >= wanted and e.id not in state.parked:
+                yield e
+
+    def _left(self, state: State) -> Iterator[Shelved]:
+        """Those that are over, and of which nothing was asked for a while."""
+        for e in state.experiments.values():
+            asked_at = self._asked_at.setdefault(e.id, clock.steady())
+            is_kept = self._events.get(e.id) == e.events and e.outcome is not None
+            if is_kept and clock.steady() - asked_at > AT_HAND_SECONDS:
+                yield Shelved(experiment=e.id, seq=e.seq, line=report.line(e))
+
+
+def empty_of(state: State, id: str) -> State:
+    """Without one experiment."""
+    others = {other: each for other, each in state.experiments.items() if other != id}
+    return msgspec.structs.replace(state, experiments=others)
+
+
+def _line(kept: Kept | None, head: int) -> ExperimentLine | None:
+    """How one is shown whose snapshot is its last word; None: it is to be read."""
+    if kept is None or kept.line is None or (kept.seq, kept.version) != (head, snapshot.VERSION):
+        return None
+    try:
+        return msgspec.json.decode(kept.line, type=ExperimentLine)
+    except msgspec.MsgspecError:
+        return None

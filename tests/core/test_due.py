@@ -1,0 +1,92 @@
+"""What is owed to the world is told of touched jobs alone, and what is over may be put away."""
+
+from msgspec.structs import replace
+
+from fakes.builders import GOOD, ID, SCORED, World, owed, scaffold
+from runexp.wire import events
+from runexp.wire.states import Outcome
+from runexpd.core.commands import Submit
+from runexpd.core.due import due
+from runexpd.core.observations import Recalled, Shelved
+from runexpd.core.state import Parked
+from runexpd.core.steps import report
+from runexpd.core.touched import Touched
+
+TWO = "e2"
+
+
+def begun() -> World:
+    world = World()
+    world.see(scaffold(["rank4"]))
+    world.see(scaffold(["rank4"], experiment=TWO, dir="/two"))
+    return world
+
+
+def ended() -> World:
+    world = begun()
+    for id in ("rank4", "base/words", "rank4/words/epoch0"):
+        world.finish(id, SCORED if "/" in id else GOOD)
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+    return world
+
+
+def test_only_touched_jobs_are_told_of() -> None:
+    world = begun()
+    world.accept("rank4")
+    told = due(world.state, world.happened.touched, world.now).jobs
+    assert told.keys() == {(ID, "rank4")}
+
+
+def test_a_parked_one_owes_nothing_and_one_that_is_not_known_is_passed_over() -> None:
+    world = begun()
+    world.state = replace(world.state, parked={ID: Parked("a fault of ours")})
+    told = due(world.state, Touched([ID, "e9"]), world.now).jobs
+    assert set(told.values()) == {()}
+    assert {id for id, _ in told} == {ID}
+
+
+def test_what_two_have_touched_is_of_both() -> None:
+    world = begun()
+    some, other = Touched(), Touched()
+    some.note(ID, events.ResultVerified(job="base/words", token=None, detail=""))
+    other.note(ID, events.ResultVerified(job="rank4", token=None, detail=""))
+    assert {job.spec.id for job in (some | other).of(world.experiment)} == {"base/words", "rank4"}
+    whole = Touched([ID])
+    assert (
+        len(list((whole | other).of(world.experiment)))
+        == len(list((other | whole).of(world.experiment)))
+        == 3
+    )
+    assert list((some | Touched([TWO])).of(world.experiment)) == list(some.of(world.experiment))
+
+
+def test_what_is_over_is_put_away_and_recalled_and_nothing_has_happened() -> None:
+    world = ended()
+    away = Shelved(experiment=ID, seq=world.experiment.seq, line=report.line(world.experiment))
+    before = world.experiment
+    assert world.see(away) == []
+    state = world.happened.state
+    assert (set(state.shelved), set(state.experiments)) == ({ID}, {TWO})
+    world.state = world.happened.state
+    assert [each.id for each in world.state.known()] == [TWO, ID]
+    assert world.see(away) == []
+    assert world.see(Recalled(experiment=before)) == []
+    assert world.happened.state.experiments[ID] == before
+    assert not set(world.happened.state.shelved)
+
+
+def test_what_goes_on_is_not_put_away() -> None:
+    world = ended()
+    line = report.line(world.experiment)
+    for seq, id in ((world.experiment.seq - 1, ID), (world.state.experiments[TWO].seq, TWO)):
+        world.see(Shelved(experiment=id, seq=seq, line=line))
+        assert world.happened.state == world.state
+    world.state = replace(world.state, parked={ID: Parked("a fault of ours")})
+    world.see(Shelved(experiment=ID, seq=world.experiment.seq, line=line))
+    assert world.happened.state == world.state
+    world.see(Recalled(experiment=world.experiment))
+    assert world.happened.state == world.state
+
+
+def test_all_that_is_owed_is_owed_by_somebody() -> None:
+    assert [type(command) for command in owed(begun().state, 1000.0)] == [Submit, Submit]
