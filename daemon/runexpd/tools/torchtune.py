@@ -6,6 +6,7 @@ must be whole, newer than the attempt's start, and nothing may show that no step
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from posixpath import join
 
@@ -46,11 +47,12 @@ class Torchtune:
 
     def discover(self, scaffold: Scaffold) -> Discovery:
         jobs, missing = [], []
+        environments = _environments(scaffold)
         for run in scaffold.runs:
             path = f"{scaffold.dir}/{run.name}/{SCRIPT}"
             if run.type == "fine-tuned":
                 if path in scaffold.texts:
-                    jobs.append(_job(scaffold, run.name, path))
+                    jobs.append(_job(scaffold, run.name, path, environments[run.name]))
                 else:
                     missing.append(f"{run.name}/{SCRIPT}")
         trained = {job.script for job in jobs}
@@ -98,7 +100,7 @@ class Torchtune:
 TOOL = Torchtune()
 
 
-def _job(scaffold: Scaffold, run: str, path: str) -> JobSpec:
+def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -> JobSpec:
     text = scaffold.texts[path]
     job = scripts.spec(path, text, id=run, phase=Phase.OPTIMIZATION, tool=Torchtune.name, run=run)
     how = torchtune_config.invocation(text)
@@ -116,7 +118,7 @@ def _job(scaffold: Scaffold, run: str, path: str) -> JobSpec:
         "log_dir": training.log_dir or f"{output_dir}/logs",
         "epochs": training.epochs,
         "log_every_n_steps": training.log_every_n_steps,
-        "environments": "\n".join(_environments(scaffold, run)),
+        "environments": "\n".join(sorted(environments)),
     }
     return replace(job, facts=facts)
 
@@ -126,10 +128,14 @@ def _usual_output_dir(scaffold: Scaffold, run: str) -> str:
     return older if older and older in scaffold.entries else f"{scaffold.dir}/{run}/artifacts"
 
 
-def _environments(scaffold: Scaffold, run: str) -> list[str]:
-    """Those that the run's evaluations activate."""
-    texts = [text for path, text in scaffold.texts.items() if path.startswith(f"{scaffold.dir}/{run}/eval/")]
-    return sorted({environment for text in texts for environment in scripts.environments(text)})
+def _environments(scaffold: Scaffold) -> defaultdict[str, set[str]]:
+    """Those that each run's evaluations activate."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path, text in scaffold.texts.items():
+        run, below = path.removeprefix(f"{scaffold.dir}/").partition("/")[::2]
+        if below.startswith("eval/"):
+            found[run].update(scripts.environments(text))
+    return found
 
 
 def _failed(job: JobSpec, attempt: Attempt) -> Question[Verdict]:
