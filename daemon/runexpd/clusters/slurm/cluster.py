@@ -62,7 +62,7 @@ class SlurmCluster:
 
     async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
         tokens = [submission.token for submission in batch]
-        ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields))
+        ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields), b"", queries=2)
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
         found = parse.sections(ran.stdout)
         queue, accounting = _queue(found.get(commands.QUEUE), ran.stderr), _accounting(found)
@@ -94,8 +94,9 @@ class SlurmCluster:
         return await adopt.find(self.host, parse.strangers(ran.stdout), jobs, ours)
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
-        ran = await self._ask_sacct(lambda fields: commands.query(jobs, fields))
+        ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)
         found = parse.sections(ran.stdout)
+        self.queries += parse.count(found.get(commands.ASKED))
         queue = _queue(found.get(commands.QUEUE), ran.stderr)
         rows: Sequence[Accounted] | None = _accounting(found)
         if rows is None and _NO_ACCOUNTING in ran.stderr and queue is not None:
@@ -131,27 +132,29 @@ class SlurmCluster:
         return list(doctor.checks(found, max_submit=max_submit, clock_difference=difference))
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
-        ran = await self._ask(commands.list_jobs(jobs), queries=1)
+        ran = await self._ask(commands.list_queue(), queries=1)
         queue = _queue(Section(ran.stdout, ran.exit_code), ran.stderr)
         if queue is None:
             raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
-        if ids := merge.still_theirs(jobs, queue):
-            await self._ask(commands.cancel(ids), queries=0)
+        if theirs := merge.still_theirs(jobs, queue):
+            await self._ask(commands.cancel(), queries=0, stdin=commands.ids(theirs))
 
     async def _details(self, ids: Sequence[str]) -> Sequence[Accounted]:
         ran = await self._ask(commands.details(ids), queries=len(ids))
         return list(parse.details(ran.stdout).values())
 
-    async def _ask_sacct(self, command: Callable[[Sequence[str]], Sequence[str]]) -> Ran:
-        ran = await self._ask(command(self._fields), queries=2)
+    async def _ask_sacct(
+        self, command: Callable[[Sequence[str]], Sequence[str]], stdin: bytes, queries: int
+    ) -> Ran:
+        ran = await self._ask(command(self._fields), queries, stdin)
         if _NO_SUBMIT_LINE in ran.stderr and "SubmitLine" in self._fields:
             self._fields = tuple(field for field in self._fields if field != "SubmitLine")
-            ran = await self._ask(command(self._fields), queries=2)
+            ran = await self._ask(command(self._fields), queries, stdin)
         return ran
 
-    async def _ask(self, argv: Sequence[str], queries: int) -> Ran:
+    async def _ask(self, argv: Sequence[str], queries: int, stdin: bytes = b"") -> Ran:
         try:
-            ran = await self.host.run(argv, timeout_seconds=QUERY_SECONDS)
+            ran = await self.host.run(argv, stdin, timeout_seconds=QUERY_SECONDS)
         except HostUnreachable as error:
             raise ClusterUnreachable(error.what) from error
         self.queries += queries
@@ -164,7 +167,7 @@ def _lost(ran: Ran) -> Unclear:
 
 
 def _queue(section: Section | None, stderr: str) -> list[parse.Queued] | None:
-    """squeue's rows; it fails for a single id that it has forgotten, which is an answer, too."""
+    """squeue's rows; None where it gave no answer. It fails for a single id that it has forgotten, which is an answer, too."""
     if section is None:
         return None
     if section.exit_code == 0:

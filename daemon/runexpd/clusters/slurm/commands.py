@@ -3,9 +3,11 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import resources
 
 from runexp.text import printable
+from runexp.wire.states import END_STATES
 from runexpd.clusters.base import Known, Submission
 from runexpd.clusters.slurm import usage
 from runexpd.clusters.slurm.errors import STOPS
@@ -22,7 +24,7 @@ _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff|]{1,1024
 _ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 #: Sections of an answer are told apart by these lines, each with the exit code of what was asked.
-QUEUE, ACCOUNTING, TAKEN, NOW = "==queue", "==accounting", "==taken", "==now"
+QUEUE, ACCOUNTING, ASKED, TAKEN, NOW = "==queue", "==accounting", "==asked", "==taken", "==now"
 
 #: What is asked of sacct. SubmitLine holds the token; it is there from Slurm 21.08 on.
 FIELDS = (
@@ -32,19 +34,8 @@ FIELDS = (
     "SubmitLine",
 )
 
-_QUERY = """
-us=$(printf '\\037')
-ids=$1
-export SLURM_TIME_FORMAT=%s
-echo "==accounting"
-timeout 30 sacct -n -P --delimiter="$us" -j "$ids" --format="$2"
-echo "==end $?"
-echo "==queue"
-timeout 30 squeue -h -t all -j "$ids" -o "%i$us%T$us%r$us%S$us%o"
-echo "==end $?"
-"""
 
-
+@cache
 def _script(name: str) -> str:
     return (resources.files("runexpd.clusters.slurm") / name).read_text()
 
@@ -109,15 +100,19 @@ def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:
     return ["sh", "-c", _script("resolve.sh"), "runexp-resolve", ",".join(fields), *tokens]
 
 
-def query(jobs: Sequence[Known], fields: Sequence[str]) -> list[str]:
-    """sacct and squeue, once each, whatever the number of jobs. With steps: only they know their memory."""
-    ids = ",".join(job.slurm_job_id for job in jobs)
-    return ["sh", "-c", _QUERY, "runexp-query", ids, ",".join(fields)]
+def query(fields: Sequence[str]) -> list[str]:
+    """squeue once, and sacct where it must be; ids on its input. With steps: only they know their memory."""
+    return ["sh", "-c", _script("query.sh"), "runexp-query", ",".join(fields), ",".join(sorted(END_STATES))]
+
+
+def ids(jobs: Sequence[Known]) -> bytes:
+    """As commands read them."""
+    return "".join(f"{job.slurm_job_id}\n" for job in jobs).encode()
 
 
 def list_all() -> list[str]:
     """Every job of this user that the queue knows, with its script and its directory."""
-    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%o$us%Z"'
+    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -a -t all -u "$(id -un)" -o "%i$us%T$us%o$us%Z"'
     return ["sh", "-c", ask, "runexp-list"]
 
 
@@ -132,12 +127,12 @@ def look_over() -> list[str]:
     return ["sh", "-c", _script("doctor.sh"), "runexp-doctor"]
 
 
-def list_jobs(jobs: Sequence[Known]) -> list[str]:
-    """The queue's rows of these."""
-    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -t all -j "$1" -o "%i$us%T$us%r$us%S$us%o"'
-    return ["sh", "-c", ask, "runexp-list", ",".join(job.slurm_job_id for job in jobs)]
+def list_queue() -> list[str]:
+    """The queue's rows of this user's jobs."""
+    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -a -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"'
+    return ["sh", "-c", ask, "runexp-list"]
 
 
-def cancel(ids: Sequence[str]) -> list[str]:
-    """End these."""
-    return ["scancel", *ids]
+def cancel() -> list[str]:
+    """End those whose ids come on its input."""
+    return ["xargs", "-n", "500", "scancel"]

@@ -42,14 +42,10 @@ def reports(
     return found
 
 
-def still_theirs(jobs: Sequence[Known], queue: Sequence[Queued]) -> list[str]:
-    """Ids of these jobs that the queue has, as theirs."""
+def still_theirs(jobs: Sequence[Known], queue: Sequence[Queued]) -> list[Known]:
+    """Those that the queue has, as theirs."""
     queued = _by_job(queue)
-    return [
-        job.slurm_job_id
-        for job in jobs
-        if any(bears(row.command, job) for row in queued.get(job.slurm_job_id, ()))
-    ]
+    return [job for job in jobs if any(bears(row.command, job) for row in queued.get(job.slurm_job_id, ()))]
 
 
 def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -105,6 +105,11 @@ def sections(text: str) -> dict[str, Section]:
     return found
 
 
+def count(section: Section | None) -> int:
+    """A section that is a number; 0 where it is none."""
+    return int(section.text) if section is not None and re.fullmatch(r"[0-9]{1,6}", section.text) else 0
+
+
 def queue(text: str) -> list[Queued]:
     """Rows of `squeue -o "%i %T %r %S %o"`; an array's elements keep their `7_3`."""
     rows = []

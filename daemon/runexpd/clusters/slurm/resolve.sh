@@ -78,7 +78,7 @@ echo "==now"
 date +%s
 echo "==end $?"
 echo "==queue"
-timeout 30 squeue -h -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
+timeout 30 squeue -h -a -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"
 echo "==end $?"
 echo "==accounting"
 SLURM_TIME_FORMAT=%s timeout 30 sacct -n -X -P --delimiter="$us" -S now-14days --format="$fields"
