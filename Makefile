@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench check format
+.PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench bench-scale check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,7 @@ demo-clean: ## remove .demo
 	rm -rf .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
-	$(BIN)/pytest tests/core --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest tests/core -n 3 --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest --ignore=tests/core -n 3 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments, four at a time
@@ -30,6 +30,9 @@ cluster-down: ## take it down
 
 bench: $(VENV)/.dev ## print the figures that are promised, on a test cluster (about ten minutes)
 	@for bench in phases submission many; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
+
+bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (three minutes, no Slurm needed)
+	PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/scale.py
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import fcntl
 import inspect
 import os
 import shutil
@@ -25,8 +26,7 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
         tempfile.mkdtemp(prefix="runexp-slurm-")
     )  # not pytest's own: its user must be able to go there
     try:
-        if cluster.missing() and os.getuid() == 0:
-            cluster.install_packages()
+        _install()
         up = cluster.up(dir)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         shutil.rmtree(dir, ignore_errors=True)
@@ -39,6 +39,16 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
         shutil.rmtree(dir, ignore_errors=True)
 
 
+def _install() -> None:
+    """One after the other, where several processes of tests need a Slurm."""
+    with open(Path(tempfile.gettempdir()) / "runexp-tests-packages.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if cluster.missing() and os.getuid() == 0:
+            cluster.install_packages()
+
+
+#: The first test that needs one waits for it to be installed and brought up.
+MAKING_SECONDS = 300
 #: They share one real experiment.
 OF_ONE_EXPERIMENT = frozenset({"test_real.py", "test_real_on_slurm.py", "test_stand_ins.py"})
 
@@ -51,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             of_slurm = f"Slurm of {item.path.parent.name}"
             group = "experiment" if item.path.name in OF_ONE_EXPERIMENT else of_slurm
             item.add_marker(pytest.mark.xdist_group(group))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(MAKING_SECONDS))
 
 
 #: Where event loops are watched for whatever blocks them.

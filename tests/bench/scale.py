@@ -5,12 +5,27 @@ make bench-scale
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import anyio
 
 from fakes.builders import GOOD, ID, World, scaffold
+from fakes.home import Home
+from runexpd.clusters.base import Cluster, JobReport, Known
 from runexpd.core.due import due
 from runexpd.core.observations import Accepted, Judged, Listed, Observation, Report
+from runexpd.ledger import codec
+from runexpd.ledger.store import Ledger, Row
+from runexpd.runtime import clock
 from runexpd.runtime.admission import admit
+from runexpd.runtime.carriers import Carriers
+from runexpd.runtime.errands import Errands
+from runexpd.runtime.loop import Loop
+from runexpd.runtime.schedule import Budget
+from runexpd.runtime.watcher import Watcher
 
 
 def timed(work: Callable[[], object], times: int = 30) -> float:
@@ -82,6 +97,90 @@ def the_barrier() -> None:
     print(f"the same, 25 at a time: {taken:.3f} s")
 
 
+def ended(runs: int) -> World:
+    world = World(max_submit=10**6)
+    world.see(scaffold([f"r{n}" for n in range(runs)]))
+    world.drain()
+    return world
+
+
+def years(path: Path, count: int) -> int:
+    """A ledger of so many experiments that are over, of 24 runs each; how many events it holds."""
+    past = [(r.at, type(r.event).__name__, codec.encode(r.event)) for r in ended(24).ledger]
+    with Ledger(path) as ledger:
+        for number in range(count):
+            told = (
+                (b"e1-", b"x%d-" % number),
+                (b'"/exp"', b'"/exp%d"' % number),
+                (b'"words"', b'"words%d"' % number),
+            )
+            rows = [
+                Row(ledger.last_seq + n, at, f"x{number}", kind, _told(body, told))
+                for n, (at, kind, body) in enumerate(past, 1)
+            ]
+            ledger.append(rows)
+        return ledger.last_seq
+
+
+def _told(body: bytes, changes: Iterable[tuple[bytes, bytes]]) -> bytes:
+    for before, after in changes:
+        body = body.replace(before, after)
+    return body
+
+
+def a_start(count: int) -> None:
+    with TemporaryDirectory() as dir:
+        home = Home(Path(dir) / "home")
+        (home.dir / "state").mkdir(mode=0o700)
+        events = years(home.dir / "state" / "ledger.sqlite", count)
+        for which in ("first", "next"):
+            began = time.monotonic()
+            home.start()
+            ready = time.monotonic() - began
+            assert len(home.json("ls")) == count
+            answered = time.monotonic() - began
+            assert home.daemon is not None
+            status = Path(f"/proc/{home.daemon.pid}/status").read_text().splitlines()
+            (held,) = (line.split()[1] for line in status if line.startswith("VmHWM"))
+            print(
+                f"{count} experiments that are over, {events} events; the {which} start: socket {ready:.2f} s, "
+                f"`ls` answered {answered:.2f} s, {int(held) // 1024} MB"
+            )
+            home.stop()
+
+
+class Quiet:
+    """A cluster on which everything waits."""
+
+    name, queries = "local", 0
+
+    async def query(self, jobs: Sequence[Known]) -> list[JobReport]:
+        self.queries += 1
+        return [JobReport(token=job.token, state="PENDING", final=False, reason="Priority") for job in jobs]
+
+
+async def a_quiet_minute(jobs: int) -> None:
+    world, quiet = begun(jobs), Quiet()
+    with TemporaryDirectory() as dir, Ledger(Path(dir) / "ledger.sqlite") as ledger:
+        loop = Loop(ledger, world.state)
+        budget = Budget(6.0, lambda: quiet.queries, clock.steady(), lambda: clock.now() - clock.steady())
+        watcher = Watcher(cast(Cluster, quiet), {}, budget)
+        async with anyio.create_task_group() as tasks:
+            carriers = Carriers(loop, {}, {"local": watcher}, Errands(loop, {}, {}), tasks)
+            await tasks.start(loop.run, carriers.carry)
+            tasks.start_soon(watcher.run, loop)
+            await anyio.sleep(75)
+            used, asked = time.process_time(), quiet.queries
+            await anyio.sleep(60)
+            used, asked = time.process_time() - used, quiet.queries - asked
+            print(
+                f"{jobs} jobs that wait, a quiet minute: {used:.2f} s of CPU ({used / 0.6:.1f} %), {asked} rounds"
+            )
+            tasks.cancel_scope.cancel()
+
+
 if __name__ == "__main__":
     one_observation()
     the_barrier()
+    a_start(1000)
+    anyio.run(a_quiet_minute, 10_000)

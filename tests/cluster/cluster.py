@@ -100,6 +100,7 @@ class Cluster:
         if name == "mariadbd":
             return [
                 "mariadbd", "--no-defaults", f"--datadir={dir}/db", f"--socket={dir}/run/mysql.sock", "--skip-networking",
+                f"--tmpdir={dir}/run",  # each its own: at a start, what lies in there is taken for leftovers
                 f"--pid-file={dir}/run/mysql.pid", "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900",
             ]  # fmt: skip
         if name == "sshd":
@@ -185,23 +186,29 @@ def missing() -> list[str]:
 def _start_all(cluster: Cluster) -> None:
     dir = cluster.path
     if not (dir / "db" / "mysql").exists():
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={dir}/db", "--skip-test-db"]
+        install = [
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={dir}/db",
+            f"--tmpdir={dir}/run",
+            "--skip-test-db",
+        ]
         cluster.run(*install, "--auth-root-authentication-method=normal")
     for name in ("munged", "mariadbd"):
         cluster.start(name)
     wait_for((dir / "run" / "munge.socket").exists, "munged answers")
-    wait_for((dir / "run" / "mysql.sock").exists, "mariadbd answers", 60)
+    wait_for((dir / "run" / "mysql.sock").exists, "mariadbd answers", 120)
     cluster.start("slurmdbd")
     wait_for(
         lambda: cluster.run("sacctmgr", "-n", "list", "cluster", check=False).returncode == 0,
         "slurmdbd answers",
-        60,
+        120,
     )
     for entity in (["cluster", "test"], ["account", "main"], ["user", cluster.user, "account=main"]):
         cluster.run("sacctmgr", "-i", "add", *entity, check=False)
     for name in ("slurmctld", "sshd", *NODES):
         cluster.start(name)
-    wait_for(lambda: idle_nodes(cluster) == len(NODES), "the nodes are idle", 60)
+    wait_for(lambda: idle_nodes(cluster) == len(NODES), "the nodes are idle", 120)
 
 
 def idle_nodes(cluster: Cluster) -> int:

@@ -56,6 +56,18 @@ async def test_exit_codes(site: Site) -> None:
     assert (report.state, report.exit_code) == ("FAILED", "7:0")
 
 
+async def test_twenty_thousand_jobs_are_one_round(site: Site) -> None:
+    """More ids than one command line can hold; of all but one nothing is known, which is no news yet."""
+    submission = site.submission("one", "exit 0", "#SBATCH --hold")
+    await site.send(submission)
+    waiting = site.known[submission.token]
+    others = [Known(str(5_000_000 + n), f"e9-{n}") for n in range(20_000)]
+    (report,) = await site.cluster.query([*others, waiting])
+    assert (report.token, report.state) == (submission.token, "PENDING")
+    await site.cluster.cancel([*others, waiting])
+    assert (await site.ended(submission.token)).state == "CANCELLED"
+
+
 #: Half a second of work, and 200 MB held until it was looked at.
 WORK = """python3 - <<'end'
 import time

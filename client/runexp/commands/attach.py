@@ -9,16 +9,21 @@ from runexp import connection, exits, output, report
 from runexp.commands import arguments
 from runexp.wire import requests, views
 
+#: Of all experiments together: the last of this one's are among them.
+RECENT_EVENTS = 50
+
 
 @click.command()
 @arguments.experiment
 @click.option("--plain", is_flag=True, help="A line an event, even on a terminal.")
+@click.option("--past", is_flag=True, help="Tell what has happened so far, too.")
 @arguments.as_json
-def attach(experiment: str | None, plain: bool, as_json: bool) -> None:
+def attach(experiment: str | None, plain: bool, past: bool, as_json: bool) -> None:
     """Watch an experiment until it ends, then print its report.
 
     On a terminal a live view: d, q or Ctrl-C detaches, and the jobs go on. Without a terminal a line an event. If it has
-    ended already, its report is printed at once. The exit code says how it ended.
+    ended already, its report is printed at once. The exit code says how it ended. It begins with the last few events;
+    with --past, with the first one.
 
     \b
     Example:  runexp attach exp7
@@ -28,7 +33,8 @@ def attach(experiment: str | None, plain: bool, as_json: bool) -> None:
         view = connection.ask(requests.Status(experiment=name), requests.StatusReply).experiment
         if view.outcome is not None:
             finish(view.id, as_json)
-        attend(view.id, view.typed, after=0, plain=plain, as_json=as_json)
+        after = 0 if past else max(0, view.seq - RECENT_EVENTS)
+        attend(view.id, view.typed, after=after, plain=plain, as_json=as_json)
 
 
 def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) -> NoReturn:
@@ -46,7 +52,7 @@ def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) 
             # The terminal library takes a third of a second to import: only where it is used.
             from runexp.ui.live import follow_live
 
-            if not follow_live(experiment):
+            if not follow_live(experiment, after):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
         output.note(f"\nDetached; jobs go on. Come back: runexp attach {typed}")

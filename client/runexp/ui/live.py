@@ -40,9 +40,9 @@ class _Followed:
         self.recent: deque[str] = deque(maxlen=_RECENT_EVENTS)
         self.ended = False
 
-    def follow(self, experiment: str) -> None:
+    def follow(self, experiment: str, after: int) -> None:
         try:
-            for reply in connection.follow(experiment, 0, lambda: self.replies.put(None)):
+            for reply in connection.follow(experiment, after, lambda: self.replies.put(None)):
                 self.replies.put(reply)
         except Exception as error:  # raised again where the terminal has been put back
             self.replies.put(error)
@@ -64,10 +64,13 @@ class _Followed:
         return news
 
 
-def follow_live(experiment: str) -> bool:
-    """Show it until it ends (True) or the person leaves (False). Raises KeyboardInterrupt for Ctrl-C, with all put back."""
+def follow_live(experiment: str, after: int) -> bool:
+    """Show it until it ends (True) or the person leaves (False). Raises KeyboardInterrupt for Ctrl-C, with all put back.
+
+    `after`: the number of the event from which on the newest are shown.
+    """
     followed = _Followed()
-    threading.Thread(target=followed.follow, args=(experiment,), daemon=True).start()
+    threading.Thread(target=followed.follow, args=(experiment, after), daemon=True).start()
     console = Console()
     with _keys() as pressed, Live(console=console, auto_refresh=False, transient=True) as live:
         while not followed.ended:

@@ -13,6 +13,10 @@ PROTOCOL = 2
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
+class Packed(bytes):
+    """A message that is a line already."""
+
+
 class Hello(msgspec.Struct, frozen=True):
     protocol: int
     #: The distribution's version, for the reader.

@@ -1,9 +1,10 @@
 """What handlers work with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from runexp.wire.views import ExperimentLine, ExperimentView, Report
+from runexp.wire.views import ExperimentLine, Report
+from runexpd.api.pictures import Picture, Pictures
 from runexpd.clusters.base import Cluster
 from runexpd.core import names
 from runexpd.core.state import Experiment
@@ -31,6 +32,7 @@ class Context:
     links: Mapping[str, SshLink]
     started_at: float
     config_path: str
+    pictures: Pictures = field(default_factory=Pictures)
 
     async def at_hand(self, id: str) -> Experiment:
         """An experiment that the ledger knows, also one that was put away. Raises LedgerError, NotTaken."""
@@ -49,11 +51,16 @@ class Context:
         """The combined summary."""
         return report.report(experiment, self.typed(experiment))
 
-    def view(self, experiment: Experiment) -> ExperimentView:
+    def picture(self, experiment: Experiment) -> Picture:
         """The experiment as it stands, with progress and what hinders it."""
         watcher = self.watchers.get(experiment.cluster)
-        progress, starts = (watcher.progress, watcher.starts) if watcher else ({}, {})
-        return report.view(experiment, self.typed(experiment), progress, starts, self._trouble(experiment))
+        progress, starts = (watcher.progress, watcher.starts) if watcher else (None, None)
+        typed, trouble = self.typed(experiment), self._trouble(experiment)
+        return self.pictures.of(
+            experiment.id,
+            (experiment, progress, starts, typed, trouble),
+            lambda: report.view(experiment, typed, progress or {}, starts or {}, trouble),
+        )
 
     def _trouble(self, experiment: Experiment) -> str:
         """What hinders it most."""

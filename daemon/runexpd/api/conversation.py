@@ -32,7 +32,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Info: showing.info,
     requests.Doctor: looking_over.doctor,
 }
-_STREAMS: dict[type[Any], Callable[[Context, Any], AsyncIterator[requests.Reply]]] = {
+_STREAMS: dict[type[Any], Callable[[Context, Any], AsyncIterator[requests.Reply | framing.Packed]]] = {
     requests.Follow: showing.follow,
     requests.Logs: showing.logs,
 }

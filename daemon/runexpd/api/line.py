@@ -22,9 +22,9 @@ class Line:
         self._client = client
         self._read = bytearray()
 
-    async def send(self, message: framing.Hello | requests.Reply) -> None:
+    async def send(self, message: framing.Hello | requests.Reply | framing.Packed) -> None:
         """Waits for as long as the client doesn't read. Raises HungUp."""
-        left = memoryview(framing.pack(message))
+        left = memoryview(message if isinstance(message, framing.Packed) else framing.pack(message))
         while left:
             try:
                 left = left[self._client.send(left) :]

@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 
 from runexp import __version__
-from runexp.wire import requests, views
+from runexp.wire import framing, requests, views
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED
 from runexpd.api import find
@@ -24,6 +24,8 @@ GATHER_SECONDS = 0.05
 #: Without news the view is sent again after this long: what hinders a cluster grows older.
 REFRESH_SECONDS = 5.0
 FOLLOW_SECONDS = 0.5
+#: Of the past, at a time.
+PAGE_EVENTS = 500
 CHUNK_BYTES = 256 * 1024
 
 
@@ -35,7 +37,8 @@ async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
 
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
-    return requests.StatusReply(experiment=context.view(await find.experiment(context, asked.experiment)))
+    known = await find.experiment(context, asked.experiment)
+    return requests.StatusReply(experiment=context.picture(known).view)
 
 
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
@@ -54,7 +57,7 @@ async def info(context: Context, asked: requests.Info) -> requests.InfoReply:
     )
 
 
-async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requests.Reply]:
+async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requests.Reply | framing.Packed]:
     """A cursor on the ledger, not a queue: take the bells, then read, wait only then. No gap, no double."""
     id, after = (await find.experiment(context, asked.experiment)).id, asked.after
     shown: views.ExperimentView | None = None
@@ -62,15 +65,16 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
         bells = [context.loop.bell.take()]
         if watcher := context.watchers.get((await context.at_hand(id)).cluster):
             bells.append(watcher.bell.take())
-        for envelope in await desk.ask(partial(context.ledger.envelopes, after, id)):
-            yield requests.Seen(envelope=envelope)
-            after = envelope.seq
+        while page := await desk.ask(partial(context.ledger.envelopes, after, id, PAGE_EVENTS)):
+            for envelope in page:
+                yield requests.Seen(envelope=envelope)
+            after = page[-1].seq
         if shown is None:
             yield requests.Live()
-        view = context.view(await context.at_hand(id))
-        if view != shown:
-            shown = view
-            yield requests.Shown(experiment=view)
+        picture = context.picture(await context.at_hand(id))
+        if picture.view is not shown:
+            shown = picture.view
+            yield framing.Packed(picture.shown)
         with anyio.move_on_after(REFRESH_SECONDS):
             await _first_of(bells)
         await anyio.sleep(GATHER_SECONDS)

@@ -128,7 +128,9 @@ class Watcher:
         self.trouble = None
         reports = [report for report in answer if report.token in watches]
         self._schedule.note(list(watches.values()), reports, clock.steady())
-        self.starts |= {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
+        told = {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
+        if told.items() - self.starts.items():
+            self.starts = self.starts | told
         if reports:
             try:
                 await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
