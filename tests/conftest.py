@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 #: Where event loops are watched for whatever blocks them.
-RESPONSIVE = frozenset({"runtime"})
+RESPONSIVE = frozenset({"runtime", "hosts"})
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from runexpd.tools import registry
 from runexpd.tools.base import Attempt
 
 #: Of the corpus here: all of it is planned on the local backend.
-EVERY = 3
+EVERY = 5
 #: It would hang in the server, which lives on the loop of the test.
 WITHOUT = "a file that hangs"
 

@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from importlib import resources
 
 from runexp.text import printable
@@ -35,9 +34,12 @@ FIELDS = (
 )
 
 
-@cache
 def _script(name: str) -> str:
     return (resources.files("runexpd.clusters.slurm") / name).read_text()
+
+
+#: Read once, and not on the event loop.
+_SUBMIT, _RESOLVE, _QUERY, _LOOK_OVER = map(_script, ("submit.sh", "resolve.sh", "query.sh", "doctor.sh"))
 
 
 def unfit(submission: Submission) -> str:
@@ -80,7 +82,7 @@ def _bytes(submission: Submission) -> int:
 def submit(batch: Sequence[Submission], defaults: Mapping[str, str]) -> list[str]:
     """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open."""
     words = [word for submission in batch for word in _words(submission, defaults)]
-    return ["sh", "-c", _script("submit.sh"), "runexp-submit", STOPS, *words]
+    return ["sh", "-c", _SUBMIT, "runexp-submit", STOPS, *words]
 
 
 def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]:
@@ -97,12 +99,12 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
 
 def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:
     """What became of these."""
-    return ["sh", "-c", _script("resolve.sh"), "runexp-resolve", ",".join(fields), *tokens]
+    return ["sh", "-c", _RESOLVE, "runexp-resolve", ",".join(fields), *tokens]
 
 
 def query(fields: Sequence[str]) -> list[str]:
     """squeue once, and sacct where it must be; ids on its input. With steps: only they know their memory."""
-    return ["sh", "-c", _script("query.sh"), "runexp-query", ",".join(fields), ",".join(sorted(END_STATES))]
+    return ["sh", "-c", _QUERY, "runexp-query", ",".join(fields), ",".join(sorted(END_STATES))]
 
 
 def ids(jobs: Sequence[Known]) -> bytes:
@@ -124,7 +126,7 @@ def details(ids: Sequence[str]) -> list[str]:
 
 def look_over() -> list[str]:
     """What the cluster is like."""
-    return ["sh", "-c", _script("doctor.sh"), "runexp-doctor"]
+    return ["sh", "-c", _LOOK_OVER, "runexp-doctor"]
 
 
 def list_queue() -> list[str]:
