@@ -16,7 +16,7 @@ demo-clean: ## remove .demo
 	rm -rf .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
-	$(BIN)/pytest tests/core -n 3 --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest tests/core -n 3 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest --ignore=tests/core -n 3 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments, four at a time

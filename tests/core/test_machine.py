@@ -42,6 +42,10 @@ from runexpd.core.steps.submit import wake_at
 FIRST, SECOND = "e1", "e2"
 
 
+#: What the one has counted, the other looks at.
+pytestmark = pytest.mark.xdist_group("machine")
+
+
 class Machine(RuleBasedStateMachine):
     world: Witness
 

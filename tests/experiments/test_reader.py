@@ -49,6 +49,15 @@ async def test_jobs_are_found_in_the_summarys_order(tmp_path: Path) -> None:
     assert job.facts["epochs"] == 2
 
 
+async def test_two_runs_that_would_overwrite_each_others_checkpoints_are_refused(tmp_path: Path) -> None:
+    build(tmp_path)
+    config = tmp_path / "rank8" / "finetune.yaml"
+    config.write_text(config.read_text().replace("run_dir: .", f"run_dir: {tmp_path}/rank4/."))
+    bad = await refusal(tmp_path)
+    assert bad.what == f"rank4 and rank8 have the same output_dir: {tmp_path}/rank4/artifacts"
+    assert bad.where == str(config)
+
+
 async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
     assert (await refusal(tmp_path / "none")).what == "no such directory"
     bad = await refusal(tmp_path)

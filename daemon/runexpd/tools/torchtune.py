@@ -55,6 +55,7 @@ class Torchtune:
                     jobs.append(_job(scaffold, run.name, path, environments[run.name]))
                 else:
                     missing.append(f"{run.name}/{SCRIPT}")
+        _check_apart(jobs)
         trained = {job.script for job in jobs}
         strays = [path for path in scaffold.texts if path.endswith(f"/{SCRIPT}") and path not in trained]
         warnings = [
@@ -121,6 +122,16 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         "environments": "\n".join(sorted(environments)),
     }
     return replace(job, facts=facts)
+
+
+def _check_apart(jobs: Iterable[JobSpec]) -> None:
+    """A sweep whose copies kept a path would overwrite each other's checkpoints. Raises BadExperiment."""
+    seen: dict[str, str] = {}
+    for job in jobs:
+        output_dir = _str(job, "output_dir")
+        if (other := seen.setdefault(output_dir, job.id)) != job.id:
+            what = f"{other} and {job.id} have the same output_dir: {questions.path(output_dir)}"
+            raise BadExperiment(what, _str(job, "config"), "give each run a directory of its own")
 
 
 def _usual_output_dir(scaffold: Scaffold, run: str) -> str:
