@@ -17,7 +17,7 @@ from fakes.experiments import Run, executions, write_run
 from fakes.home import blocks, harvested, wait_for
 from fakes.remote import SETTINGS, Remote
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 ROUNDS = int(os.environ.get("RUNEXP_CHAOS_ROUNDS", "1"))
 AWAY_SECONDS = float(os.environ.get("RUNEXP_AWAY_SECONDS", "12"))
 ALL = ["base/words", "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0", "rank8/words_epoch1"]
