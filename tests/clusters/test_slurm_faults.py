@@ -107,12 +107,13 @@ async def test_accounting_that_does_not_know_yet_ends_no_job(
     place: tuple[Site, FakeSlurm], fault: str
 ) -> None:
     site, fake = place
-    submission = site.submission("one", "sleep 1")
+    submission = site.submission("one", "while [ ! -e go ]; do sleep 0.05; done")
     await site.send(submission)
     await site.until(submission.token, ["RUNNING"])
     fake.fail(sacct=fault)
     reports = await site.reports()
     assert reports[submission.token].state == "RUNNING"
+    (site.dir / "go").touch()
     await anyio.sleep(1.5)
     assert not any(report.final for report in (await site.reports()).values())
     fake.fail()

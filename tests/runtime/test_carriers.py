@@ -96,7 +96,7 @@ async def test_one_submission_that_fails_is_tried_apart_ever_more_seldom_and_sho
     async with running(ledger, cluster) as rig:
         await rig.tell(first())
         await until(lambda: len(time.pauses) == 9)
-        assert stage_of(rig.state, ONE, "rank8") is Stage.QUEUED
+        await until(lambda: stage_of(rig.state, ONE, "rank8") is Stage.QUEUED)
         assert stage_of(rig.state, ONE, "rank4") is Stage.SUBMITTING
         assert time.pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, *[LONGEST_PAUSE_SECONDS] * 3]
         assert cluster.submitted[0] == (RANK4, RANK8)
