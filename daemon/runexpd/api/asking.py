@@ -181,9 +181,10 @@ def _nothing_to_retry(context: Context, experiment: Experiment, named: tuple[str
 async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.Choices) -> ScaffoldSeen:
     """The scaffold, and what lies in it."""
     reading = await read_experiment(cluster.host, dir, context.tools, choices.optimize_only)
-    for put_away in context.loop.state.shelved.values():
-        if (put_away.cluster, put_away.dir) == (cluster.name, reading.dir):
-            await context.at_hand(put_away.id)
+    for each in context.loop.state.known():
+        if (each.cluster, each.dir) == (cluster.name, reading.dir):
+            await context.at_hand(each.id)
+            break
     known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
     if known and (parked := context.loop.state.parked.get(known.id)) and parked.for_good:
         raise Refusal(Code.INTERNAL, parked.why, known.dir, "nothing is submitted of it, to be safe")

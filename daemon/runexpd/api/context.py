@@ -35,8 +35,8 @@ class Context:
     pictures: Pictures = field(default_factory=Pictures)
 
     async def at_hand(self, id: str) -> Experiment:
-        """An experiment that the ledger knows, also one that was put away. Raises LedgerError, NotTaken."""
-        return self.loop.state.experiments.get(id) or await self.shelf.recall(self.loop, id)
+        """An experiment that the ledger knows, also one that was put away; it stays for a while. Raises LedgerError, NotTaken."""
+        return await self.shelf.recall(self.loop, id)
 
     def typed(self, experiment: Experiment) -> str:
         """What names it on a command line."""

@@ -19,6 +19,8 @@ from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import ClusterUnreachable
 from runexpd.experiments.problems import BadExperiment
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
+from runexpd.ledger.errors import LedgerError
+from runexpd.runtime.loop import NotTaken
 
 _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] = {
     requests.Run: asking.run,
@@ -152,6 +154,8 @@ def _refused(error: Exception) -> Refused:
             return Refused(code=Code.BAD_EXPERIMENT, what=error.what, where=error.where, hint=error.hint)
         case FileMissing() | FileRefused():
             return Refused(code=Code.BAD_EXPERIMENT, what=error.what)
+        case NotTaken() | LedgerError():
+            return Refused(code=Code.INTERNAL, what=error.what, hint=error.hint)
         case HostUnreachable() | ClusterUnreachable():
             hint = "nothing was changed; try again when it answers"
             return Refused(code=Code.UNREACHABLE, what=error.what, hint=hint)
