@@ -12,7 +12,7 @@ import pytest
 
 from clusters.machine import Machine, keepers
 from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission
-from runexpd.clusters.local import keeper, processes, spool
+from runexpd.clusters.local import processes, spool, turns
 
 
 async def test_an_ended_job_tells_what_it_used(machine: Machine) -> None:
@@ -182,18 +182,48 @@ async def test_a_job_whose_keeper_was_killed_is_a_node_failure_and_leaves_nothin
     assert machine.processes("t1") == set()
 
 
-async def test_a_pending_job_whose_keeper_was_killed_runs_all_the_same(tmp_path: Path) -> None:
+async def test_a_job_that_waits_has_no_process_and_the_end_of_another_starts_it(tmp_path: Path) -> None:
     machine = Machine(tmp_path, max_running=1)
     await machine.submit("t1", "while [ ! -e go ]; do sleep 0.02; done")
-    await machine.submit("t2", "echo ran >>ran")
-    with anyio.fail_after(10):
-        while not (found := keepers(machine, "2")):
-            await anyio.sleep(0.02)
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
+    for token in ("t2", "t3"):
+        await machine.submit(token, f"echo {token} >>ran")
+    await machine.until("t1", ["RUNNING"])
+    assert [bool(keepers(machine, id)) for id in ("1", "2", "3")] == [True, False, False]
     (tmp_path / "go").touch()
+    with anyio.fail_after(20):  # without a look from the daemon
+        while not (tmp_path / "spool/jobs/3/end.json").exists():
+            await anyio.sleep(0.02)
+    assert (tmp_path / "ran").read_text() == "t2\nt3\n"
+    assert os.listdir(tmp_path / "spool/queue") == []
+
+
+async def test_what_waits_when_a_keeper_is_killed_runs_once_somebody_looks(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, max_running=1)
+    await machine.submit("t1", "sleep 60")
+    await machine.submit("t2", "echo ran >>ran")
+    await machine.until("t1", ["RUNNING"])
+    for pid in keepers(machine, "1"):
+        os.kill(pid, signal.SIGKILL)
     assert (await machine.ended("t2")).state == "COMPLETED"
     assert (tmp_path / "ran").read_text() == "ran\n"
+    assert (await machine.ended("t1")).state == "NODE_FAIL"
+
+
+async def test_a_job_has_the_environment_of_its_submission_and_nothing_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path, max_running=1)
+    await machine.submit("t1", "while [ ! -e go ]; do sleep 0.02; done")
+    monkeypatch.setenv("SECRET", "of the second\nand more = less")
+    await machine.submit("t2", 'printf %s "$SECRET" >seen; test -z "$CUDA_VISIBLE_DEVICES"')
+    monkeypatch.setenv("SECRET", "of the third")
+    await machine.submit("t3", "true")
+    (tmp_path / "go").touch()
+    assert {(await machine.ended(token)).state for token in ("t1", "t2", "t3")} == {"COMPLETED"}
+    assert (tmp_path / "seen").read_text() == "of the second\nand more = less"
+    with anyio.fail_after(10):
+        while list((tmp_path / "spool/jobs").glob("*/environment")):
+            await anyio.sleep(0.02)
 
 
 async def test_the_same_token_is_the_same_job(machine: Machine) -> None:
@@ -263,28 +293,40 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     real = os.listdir
     devices = ["nvidia0", "nvidia1", "nvidia2", "nvidiactl", "null"]
     monkeypatch.setattr(os, "listdir", lambda path: devices if path == "/dev" else real(path))
-    # Set first, so that it is as before once the test is over, whatever a keeper has written there.
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
     return monkeypatch
 
 
 def test_a_job_gets_gpus_that_no_other_has(machine: Machine, gpus: pytest.MonkeyPatch) -> None:
     root = machine.dir / "spool"
     (root / "max_running").write_text("3")
-    given = []
-    for count in (1, 1, 2, 1):
-        gpus.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
-        given.append(os.environ["CUDA_VISIBLE_DEVICES"] if keeper._take(root, count) else None)
+    given = [turns._room(root, count, os.environ)[1].get("CUDA_VISIBLE_DEVICES") for count in (1, 1, 2, 1)]
     # Two were asked of the one that is left: the slot is free again for the one that fits.
     assert given == ["0", "1", None, "2"]
 
 
+async def test_the_gpus_of_one_job_are_no_limit_for_the_next(
+    tmp_path: Path, gpus: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "sitecustomize.py").write_text(
+        "import os\nreal = os.listdir\n"
+        "os.listdir = lambda path='.': ['nvidia0', 'nvidia1', 'nvidia2'] if path == '/dev' else real(path)\n"
+    )
+    gpus.setenv("PYTHONPATH", str(fake), prepend=os.pathsep)
+    machine = Machine(tmp_path / "machine", max_running=1)
+    await machine.submit("t1", "while [ ! -e go ]; do sleep 0.02; done", "#SBATCH --gres=gpu:1")
+    await machine.submit("t2", "echo $CUDA_VISIBLE_DEVICES >seen", "#SBATCH --gres=gpu:3")
+    (machine.dir / "go").touch()
+    with anyio.fail_after(20):  # started by the first one's keeper, whose own was restricted
+        while not (machine.dir / "spool/jobs/2/end.json").exists():
+            await anyio.sleep(0.02)
+    assert (machine.dir / "seen").read_text() == "0,1,2\n"
+
+
 def test_only_the_daemon_s_own_gpus_are_given(gpus: pytest.MonkeyPatch) -> None:
-    assert processes.gpu_numbers() == ["0", "1", "2"]
-    gpus.setenv("CUDA_VISIBLE_DEVICES", "2,7")
-    assert processes.gpu_numbers() == ["2"]
-    gpus.delenv("CUDA_VISIBLE_DEVICES")
-    assert processes.gpu_numbers() == ["0", "1", "2"]
+    assert processes.gpu_numbers({}) == ["0", "1", "2"]
+    assert processes.gpu_numbers({"CUDA_VISIBLE_DEVICES": "2,7"}) == ["2"]
 
 
 @pytest.mark.parametrize(

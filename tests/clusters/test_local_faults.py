@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import stat
 import subprocess
 import threading
@@ -12,10 +11,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from clusters.machine import Machine, keepers
+from clusters.machine import Machine
 from runexp.wire.states import LOST
 from runexpd.clusters.base import Accepted, ClusterUnreachable, Deferred, Known, Submission, Unclear
-from runexpd.clusters.local import cluster, orders, spool
+from runexpd.clusters.local import cluster, orders, spool, turns
 
 #: In every keeper: while the file `full` is there nothing gets to the disk; the file `clock` holds what the clock is off.
 FAULTS = """
@@ -120,6 +119,32 @@ async def test_a_clock_that_is_set_while_a_job_runs(machine: Machine, faults: Fa
     assert min(0.0, set_by) <= report.started_at - before < 60 + min(0.0, set_by)
 
 
+async def test_a_job_that_waits_is_cancelled_though_the_disk_is_full(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, max_running=0)
+    await machine.submit("t1", "touch ran")
+    before = (machine.dir / "spool/jobs/1/end.new").stat()
+    await machine.cluster.cancel([machine.known["t1"]])
+    after = (machine.dir / "spool/jobs/1/end.json").stat()
+    assert before.st_ino == after.st_ino  # written where room was kept for it
+    assert before.st_size > after.st_size
+    report = await machine.report("t1")
+    assert (report.state, report.final, report.started_at) == ("CANCELLED", True, None)
+
+
+async def test_a_starter_that_hangs_holds_up_no_look(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_WAIT_SECONDS", 0.1)
+    held = spool.hold(machine.dir / "spool" / "turns.lock")
+    assert held is not None
+    assert await machine.submit("t1", "true") == Accepted("1")
+    assert (await machine.report("t1")).state == "PENDING"
+    with pytest.raises(ClusterUnreachable, match="another process starts jobs"):
+        await machine.cluster.cancel([machine.known["t1"]])
+    os.close(held)
+    assert (await machine.ended("t1")).state == "CANCELLED"
+
+
 @pytest.mark.parametrize("call", ["symlink", "fsync", "mkdir"])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.EIO])
 async def test_a_job_that_can_not_be_entered_waits_and_leaves_nothing(
@@ -222,8 +247,6 @@ async def test_a_job_whose_record_is_lost_does_not_run_and_holds_up_no_other(
     machine = Machine(tmp_path, max_running=0)
     await machine.submit("t1", "echo ran >>ran")
     await machine.submit("t2", "true")
-    for pid in keepers(machine, "1"):
-        os.kill(pid, signal.SIGKILL)
     (machine.dir / "spool/jobs/1/job.json").write_text(text)
     (machine.dir / "spool/max_running").write_text("1")
     assert (await machine.ended("t1")).state == "NODE_FAIL"

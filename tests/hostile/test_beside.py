@@ -61,4 +61,4 @@ def _ordinary(dir: Path) -> Path:
 def _told(dir: Path) -> list[str]:
     """What its log tells of whom: how often is looked, and under which ids, is another's matter."""
     heads = [block.partition("\n")[0] for block in blocks(dir / "run-torchtune.log")]
-    return sorted(head.replace(dir.name, "NAME") for head in heads if not head.startswith("STATUS_CHECK"))
+    return sorted({head.replace(dir.name, "NAME") for head in heads if not head.startswith("STATUS_CHECK")})

@@ -1,8 +1,6 @@
 """The daemon's side of the local backend: a runexpd.clusters.base.Cluster. It keeps nothing in memory that matters."""
 
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -30,7 +28,7 @@ from runexpd.clusters.base import (
     Submission,
     Unclear,
 )
-from runexpd.clusters.local import adopt, orders, processes, spool
+from runexpd.clusters.local import adopt, orders, processes, spool, turns
 from runexpd.hosts.base import Host
 
 T = TypeVar("T")
@@ -139,7 +137,8 @@ class LocalCluster:
         kill_wait = {"kill_wait_seconds": self._kill_wait_seconds}
         try:
             self._make_spool()
-            spool.new_job(self._root, token, lambda id: {**order.record(id), **kill_wait}, order.script)
+            record = lambda id: {**order.record(id), **kill_wait}  # noqa: E731
+            spool.new_job(self._root, token, record, order.script, os.environb)
         except OSError as problem:
             answer = self._what_became_of(token)
             why = f"no job can be entered in {self._root}: {problem.strerror or problem}; it is tried again"
@@ -154,35 +153,38 @@ class LocalCluster:
             return Unclear(_words(problem))
         if known is None:
             return Deferred("it never arrived", at_once=True)
-        with suppress(OSError):  # its keeper enters it otherwise, later
+        with suppress(OSError):  # it is entered at the next look otherwise
             if not any((known / name).exists() for name in ("start.json", "end.json")):
-                spool.enter_queue(known)
-        _start_keeper(known)
+                turns.enter(known)
+        self._start_next()
         return Accepted(known.name)
 
+    def _start_next(self) -> None:
+        """What can't be started now is at the next look."""
+        try:
+            turns.start_next(self._root)
+        except OSError as problem:
+            logger.warning("jobs of this machine have to wait: {}", _words(problem))
+
     def _query(self, jobs: Sequence[Known]) -> list[JobReport]:
-        head = spool.head(self._root)
-        if head is not None:  # whosever it is: all others wait for it
-            _start_keeper(self._root / "jobs" / head)
+        self._start_next()
+        head = next(turns.waiting(self._root), None)
         return [report for job in jobs if (report := self._report(job, head)) is not None]
 
-    def _report(self, job: Known, head: str | None) -> JobReport | None:
+    def _report(self, job: Known, head: Path | None) -> JobReport | None:
         try:
             directory = self._directory(job)
             if directory is None or directory.name != job.slurm_job_id:
                 return JobReport(token=job.token, state=LOST, final=False, reason=f"{self._root} {_GONE}")
-            # The lock before the records: a keeper that ends in between has written its end by the time it lets go.
-            kept = spool.is_held(directory / "keeper.lock")
             if (directory / "end.json").exists():
                 return _ended(directory, job.token)
+            if (directory / "start.json").exists():
+                return _started(directory, job.token)
+            turns.enter(directory)
         except OSError as problem:
             logger.debug("no news of job {}: {}", job.slurm_job_id, _words(problem))
             return None
-        if not kept:
-            _start_keeper(directory)
-        if (directory / "start.json").exists():
-            return JobReport(token=job.token, state="RUNNING", final=False, started_at=_started_at(directory))
-        reason = "Resources" if directory.name == head else "Priority"
+        reason = "Resources" if directory == head else "Priority"
         return JobReport(token=job.token, state="PENDING", final=False, reason=reason)
 
     def _directory(self, job: Known) -> Path | None:
@@ -196,9 +198,10 @@ class LocalCluster:
                 directory = self._directory(job)
                 if directory is not None and not (directory / "end.json").exists():
                     spool.ask_to_end(directory)
-                    _start_keeper(directory)
+                    turns.end_waiting(directory)
             except OSError as problem:
                 problems.append(problem)
+        self._start_next()
         if problems:
             raise problems[0]
 
@@ -208,7 +211,7 @@ class LocalCluster:
         except OSError as problem:
             hint = "jobs of this machine wait until it can be written to"
             return [Check(name="this machine", verdict=Verdict.BAD, found=_words(problem), hint=hint)]
-        gpus = len(processes.gpu_numbers())
+        gpus = len(processes.gpu_numbers(os.environ))
         found = f"{os.cpu_count()} CPUs, {gpus} GPUs, {self._max_running} jobs at a time"
         return [Check(name="this machine", verdict=Verdict.OK, found=found)]
 
@@ -222,6 +225,13 @@ def _words(problem: OSError) -> str:
     where = os.fsdecode(problem.filename) if isinstance(problem.filename, str | bytes) else ""
     what = problem.strerror or str(problem)
     return printable(f"{where}: {what}" if where else what)
+
+
+def _started(directory: Path, token: str) -> JobReport:
+    """Raises OSError."""
+    if not turns.bury(directory):
+        return _ended(directory, token)
+    return JobReport(token=token, state="RUNNING", final=False, started_at=_started_at(directory))
 
 
 def _ended(directory: Path, token: str) -> JobReport:
@@ -240,23 +250,3 @@ def _started_at(directory: Path) -> float | None:
         at = (spool.read(directory / "start.json") or {}).get("at")
         return at if isinstance(at, float) else None
     return None
-
-
-def _start_keeper(directory: Path) -> None:
-    """Safe to repeat: a job has one keeper at a time, and starts once. One that can't be started now is at the next look."""
-    keeper = [sys.executable, "-P", "-m", "runexpd.clusters.local.keeper", str(directory)]
-    try:
-        if (directory / "end.json").exists() or spool.is_held(directory / "keeper.lock"):
-            return
-        # It forks and is in the background when this returns; its own session, so no signal to ours reaches it.
-        subprocess.run(
-            keeper,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            check=False,
-        )
-    except OSError as problem:
-        logger.warning("job {} has no keeper yet: {}", directory.name, _words(problem))

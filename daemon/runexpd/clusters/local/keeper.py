@@ -1,8 +1,8 @@
-"""Keeps one job: waits for its turn, runs the script, ends it at its limit or when asked, records how it ended.
+"""Keeps one job: runs the script, ends it at its limit or when asked, records how it ended, and starts whose turn is next.
 
-Run as `python -m runexpd.clusters.local.keeper JOB_DIRECTORY`; standard library only, so that it starts at once and stays
-small. It puts itself in the background and outlives whoever started it. Starting a second one is harmless: a job's lock has
-one holder, and a job with a start record never starts again.
+Run as `python -m runexpd.clusters.local.keeper JOB_DIRECTORY HANDLE...` with the job's lock and its room as open handles,
+in the job's environment; standard library only, so that it starts at once and stays small. It puts itself in the background
+and outlives whoever started it. A job with a start record never starts again.
 """
 
 import os
@@ -10,15 +10,15 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from runexpd.clusters.local import processes, spool
+from runexpd.clusters.local import processes, spool, turns
 
 T = TypeVar("T")
-#: Between two looks at the queue, the limit and the cancel mark.
+#: Between two looks at the limit and the cancel mark.
 LOOK_SECONDS = 0.1
 #: Between two tries at a record that can't be written, at most.
 SELDOM_SECONDS = 30.0
@@ -28,31 +28,26 @@ _NO_INTERPRETER = 2
 _NO_OUTPUT = "0:53"
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, held: Sequence[int]) -> None:
+    """`held`: the job's lock and its room, which are let go of once it has ended."""
     if os.fork():
         return
     os.setsid()
-    if not _take_charge(directory) or (directory / "end.json").exists():
-        return
+    for handle in held:
+        os.set_inheritable(handle, False)
     processes.adopt_orphans()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     job = _read(directory / "job.json")
     if job is None or (directory / "start.json").exists():
         _bury(directory)
-    elif not _take_turn(directory, job):
-        _end(directory, None, "CANCELLED", "0:0")
     else:
         _run(directory, job)
-
-
-def _take_charge(directory: Path) -> bool:
-    """False if the job has a keeper. Tried for a while, since whoever looks whether there is one holds the lock too."""
-    for _ in range(20):
-        with suppress(OSError):
-            if spool.hold(directory / "keeper.lock") is not None:
-                return True
-        time.sleep(LOOK_SECONDS / 4)
-    return False
+    for handle in held:
+        os.close(handle)
+    root = directory.parent.parent
+    _written(
+        lambda: turns.start_next(root) if root.is_dir() else None
+    )  # somebody may have cleared the spool away
 
 
 def _read(path: Path) -> spool.Record | None:
@@ -71,47 +66,12 @@ def _bury(directory: Path) -> None:
     _end(directory, started_at if isinstance(started_at, float) else None, "NODE_FAIL", "0:0")
 
 
-def _take_turn(directory: Path, job: spool.Record) -> bool:
-    """Wait for a slot, first come, first served; False if the job was cancelled while it waited."""
-    root = directory.parent.parent
-    while not (directory / "cancel").exists():
-        if not directory.is_dir():
-            sys.exit()  # somebody has cleared the spool away
-        with suppress(OSError):
-            spool.enter_queue(directory)
-            if spool.head(root) == directory.name and _take(root, job["gpus"]):
-                return True
-        time.sleep(LOOK_SECONDS)
-    return False
-
-
-def _take(root: Path, gpus: int) -> bool:
-    """A slot, and so many GPUs, or nothing. Held until this process ends. Raises OSError."""
-    slots = (spool.hold(root / "slots" / str(n)) for n in range(spool.max_running(root)))
-    slot = next((handle for handle in slots if handle is not None), None)
-    if slot is None or not gpus:
-        return slot is not None
-    held: dict[str, int] = {}
-    try:
-        for device in sorted(processes.gpu_numbers()):
-            if len(held) < gpus and (handle := spool.hold(root / "gpus" / device)) is not None:
-                held[device] = handle
-        if len(held) == gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
-            return True
-    except OSError:
-        pass
-    for handle in (slot, *held.values()):
-        os.close(handle)
-    return False
-
-
 def _run(directory: Path, job: spool.Record) -> None:
     started_at = _written(lambda: _begin(directory), directory / "cancel")
     started = time.monotonic()
     if started_at is None:
         return _end(directory, None, "CANCELLED", "0:0")
-    spool.leave_queue(directory)
+    turns.leave(directory)
     try:
         output, error = _open_outputs(job)
     except OSError:
@@ -129,7 +89,6 @@ def _run(directory: Path, job: spool.Record) -> None:
 def _begin(directory: Path) -> float:
     """Raises OSError; then the script doesn't start."""
     started_at = time.time()
-    spool.reserve(directory / "end.json")
     spool.write(directory / "start.json", {"at": started_at})
     return started_at
 
@@ -176,7 +135,7 @@ def _become(directory: Path, job: spool.Record, started_at: float, output: int, 
 
 
 def _environment(directory: Path, job: spool.Record, started_at: float) -> dict[str, str]:
-    """The daemon's, with Slurm's variables as sbatch(1) lists them."""
+    """That of the submission, with Slurm's variables as sbatch(1) lists them."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
     node, id, cpus = os.uname().nodename, job["id"], str(job["cpus"])
     names = {
@@ -275,8 +234,9 @@ def _end(
             spool.write(directory / "end.json", {**record, "usage": usage})
 
     _written(write)
-    spool.leave_queue(directory)
+    turns.leave(directory)
+    spool.forget_environment(directory)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), [int(handle) for handle in sys.argv[2:]])

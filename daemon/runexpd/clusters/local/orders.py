@@ -98,7 +98,7 @@ def _prepare(submission: Submission) -> Order:
         _check_path(path)
     script = _read_script(submission.script)
     asked = _read_directives(script)
-    if why := directives.refusal(asked, os.cpu_count() or 1, len(processes.gpu_numbers())):
+    if why := directives.refusal(asked, os.cpu_count() or 1, len(processes.gpu_numbers(os.environ))):
         raise Refusal(why)
     workdir = _workdir(submission, asked)
     order = Order(submission=submission, asked=asked, script=script, workdir=workdir, user=getpass.getuser())

@@ -9,7 +9,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,8 +95,8 @@ def _signal_all(pids: set[int], *signals: signal.Signals) -> None:
                 os.kill(pid, each)
 
 
-def gpu_numbers() -> list[str]:
-    """This machine's NVIDIA devices; of them those in CUDA_VISIBLE_DEVICES, where the daemon was started with it."""
+def gpu_numbers(environment: Mapping[str, str]) -> list[str]:
+    """This machine's NVIDIA devices; of them those in CUDA_VISIBLE_DEVICES, where an environment has it."""
     names = [name[6:] for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()]
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    allowed = environment.get("CUDA_VISIBLE_DEVICES")
     return names if allowed is None else [name for name in names if name in allowed.split(",")]

@@ -2,14 +2,16 @@
 
 jobs/<id>/job.json      what to run; written once, before the job exists
 jobs/<id>/script        its copy, as Slurm takes one
+jobs/<id>/environment   the daemon's when it was submitted, as sbatch takes it; gone once it has ended
 jobs/<id>/start.json    written before the script starts: a job with one never starts again
 jobs/<id>/end.json      its end, once every process is gone
 jobs/<id>/cancel        it is to end
-jobs/<id>/keeper.lock   held by its keeper for as long as that lives
+jobs/<id>/keeper.lock   held by its keeper for as long as that lives; a job that waits has none
 tokens/<token>          a link to jobs/<id>: lock and receipt in one atomic step. A job exists once it is there
 queue/<id>              it waits for its turn
 slots/<n>, gpus/<n>     held by the keepers of running jobs; the kernel lets go of a dead keeper's
 max_running             how many slots there are
+turns.lock              held by whoever gives out turns
 
 All of it is its owner's alone, whatever the umask: that one is for the files that jobs write. A disk may be full at any
 moment, so what must be written later has its room before: end.json and cancel lie ready as end.new and cancel.new.
@@ -19,7 +21,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -63,15 +65,17 @@ def max_running(spool: Path) -> int:
     return 0
 
 
-def new_job(spool: Path, token: str, job: Callable[[str], Record], script: bytes) -> Path:
+def new_job(
+    spool: Path, token: str, job: Callable[[str], Record], script: bytes, environment: Mapping[bytes, bytes]
+) -> Path:
     """Enter a job under the next free id, unless the token has one already; returns its directory.
 
-    `job` tells, given the id, what to run. Until the link is there nothing runs, so what goes wrong before leaves no job.
+    `job` tells, given the id, what to run, in which environment. Until the link is there nothing runs, so what goes wrong before leaves no job.
     Raises OSError: whether there is a job then, `find` tells.
     """
     directory = _next_directory(spool / "jobs")
     try:
-        _fill(directory, {**job(directory.name), "id": directory.name, "token": token}, script)
+        _fill(directory, {**job(directory.name), "id": directory.name, "token": token}, script, environment)
         os.symlink(f"../jobs/{directory.name}", spool / "tokens" / token)
     except FileExistsError:
         _remove(directory)
@@ -83,8 +87,10 @@ def new_job(spool: Path, token: str, job: Callable[[str], Record], script: bytes
     return find(spool, token) or directory
 
 
-def _fill(directory: Path, job: Record, script: bytes) -> None:
+def _fill(directory: Path, job: Record, script: bytes, environment: Mapping[bytes, bytes]) -> None:
     _write_bytes(directory / "script", script, mode=0o700)
+    _write_bytes(directory / "environment", b"".join(b"%b=%b\0" % pair for pair in environment.items()))
+    reserve(directory / "end.json")
     for name in ("keeper.lock", "cancel.new"):
         os.close(os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     write(directory / "job.json", job)
@@ -133,6 +139,22 @@ def is_id(name: str) -> bool:
 def write(path: Path, record: Record) -> None:
     """A record is there whole, or not at all. Raises OSError."""
     _write_bytes(path, json.dumps(record).encode())
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """What a job was submitted with; this process's own if that isn't there. Raises OSError."""
+    try:
+        data = (directory / "environment").read_bytes()
+    except FileNotFoundError:
+        return dict(os.environ)
+    pairs = (os.fsdecode(pair).partition("=") for pair in data.split(b"\0") if pair)
+    return {name: value for name, _, value in pairs}
+
+
+def forget_environment(directory: Path) -> None:
+    """There are secrets in it, and it isn't needed any more."""
+    with suppress(OSError):
+        (directory / "environment").unlink(missing_ok=True)
 
 
 def reserve(path: Path) -> None:
@@ -191,24 +213,8 @@ def sync(directory: Path) -> None:
 
 
 def hold(path: Path) -> int | None:
-    """Take a lock for as long as this process lives; None if another has it. Raises OSError."""
-    return _lock(path, os.O_CREAT)
-
-
-def is_held(path: Path) -> bool:
-    """Raises OSError where that can't be told."""
-    try:
-        handle = _lock(path, 0)
-    except FileNotFoundError:
-        return False
-    if handle is None:
-        return True
-    os.close(handle)
-    return False
-
-
-def _lock(path: Path, create: int) -> int | None:
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | create, 0o600)
+    """Take a lock, held until the handle is closed here and wherever it was passed on; None if another has it. Raises OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
@@ -225,37 +231,6 @@ def ask_to_end(directory: Path) -> None:
         os.rename(directory / "cancel.new", directory / "cancel")
     except FileNotFoundError:
         (directory / "cancel").touch(mode=0o600)
-
-
-def enter_queue(directory: Path) -> None:
-    """Raises OSError."""
-    place = directory.parent.parent / "queue" / directory.name
-    if not place.exists():
-        place.touch(mode=0o600)
-
-
-def leave_queue(directory: Path) -> None:
-    """It doesn't matter if it fails: a job that has started or ended is in nobody's way."""
-    with suppress(OSError):
-        (directory.parent.parent / "queue" / directory.name).unlink(missing_ok=True)
-
-
-def head(spool: Path) -> str | None:
-    """Whose turn is next. Raises OSError."""
-    waiting = sorted((name for name in os.listdir(spool / "queue") if is_id(name)), key=int)
-    return next((name for name in waiting if _waits(spool, name)), None)
-
-
-def _waits(spool: Path, id: str) -> bool:
-    """Whether there is such a job: what a submission that came to nothing left here has no turn."""
-    directory = spool / "jobs" / id
-    if any((directory / name).exists() for name in ("start.json", "end.json")):
-        return False
-    try:
-        job = read(directory / "job.json") or {}
-        return find(spool, str(job.get("token"))) == directory
-    except Damaged:
-        return False
 
 
 def unended(spool: Path) -> Iterator[Path]:
