@@ -1,5 +1,6 @@
 """A cluster is asked round by round, whatever hangs beside it and whoever doesn't listen."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -284,3 +285,32 @@ async def test_what_is_pending_has_no_output_to_look_into_yet(cluster: FakeClust
     async with watching(cluster, watch("a", "PENDING"), watch("b")):
         await until(lambda: len(looks) > 2)
         assert set(looks) == {"b"}
+
+
+class OnProgress(Every):
+    """Asks once, and again only when some progress is known."""
+
+    def next_at(self, watches: Any, open_gates: Any, progress: Any, now: float) -> float:
+        return now if progress or self._asked_at == -math.inf else math.inf
+
+
+async def test_what_a_look_finds_may_bring_the_next_round_forward(
+    cluster: FakeCluster, progressing: Callable[[Any], None]
+) -> None:
+    seen = anyio.Event()
+
+    async def after_the_first_round(job: str) -> Progress:
+        await seen.wait()
+        return Progress(done=1, total=2)
+
+    progressing(after_the_first_round)
+    watcher, listener = Watcher(cluster, TOOLS, OnProgress(OFTEN_SECONDS)), Listener()
+    watcher.watch(watch("t"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watcher.run, cast(Loop, listener))
+        await until(lambda: len(listener.told) == 1)
+        await settled()
+        assert len(listener.told) == 1
+        seen.set()
+        await until(lambda: len(listener.told) > 1)
+        tasks.cancel_scope.cancel()

@@ -37,7 +37,7 @@ class Watcher:
         self._running: dict[str, Watch] = {}
         #: As the core has it: see core.due.
         self.open_gates: frozenset[str] = frozenset()
-        #: Rings when there is more to watch, and when a round is wanted at once.
+        #: Rings when there is more to watch, or more known of it, and when a round is wanted at once.
         self._more = Bell()
         self._hurried = False
         self._looked_at: dict[str, float] = {}
@@ -163,6 +163,7 @@ class Watcher:
         if found != self.progress:
             self.progress = found
             self.bell.ring()
+            self._more.ring()  # what it makes likely to end is to be asked about then
 
     async def _progress_of(self, watch: Watch) -> Progress | None:
         tool = self._tools.get(watch.job.tool)
