@@ -64,11 +64,14 @@ def unfit(submission: Submission) -> str:
 def batches(submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]:
     """In order, so many at a time as one command can hold."""
     batch: list[Submission] = []
+    held_bytes = 0
     for submission in submissions:
-        if len(batch) == BATCH or sum(map(_bytes, (*batch, submission))) > _BATCH_BYTES:
+        more_bytes = _bytes(submission)
+        if len(batch) == BATCH or held_bytes + more_bytes > _BATCH_BYTES:
             yield batch
-            batch = []
+            batch, held_bytes = [], 0
         batch.append(submission)
+        held_bytes += more_bytes
     if batch:
         yield batch
 
