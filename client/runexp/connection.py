@@ -15,6 +15,7 @@ from runexp import __version__, paths
 from runexp.talk import Patience, Talk, Waiting, dialled
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
+from runexp.wire.views import JobView
 
 R = TypeVar("R")
 #: A daemon that was restarted is waited for so long by those who follow.
@@ -139,7 +140,7 @@ def follow(
     while True:
         try:
             asked = requests.Follow(experiment=experiment, after=after)
-            for reply in _in_order(stream(asked, waiting), after):
+            for reply in _in_order(_whole(stream(asked, waiting)), after):
                 lost_at = None
                 if isinstance(reply, requests.Seen):
                     after = reply.envelope.seq
@@ -153,6 +154,20 @@ def follow(
             lost_at = time.monotonic()
             lost()
         time.sleep(_PAUSE_SECONDS)
+
+
+def _whole(replies: Iterator[requests.Reply]) -> Iterator[requests.Reply]:
+    """With each `Changed` made the `Shown` that it stands for."""
+    jobs: dict[str, JobView] = {}
+    for reply in replies:
+        if isinstance(reply, requests.Shown):
+            jobs = {job.id: job for job in reply.experiment.jobs}
+        if isinstance(reply, requests.Changed):
+            jobs |= {job.id: job for job in reply.experiment.jobs}
+            view = msgspec.structs.replace(reply.experiment, jobs=tuple(jobs.values()))
+            yield requests.Shown(experiment=view)
+        else:
+            yield reply
 
 
 def _in_order(replies: Iterator[requests.Reply], after: int) -> Iterator[requests.Reply]:

@@ -14,7 +14,7 @@ BOTH = ["rank4", "rank8"]
 
 
 def view(world: World) -> ExperimentView:
-    return report.view(world.experiment, "words", {}, {})
+    return report.view(world.experiment, "words", report.drawn(world.experiment, "words", {}, {}, {}))
 
 
 def outcome_of(world: World) -> Outcome | None:

@@ -76,7 +76,7 @@ class StatusReply(_Message, frozen=True, kw_only=True):
 
 
 class Follow(_Message, frozen=True, kw_only=True):
-    """Events after `after`, then live ones. The connection then carries `Seen`, `Live` and `Shown`, until closed."""
+    """Events after `after`, then live ones. The connection then carries `Seen`, `Live`, `Shown` and `Changed`."""
 
     experiment: str
     after: Count = 0
@@ -94,6 +94,12 @@ class Live(_Message, frozen=True, kw_only=True):
 
 class Shown(_Message, frozen=True, kw_only=True):
     """The experiment as it stands: sent after `Live`, after each event since, and as progress is made."""
+
+    experiment: ExperimentView
+
+
+class Changed(_Message, frozen=True, kw_only=True):
+    """The experiment as it stands, but of its jobs only those that differ from what was told on this connection before."""
 
     experiment: ExperimentView
 
@@ -250,6 +256,7 @@ Reply = (
     | Seen
     | Live
     | Shown
+    | Changed
     | Chunk
     | LogsEnd
     | Report

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runexp.wire.views import ExperimentLine, Report
+from runexp.wire.views import ExperimentLine, ExperimentView, Report
 from runexpd.api.pictures import Picture, Pictures
 from runexpd.clusters.base import Cluster
 from runexpd.core import names
 from runexpd.core.state import Experiment
 from runexpd.core.steps import report
+from runexpd.core.steps.jobviews import Drawn
 from runexpd.hosts.ssh_link import SshLink
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
@@ -56,11 +57,12 @@ class Context:
         watcher = self.watchers.get(experiment.cluster)
         progress, starts = (watcher.progress, watcher.starts) if watcher else (None, None)
         typed, trouble = self.typed(experiment), self._trouble(experiment)
-        return self.pictures.of(
-            experiment.id,
-            (experiment, progress, starts, typed, trouble),
-            lambda: report.view(experiment, typed, progress or {}, starts or {}, trouble),
-        )
+
+        def make(before: Mapping[str, Drawn]) -> tuple[dict[str, Drawn], ExperimentView]:
+            drawn = report.drawn(experiment, typed, progress or {}, starts or {}, before)
+            return drawn, report.view(experiment, typed, drawn, trouble)
+
+        return self.pictures.of(experiment.id, (experiment, progress, starts, typed, trouble), make)
 
     def _trouble(self, experiment: Experiment) -> str:
         """What hinders it most."""

@@ -73,8 +73,8 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
             yield requests.Live()
         picture = context.picture(await context.at_hand(id))
         if picture.view is not shown:
-            shown = picture.view
-            yield framing.Packed(picture.shown)
+            news, shown = picture.since(shown), picture.view
+            yield framing.Packed(news)
         with anyio.move_on_after(REFRESH_SECONDS):
             await _first_of(bells)
         await anyio.sleep(GATHER_SECONDS)
