@@ -19,8 +19,9 @@ from runexpd.experiments.logblocks import EXPERIMENT
 from runexpd.hosts.base import FileMissing
 from runexpd.ledger import desk
 
-#: Events that come in a burst are shown together.
+#: Events that come in a burst are shown together: the more jobs there are to draw, the more of them.
 GATHER_SECONDS = 0.05
+GATHER_SECONDS_PER_JOB = 5e-5
 #: Without news the view is sent again after this long: what hinders a cluster grows older.
 REFRESH_SECONDS = 5.0
 FOLLOW_SECONDS = 0.5
@@ -77,7 +78,7 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
             yield framing.Packed(news)
         with anyio.move_on_after(REFRESH_SECONDS):
             await _first_of(bells)
-        await anyio.sleep(GATHER_SECONDS)
+        await anyio.sleep(max(GATHER_SECONDS, len(shown.jobs) * GATHER_SECONDS_PER_JOB))
 
 
 async def _first_of(events: list[anyio.Event]) -> None:

@@ -3,7 +3,6 @@
 Rounds and looks into outputs are two tasks: what is only shown never holds up what counts.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
@@ -17,6 +16,7 @@ from runexpd.core.observations import Listed, Report
 from runexpd.hosts.base import HostError
 from runexpd.runtime import clock, inspector
 from runexpd.runtime.bell import Bell
+from runexpd.runtime.looks import Looks
 from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
@@ -40,7 +40,7 @@ class Watcher:
         #: Rings when there is more to watch, or more known of it, and when a round is wanted at once.
         self._more = Bell()
         self._hurried = False
-        self._looked_at: dict[str, float] = {}
+        self._looks = Looks()
         #: Tokens of jobs whose tool failed to read their progress, which is said once.
         self._faulty: set[str] = set()
         #: By token; of running jobs only. Shown, and forgotten with the daemon.
@@ -61,10 +61,14 @@ class Watcher:
         self._running.pop(watch.token, None)
         if runs:
             self._running[watch.token] = watch
+            self._looks.begin(watch.token, clock.steady())
+        else:
+            self._looks.forget(watch.token)
 
     def forget(self, watch: Watch) -> None:
-        for known in (self._watches, self._running, self._looked_at, self.starts):
+        for known in (self._watches, self._running, self.starts):
             known.pop(watch.token, None)
+        self._looks.forget(watch.token)
 
     async def run(self, loop: Loop) -> None:
         """Ask when the schedule says so, tell the loop, read progress beside it; until cancelled."""
@@ -77,7 +81,7 @@ class Watcher:
 
         async def looking() -> float:
             await self._look()
-            return self._next_look_at()
+            return self._looks.next_at()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._repeat, asking)
@@ -108,15 +112,6 @@ class Watcher:
         watches = list(self._watches.values())
         return self._schedule.next_at(watches, self.open_gates, self.progress, clock.steady())
 
-    def _next_look_at(self) -> float:
-        return min((self._look_at(watch) for watch in self._running.values()), default=math.inf)
-
-    def _look_at(self, watch: Watch) -> float:
-        """When to look into a running job's output again."""
-        now = clock.steady()
-        pause = self._schedule.look_pause_seconds(watch, self.progress.get(watch.token), now)
-        return self._looked_at.get(watch.token, -math.inf) + pause
-
     async def _round(self, loop: Loop) -> None:
         watches = dict(self._watches)
         known = [Known(w.slurm_job_id, w.token, w.mark) for w in watches.values()]
@@ -145,23 +140,27 @@ class Watcher:
 
     async def _look(self) -> None:
         """Into the outputs that it is time for."""
-        running = dict(self._running)
-        found = {token: seen for token, seen in self.progress.items() if token in running}
         limit = anyio.CapacityLimiter(CONCURRENT_READS)
+        found: dict[str, Progress] = {}
 
         async def look(watch: Watch) -> None:
             async with limit:
                 progress = await self._progress_of(watch)
-            self._looked_at[watch.token] = clock.steady()
+            now = clock.steady()
+            self._looks.again(watch.token, self._schedule.look_pause_seconds(watch, progress, now), now)
             if progress is not None:
                 found[watch.token] = progress
 
         async with anyio.create_task_group() as tasks:
-            for watch in running.values():
-                if self._look_at(watch) <= clock.steady():
-                    tasks.start_soon(look, watch)
-        if found != self.progress:
-            self.progress = found
+            for token in self._looks.due(clock.steady()):
+                tasks.start_soon(look, self._running[token])
+        self._note_progress(found)
+
+    def _note_progress(self, found: Mapping[str, Progress]) -> None:
+        kept = {token: seen for token, seen in self.progress.items() if token in self._running}
+        progress = kept | {token: seen for token, seen in found.items() if token in self._running}
+        if progress != self.progress:
+            self.progress = progress
             self.bell.ring()
             self._more.ring()  # what it makes likely to end is to be asked about then
 
