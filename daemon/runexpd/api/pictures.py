@@ -6,6 +6,7 @@ from functools import cached_property
 import msgspec
 
 from runexp.wire import framing, requests
+from runexp.wire.framing import Packed
 from runexp.wire.views import ExperimentView, JobView
 from runexpd.core.steps.jobviews import Drawn
 
@@ -23,21 +24,21 @@ class Picture:
         self.drawn = drawn
         self.view = view
         #: Who looks is mostly of one mind about what was there before.
-        self._since: tuple[ExperimentView, bytes] | None = None
+        self._since: tuple[ExperimentView, Packed] | None = None
 
     @cached_property
-    def shown(self) -> bytes:
+    def shown(self) -> Packed:
         """The whole, as a line of the wire."""
-        return framing.pack(requests.Shown(experiment=self.view))
+        return Packed(framing.pack(requests.Shown(experiment=self.view)))
 
-    def since(self, before: ExperimentView | None) -> bytes:
+    def since(self, before: ExperimentView | None) -> Packed:
         """What has changed since a client was shown that, as a line of the wire; the whole where that says no more."""
         if self._since is None or self._since[0] is not before:
             changed = None if before is None else _changed(before.jobs, self.view.jobs)
             if before is None or changed is None:
                 return self.shown
             news = msgspec.structs.replace(self.view, jobs=changed)
-            self._since = before, framing.pack(requests.Changed(experiment=news))
+            self._since = before, Packed(framing.pack(requests.Changed(experiment=news)))
         return self._since[1]
 
 

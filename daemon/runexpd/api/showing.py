@@ -75,7 +75,7 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
         picture = context.picture(await context.at_hand(id))
         if picture.view is not shown:
             news, shown = picture.since(shown), picture.view
-            yield framing.Packed(news)
+            yield news
         with anyio.move_on_after(REFRESH_SECONDS):
             await _first_of(bells)
         await anyio.sleep(max(GATHER_SECONDS, len(shown.jobs) * GATHER_SECONDS_PER_JOB))

@@ -159,4 +159,7 @@ def _exhausted(event: events.Event, after: Experiment) -> Iterator[Block]:
 
 def _unsent(e: Experiment) -> bool:
     waiting = (Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR)
-    return any(job.stage in waiting for job in e.of(Phase.EVALUATION))
+    return any(
+        kind.phase is Phase.EVALUATION and kind.stage in waiting and not kind.retired
+        for kind, _ in e.jobs.counts()
+    )

@@ -99,6 +99,8 @@ def _view(job: Job, detail: str, progress: Progress | None, expected_start_at: f
 
 
 def _barrier(e: Experiment) -> str:
+    if not e.jobs.in_stages(frozenset({Stage.IN_DOUBT})):
+        return "waits for the barrier"
     unclear = [job.spec.id for job in e.of(Phase.OPTIMIZATION) if job.stage is Stage.IN_DOUBT]
     return "waits for the barrier" + (f": {', '.join(unclear)} unclear" if unclear else "")
 
