@@ -31,8 +31,8 @@ cluster-down: ## take it down
 bench: $(VENV)/.dev ## print the figures that are promised, on a test cluster (about ten minutes)
 	@for bench in phases submission many; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
 
-bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (three minutes, no Slurm needed)
-	PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/scale.py
+bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (five minutes, no Slurm needed)
+	@for bench in scale following large; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .

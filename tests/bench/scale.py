@@ -12,6 +12,7 @@ from typing import cast
 
 import anyio
 
+from clusters.machine import Machine, keepers
 from fakes.builders import GOOD, ID, World, scaffold
 from fakes.home import Home
 from runexpd.clusters.base import Cluster, JobReport, Known
@@ -140,6 +141,35 @@ def a_start(count: int) -> None:
             home.stop()
 
 
+async def local_jobs(count: int) -> None:
+    """Of which two run."""
+    with TemporaryDirectory() as dir:
+        machine = Machine(Path(dir), max_running=2)
+        jobs = [machine.submission(f"t{n}", "sleep 600") for n in range(count)]
+        began = time.monotonic()
+        async for answers in machine.cluster.submit(jobs):
+            for token, answer in answers.items():
+                machine.learn(token, answer)
+        took = time.monotonic() - began
+        for id in ("1", "2"):
+            await machine.until(f"t{int(id) - 1}", ["RUNNING"])
+        held = [_own_kilobytes(pid) for id in range(1, count + 1) for pid in keepers(machine, str(id))]
+        print(
+            f"{count} local jobs submitted, 2 running: {took:.1f} s, {len(held)} processes, {sum(held) // 1024} MB"
+        )
+        await machine.cluster.cancel(list(machine.known.values()))
+        for token in machine.known:
+            await machine.ended(token)
+
+
+def _own_kilobytes(pid: int) -> int:
+    """With its share of what it has in common with others."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
 class Quiet:
     """A cluster on which everything waits."""
 
@@ -174,4 +204,5 @@ if __name__ == "__main__":
     one_observation()
     the_barrier()
     a_start(1000)
+    anyio.run(local_jobs, 200)
     anyio.run(a_quiet_minute, 10_000)

@@ -302,7 +302,7 @@ def test_why_it_waits_and_until_when_is_shown(remote: Remote, slurm: Cluster) ->
     wait_for(lambda: "expected to start" in remote.runexp("status", "words").stdout, "it is said", 90)
     shown = remote.runexp("status", "words").stdout
     assert "Resources" in shown or "Priority" in shown
-    for name in ("first", "words"):
+    for name in ("words", "first"):
         assert remote.runexp("cancel", "--yes", name).returncode == 0
         assert remote.runexp("attach", name).returncode == 5
 

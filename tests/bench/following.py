@@ -1,0 +1,91 @@
+"""Who looks on: an experiment with a long past attached to once, and by fifty at once.
+
+PYTHONPATH=tests:tests/cluster python tests/bench/following.py [RUNS]
+"""
+
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from scale import ended
+
+from fakes.home import Home
+from runexp.wire import framing, requests
+from runexpd.ledger import codec
+from runexpd.ledger.store import Ledger, Row
+
+FOLLOWERS = 50
+
+
+def main(runs: int) -> None:
+    past = ended(runs).ledger
+    with TemporaryDirectory() as dir:
+        home = Home(Path(dir) / "home")
+        (home.dir / "state").mkdir(mode=0o700)
+        with Ledger(home.dir / "state" / "ledger.sqlite") as ledger:
+            ledger.append(
+                [
+                    Row(n, each.at, each.experiment, type(each.event).__name__, codec.encode(each.event))
+                    for n, each in enumerate(past, 1)
+                ]
+            )
+        with home.running():  # takes the ledger over
+            home.json("ls")
+            time.sleep(10)
+        with home.running():
+            home.json("ls")
+            measure(home, len(past))
+
+
+def measure(home: Home, events: int) -> None:
+    began = time.monotonic()
+    held = [Follower(home, events)]
+    print(
+        f"{events} events: the first whole picture after {time.monotonic() - began:.2f} s, {held[0].size / 1e6:.1f} MB"
+    )
+    before, began = spent(home), time.monotonic()
+    threads = [threading.Thread(target=lambda: held.append(Follower(home, events))) for _ in range(FOLLOWERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken, used = time.monotonic() - began, spent(home)
+    time.sleep(30)
+    after = spent(home)
+    print(
+        f"{FOLLOWERS} at once: all served after {taken:.1f} s, {used - before:.1f} s of the daemon's CPU; "
+        f"then {(after - used) / 0.3:.1f} % of a core while nothing happens; {largest_megabytes(home)} MB at most"
+    )
+
+
+class Follower:
+    """Attached, and past its first picture."""
+
+    def __init__(self, home: Home, events: int) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(home.dir / "run" / "runexpd.sock"))
+        hello = framing.pack(framing.Hello(framing.PROTOCOL, "0"))
+        asked = requests.Follow(experiment="words", after=max(0, events - 20))
+        self._socket.sendall(hello + framing.pack(asked))
+        lines = self._socket.makefile("rb")
+        self.size = next(len(line) for line in lines if line.startswith(b'{"type":"Shown"'))
+
+
+def spent(home: Home) -> float:
+    """CPU time of the daemon, in seconds."""
+    assert home.daemon is not None
+    fields = Path(f"/proc/{home.daemon.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def largest_megabytes(home: Home) -> int:
+    assert home.daemon is not None
+    status = Path(f"/proc/{home.daemon.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
