@@ -11,7 +11,7 @@ from runexpd.core.state import Experiment
 
 #: Of the shapes of Experiment, Job and Attempt, and of what `apply` makes of events: raised when any of them changes. What
 #: another version wrote is made anew from the events.
-VERSION = 1
+VERSION = 2
 #: No experiment is larger; a damaged file may say so.
 _MOST_BYTES = 1 << 31
 
@@ -20,8 +20,16 @@ class Unreadable(Exception):
     """Raised for bytes that are no experiment."""
 
 
+class _Whole(msgspec.Struct, array_like=True):
+    """Its jobs beside it, so that they are read as what they are at once."""
+
+    experiment: Experiment
+    jobs: list[Job]
+
+
 def encode(experiment: Experiment) -> bytes:
-    packed = msgspec.msgpack.encode(experiment, enc_hook=_jobs_as_list)
+    without = msgspec.structs.replace(experiment, jobs=Jobs())
+    packed = msgspec.msgpack.encode(_Whole(without, list(experiment.jobs.values())), enc_hook=_nothing)
     return zstandard.ZstdCompressor(level=3).compress(packed)
 
 
@@ -29,18 +37,18 @@ def decode(body: bytes) -> Experiment:
     """Raises Unreadable."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(body, max_output_size=_MOST_BYTES)
-        return msgspec.msgpack.decode(packed, type=Experiment, dec_hook=_jobs_of_list)
+        whole = msgspec.msgpack.decode(packed, type=_Whole, dec_hook=_no_jobs)
+        return msgspec.structs.replace(whole.experiment, jobs=Jobs(whole.jobs))
     except (zstandard.ZstdError, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from None
 
 
-def _jobs_as_list(value: Any) -> Any:
-    if isinstance(value, Jobs):
-        return list(value.values())
-    raise NotImplementedError(type(value))
+def _nothing(value: Any) -> None:
+    if not isinstance(value, Jobs):
+        raise NotImplementedError(type(value))
 
 
-def _jobs_of_list(kind: type, value: Any) -> Any:
+def _no_jobs(kind: type, value: Any) -> Any:
     if kind is Jobs:
-        return Jobs(msgspec.convert(value, list[Job]))
+        return Jobs()
     raise NotImplementedError(kind)
