@@ -673,3 +673,31 @@ async def test_the_end_is_not_held_up_by_what_hangs(site: Site) -> None:
 )
 def test_what_stands_at_the_end_already_is_known(text: str, there: str, missing: str) -> None:
     assert text[logfile.begun(text.encode(), there.encode()) :] == missing
+
+
+async def test_of_an_experiment_whose_directory_is_gone_no_past_is_read_until_it_is_back(
+    site: Site, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    page = following.page
+
+    def counted(ledger: Ledger, experiment: str, after: int, most: int) -> Any:
+        found = page(ledger, experiment, after, most)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(following, "page", counted)
+    gone = past_of("a")
+    site.enter(gone)
+    site.here.dirs.discard("/a")
+    async with site.running():
+        for tries in (1, 2, 3):
+            await until(lambda tries=tries: len(site.naps.taken) == tries)  # type: ignore[misc]
+            assert read == [1] * tries
+            site.naps.end()
+        assert said == []
+        site.here.dirs.add("/a")
+        await until(lambda: len(site.naps.taken) == 4 or site.is_settled())
+        site.naps.end()
+        await until(site.is_settled)
+    assert site.holds(gone)

@@ -18,9 +18,10 @@ import anyio.to_thread
 from loguru import logger
 
 from runexp.text import printable
+from runexp.wire.events import ExperimentAdded
 from runexpd.core.state import Experiment
 from runexpd.hosts.base import FileMissing, FileRefused, Host, HostUnreachable
-from runexpd.ledger import desk, following
+from runexpd.ledger import codec, desk, following
 from runexpd.ledger.errors import LedgerUnwritable
 from runexpd.ledger.store import Ledger, LogPosition
 from runexpd.runtime import logfile
@@ -137,6 +138,8 @@ class _RunLogs:
     async def catch_up(self) -> Sequence["_RunLogs"]:
         """See Follower. Raises NotYet, and BlockUnmade."""
         try:
+            if self._past.experiment is None:
+                await self._find_place()
             while self._texts or await self._read_on():
                 path = next(iter(self._texts))
                 if not await self._write(path):
@@ -145,6 +148,26 @@ class _RunLogs:
         except LedgerUnwritable:
             raise NotYet from None  # the loop has said so
         return ()
+
+    async def _find_place(self) -> None:
+        """Raises NotYet while the experiment's directory isn't there: of what was deleted long ago no past is read."""
+        first = await desk.ask(lambda: following.page(self._means.ledger, self.experiment, 0, 1))
+        added = codec.decode(bytes(first[0].event)) if first else None
+        if not isinstance(added, ExperimentAdded) or (host := self._means.hosts(added.cluster)) is None:
+            return
+        lane = self._means.lanes[added.cluster]
+        try:
+            async with lane.turn(self._failed):
+                with anyio.fail_after(_WRITE_SECONDS):
+                    there = await host.stat(added.dir)
+        except (HostUnreachable, TimeoutError) as error:
+            self._failed = True
+            raise lane.silent(str(error) or f"{added.dir} hangs") from None
+        except FileRefused:
+            return
+        if there is None:
+            self._failed = True
+            raise NotYet
 
     async def _read_on(self) -> bool:
         """Fold until there is something to write; False: all is written."""
