@@ -4,6 +4,7 @@ import fcntl
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,11 @@ import pytest
 import cluster
 from fakes.home import Home
 from fakes.responsive import responsive
+
+# A process that a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 EXAMPLE = Path(__file__).parent / "example"
 
