@@ -127,8 +127,23 @@ async def test_a_job_that_waits_is_cancelled_though_the_disk_is_full(tmp_path: P
     after = (machine.dir / "spool/jobs/1/end.json").stat()
     assert before.st_ino == after.st_ino  # written where room was kept for it
     assert before.st_size > after.st_size
+    assert not (machine.dir / "spool/jobs/1/environment").exists()
     report = await machine.report("t1")
     assert (report.state, report.final, report.started_at) == ("CANCELLED", True, None)
+
+
+async def test_one_that_ends_while_the_waiting_are_listed_is_not_taken_for_one_that_waits(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await machine.submit("t1", "echo ran >>ran")
+    assert (await machine.ended("t1")).state == "COMPLETED"
+    root = machine.dir / "spool"
+    (root / "queue" / "1").touch()
+    monkeypatch.setattr(turns, "waiting", lambda root: iter([root / "jobs" / "1"]))  # as it was a moment ago
+    turns.start_next(root)
+    await anyio.sleep(0.5)
+    assert (await machine.report("t1")).state == "COMPLETED"
+    assert (machine.dir / "ran").read_text() == "ran\n"
 
 
 async def test_a_starter_that_hangs_holds_up_no_look(

@@ -38,6 +38,8 @@ def main(directory: Path, held: Sequence[int]) -> None:
     processes.adopt_orphans()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     job = _read(directory / "job.json")
+    if (directory / "end.json").exists():
+        return
     if job is None or (directory / "start.json").exists():
         _bury(directory)
     else:

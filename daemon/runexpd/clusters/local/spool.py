@@ -70,7 +70,7 @@ def new_job(
 ) -> Path:
     """Enter a job under the next free id, unless the token has one already; returns its directory.
 
-    `job` tells, given the id, what to run, in which environment. Until the link is there nothing runs, so what goes wrong before leaves no job.
+    `job` tells, given the id, what to run. Until the link is there nothing runs, so what goes wrong before leaves no job.
     Raises OSError: whether there is a job then, `find` tells.
     """
     directory = _next_directory(spool / "jobs")

@@ -27,8 +27,8 @@ def start_next(root: Path) -> None:
     with _one_at_a_time(root):
         for directory in waiting(root):
             with _lock(directory) as lock:
-                # One that is held is on its way.
-                if lock is not None and not _start(root, directory, lock):
+                # One that is held is on its way; one that was may have ended since it was listed.
+                if lock is not None and not _has_begun(directory) and not _start(root, directory, lock):
                     return
 
 
@@ -78,13 +78,17 @@ def waiting(root: Path) -> Iterator[Path]:
 
 def _waits(root: Path, directory: Path) -> bool:
     """Whether there is such a job: what a submission that came to nothing left here has no turn."""
-    if any((directory / name).exists() for name in ("start.json", "end.json")):
+    if _has_begun(directory):
         return False
     try:
         job = spool.read(directory / "job.json") or {}
         return spool.find(root, str(job.get("token"))) == directory
     except spool.Damaged:
         return directory.name in spool.tokens(root)
+
+
+def _has_begun(directory: Path) -> bool:
+    return any((directory / name).exists() for name in ("start.json", "end.json"))
 
 
 @contextmanager
@@ -185,6 +189,7 @@ def _cancel(directory: Path) -> None:
     }
     spool.write(directory / "end.json", record)
     leave(directory)
+    spool.forget_environment(directory)
 
 
 def _start_keeper(directory: Path, held: Sequence[int], environment: Mapping[str, str]) -> None:
