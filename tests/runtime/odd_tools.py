@@ -93,6 +93,11 @@ def spinning(job: str) -> Question[Any]:
     yield
 
 
+def sleeping(job: str) -> Question[Any]:
+    time.sleep(3600)
+    yield []
+
+
 def hoarding(job: str) -> Question[Any]:
     return bytearray(8 * 1024**3)
     yield

@@ -182,9 +182,9 @@ async def test_progress_of_a_tool_that_is_unfit_is_one_error(question: Callable[
 
 async def test_progress_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspector, "PROGRESS_SECONDS", 0.5)
-    (tool,) = tools(spinning=odd_tools.spinning).values()
+    (tool,) = tools(sleeping=odd_tools.sleeping).values()
     with pytest.raises(Indigestible, match="longer than"):
-        await progress(tool, MemoryHost(), job("a", "spinning"), ATTEMPT)
+        await progress(tool, MemoryHost(), job("a", "sleeping"), ATTEMPT)
 
 
 async def test_progress_of_a_host_out_of_reach_is_the_callers_affair() -> None:

@@ -38,10 +38,14 @@ class NotUnique(Exception):
 
 
 class LogPosition(msgspec.Struct, frozen=True):
-    """How far a run log is written."""
+    """How far a run log is written; as it is made, one that is owed, and whose file nobody has looked at."""
 
     seq: int = 0
-    size_bytes: int = 0
+    size_bytes: int = -1
+
+    @property
+    def is_begun(self) -> bool:
+        return self.size_bytes >= 0
 
 
 #: Read at a time.

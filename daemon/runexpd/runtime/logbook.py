@@ -9,7 +9,7 @@ host refuses gets one of its own, and the others go on.
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -178,6 +178,7 @@ class _RunLogs:
                     return False
                 if folded.past.seq == self._past.seq:
                     self._stuck(folded)
+                await self._note_owed(path for path in folded.texts if path not in positions)
                 self._past, self._texts = folded.past, folded.texts
         return bool(self._texts)
 
@@ -249,7 +250,7 @@ class _RunLogs:
             self._checked.add(path)
         size = await logfile.size_bytes(host, path)
         position = (await self._known_positions()).get(path)
-        if position is None:
+        if position is None or not position.is_begun:
             # What stands there is somebody else's, an earlier ledger's perhaps: ours comes after it.
             position = await self._set_position(path, LogPosition(0, size))
         if size < position.size_bytes:
@@ -263,11 +264,14 @@ class _RunLogs:
         self._failed = True
         if self._only is not None:
             raise NotYet(f"{path} can't be written, tried again: {error.what}")
-        if path not in await self._known_positions():
-            await self._set_position(path, LogPosition())  # so that the ledger knows of a log that is owed
         self._left.add(path)
         del self._texts[path]
         return False
+
+    async def _note_owed(self, paths: Iterable[str]) -> None:
+        """Before any of them is written: so that a ledger of which nobody knows the rest knows that they are owed."""
+        for path in list(paths):
+            await self._set_position(path, LogPosition())
 
     async def _set_position(self, path: str, position: LogPosition) -> LogPosition:
         """Raises LedgerUnwritable."""

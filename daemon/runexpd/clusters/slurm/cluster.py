@@ -65,7 +65,7 @@ class SlurmCluster:
         ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields), b"", queries=2)
         receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
         found = parse.sections(ran.stdout)
-        queue, accounting = _queue(found.get(commands.QUEUE), ran.stderr), _accounting(found)
+        queue, accounting = _queue(found.get(commands.QUEUE)), _accounting(found)
         listed = found[commands.TAKEN].text if commands.TAKEN in found else ""
         taken = {parse.job_id(line) or "" for line in parse.lines(listed)}
         now = parse.seconds(found[commands.NOW].text) if commands.NOW in found else None
@@ -97,7 +97,7 @@ class SlurmCluster:
         ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)
         found = parse.sections(ran.stdout)
         self.queries += parse.count(found.get(commands.ASKED))
-        queue = _queue(found.get(commands.QUEUE), ran.stderr)
+        queue = _queue(found.get(commands.QUEUE))
         rows: Sequence[Accounted] | None = _accounting(found)
         if rows is None and _NO_ACCOUNTING in ran.stderr and queue is not None:
             ended = [row.id for row in queue if row.state in END_STATES]
@@ -133,7 +133,7 @@ class SlurmCluster:
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
         ran = await self._ask(commands.list_queue(), queries=1)
-        queue = _queue(Section(ran.stdout, ran.exit_code), ran.stderr)
+        queue = _queue(Section(ran.stdout, ran.exit_code))
         if queue is None:
             raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
         if theirs := merge.still_theirs(jobs, queue):
@@ -166,13 +166,9 @@ def _lost(ran: Ran) -> Unclear:
     return Unclear(f"no word of it came back{': ' if said else ''}{said}")
 
 
-def _queue(section: Section | None, stderr: str) -> list[parse.Queued] | None:
-    """squeue's rows; None where it gave no answer. It fails for a single id that it has forgotten, which is an answer, too."""
-    if section is None:
-        return None
-    if section.exit_code == 0:
-        return parse.queue(section.text)
-    return [] if "Invalid job id specified" in stderr else None
+def _queue(section: Section | None) -> list[parse.Queued] | None:
+    """squeue's rows; None where it gave no answer."""
+    return parse.queue(section.text) if section is not None and section.exit_code == 0 else None
 
 
 def _accounting(found: Mapping[str, Section]) -> list[Accounted] | None:
