@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What tests start by the hundred is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench bench-scale check format
 
@@ -19,8 +22,8 @@ test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included;
 	$(BIN)/pytest tests/core -n 3 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest --ignore=tests/core -n 3 --dist loadgroup
 
-test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments, four at a time
-	$(BIN)/pytest -m "not real" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
+test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments
+	$(BIN)/pytest -m "not real" -n 3 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
 
 cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages)
 	@$(PYTHON) tests/cluster/cluster.py up .cluster

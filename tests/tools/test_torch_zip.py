@@ -5,11 +5,12 @@ import struct
 from pathlib import Path
 
 import pytest
-import torch
 
 from fakes.evidence import answered
 from runexpd.tools import checkpoint
 from runexpd.tools.torch_zip import whole_bytes
+
+pytestmark = pytest.mark.real
 
 SHARDS = [f"model-0000{n}-of-00002.bin" for n in (1, 2)]
 
@@ -17,6 +18,8 @@ SHARDS = [f"model-0000{n}-of-00002.bin" for n in (1, 2)]
 @pytest.fixture
 def epoch(tmp_path: Path) -> Path:
     """As torchtune's FullModelHFCheckpointer writes it."""
+    import torch  # which takes two seconds
+
     for name in SHARDS:
         torch.save({name: torch.zeros(300)}, tmp_path / name)
     index = {"weight_map": {name: name for name in SHARDS}}
