@@ -114,8 +114,11 @@ class Editor:
         edit(place)
 
     def drop(self, place: Place) -> None:
-        if len(place.present) > 1:
-            place.present.remove(self.chance.choice(place.present))
+        """One stays that is the experiment's own."""
+        own = [name for name in place.present if name not in place.links]
+        name = self.chance.choice(place.present)
+        if own != [name]:
+            place.present.remove(name)
             place.write()
 
     def put_back(self, place: Place) -> None:
