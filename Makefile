@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench bench-scale check format
+.PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench bench-far bench-scale check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ cluster-down: ## take it down
 
 bench: $(VENV)/.dev ## print the figures that are promised, on a test cluster (about ten minutes)
 	@for bench in phases submission many; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
+
+bench-far: $(VENV)/.dev ## print what distance costs: the same behind a delaying proxy (half an hour; FAR="--rtt 200 --row shards" for less)
+	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/far.py $(FAR)
 
 bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (five minutes, no Slurm needed)
 	@for bench in scale following large; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done

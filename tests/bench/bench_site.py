@@ -18,7 +18,7 @@ COUNTED = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
 class Counted(Remote):
     """A daemon whose cluster counts every Slurm command that it is asked to run."""
 
-    def __init__(self, slurm: cluster.Cluster, **limits: float) -> None:
+    def __init__(self, slurm: cluster.Cluster, **limits: object) -> None:
         self.calls = slurm.path / "calls"
         bin = slurm.path / "bin"
         bin.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def slurm() -> Iterator[cluster.Cluster]:
 
 
 @contextmanager
-def daemon(up: cluster.Cluster, **limits: float) -> Iterator[Counted]:
+def daemon(up: cluster.Cluster, **limits: object) -> Iterator[Counted]:
     counted = Counted(up, **limits)
     with running(counted):
         yield counted

@@ -84,6 +84,7 @@ def sshd_config(dir: Path, ports: dict[str, int]) -> str:
 ListenAddress 127.0.0.1
 HostKey {dir}/etc/host_key
 PidFile {dir}/run/sshd.pid
+LogLevel VERBOSE
 AuthorizedKeysFile {dir}/etc/authorized_keys
 StrictModes no
 UsePAM no

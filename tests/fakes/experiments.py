@@ -24,7 +24,7 @@ FINETUNE = """#!/bin/bash
 echo "{run} $SLURM_JOB_ID" >>{executions}
 exec 9>>.training
 flock -n 9 || echo "{run} $SLURM_JOB_ID" >>{executions}.overlaps
-exec python3 -I -S {jobs}/train.py --output-dir artifacts --seconds {seconds} --fate {fate}
+exec python3 -I -S {jobs}/train.py --output-dir artifacts --seconds {seconds} --fate {fate} --shards {shards}
 """
 CELL = """#!/bin/bash
 #SBATCH --job-name={run}-{cell}
@@ -48,6 +48,8 @@ class Run:
     older_layout: bool = False
     #: More #SBATCH lines of the training, each with its end.
     directives: str = ""
+    #: Of each checkpoint.
+    shards: int = 1
 
 
 USUAL = (Run("base", epochs=0), Run("rank4"), Run("rank8", epochs=2))
@@ -84,7 +86,8 @@ def write_run(dir: Path, run: Run, jobs: Path = JOBS) -> None:
     common = {"run": run.name, "executions": shlex.quote(str(dir / "executions.txt")), "jobs": jobs}
     if run.epochs:
         (place / "finetune.yaml").write_text(CONFIG.format(epochs=run.epochs))
-        script = FINETUNE.format(**common, seconds=run.seconds, fate=run.fate, directives=run.directives)
+        training = {"seconds": run.seconds, "fate": run.fate, "shards": run.shards}
+        script = FINETUNE.format(**common, **training, directives=run.directives)
         (place / "finetune.slurm").write_text(script)
     for epoch in range(run.epochs) or [None]:
         cell = TASK if epoch is None else f"{TASK}_epoch{epoch}"

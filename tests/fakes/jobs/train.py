@@ -1,6 +1,6 @@
 """Stands in for `tune run` in fast tests: the files, the log lines and the progress bars of a real LoRA training, in order.
 
-    python3 train.py --output-dir DIR [--config YAML] [--seconds S] [--fate FATE] [--base DIR]
+    python3 train.py --output-dir DIR [--config YAML] [--seconds S] [--fate FATE] [--base DIR] [--shards N]
 
 FATE: ok, bad_config, cuda_oom (until the batch is 4 or less), no_steps, truncated, children (that hide, for ten minutes),
 adapter (epochs of adapter weights alone), silent (whole epochs, no log, no bars), elsewhere (all of it in DIR.late: whoever
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.2)
     parser.add_argument("--fate", default="ok")
     parser.add_argument("--base", type=Path, default=Path("../base-model"))
+    parser.add_argument("--shards", type=int, default=1)
     args = parser.parse_args()
     config = args.config.read_text()
     if args.fate == "elsewhere":
@@ -92,14 +93,17 @@ def train(epoch: int, lines: TextIO, args: argparse.Namespace) -> None:
 def save(directory: Path, args: argparse.Namespace) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     adapter = args.fate == "adapter"
-    name = "adapter_model.safetensors" if adapter else "model-00001-of-00001.safetensors"
+    names = [f"model-{shard + 1:05}-of-{args.shards:05}.safetensors" for shard in range(args.shards)]
+    name = "adapter_model.safetensors" if adapter else names[-1]
     if args.fate != "silent":
         say("Starting checkpoint save...")
     if adapter:
         save_adapter(directory, args.base)
     else:
-        write_tensors(directory / name, truncated=args.fate == "truncated")
-        index = {"metadata": {"total_size": 64}, "weight_map": {"w": name}}
+        for shard in names:
+            write_tensors(directory / shard, truncated=args.fate == "truncated")
+        weights = {f"w{number}": shard for number, shard in enumerate(names)}
+        index = {"metadata": {"total_size": 64 * len(names)}, "weight_map": weights}
         (directory / "model.safetensors.index.json").write_text(json.dumps(index))
     copied = directory / COPIED
     copied.write_text("{}")
