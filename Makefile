@@ -6,8 +6,11 @@ BIN := $(VENV)/bin
 # What tests start by the hundred is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Which Slurm, such as 26.05; empty: this machine's own.
+SLURM ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast cluster-up cluster-down bench bench-far bench-scale check format
+.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,8 +28,12 @@ test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included;
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments
 	$(BIN)/pytest -m "not real" -n 3 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
 
-cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages)
-	@$(PYTHON) tests/cluster/cluster.py up .cluster
+test-slurm: $(VENV)/.dev ## run those with a real Slurm; SLURM=20.11, 24.11 or 26.05: with that one, in a Debian of its own (as root)
+	@$(PYTHON) tests/cluster/roots.py $(SLURM)
+	RUNEXP_SLURM=$(SLURM) $(BIN)/pytest -m real -n 2 --dist loadgroup tests/cluster tests/clusters tests/e2e/test_on_slurm.py
+
+cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages); SLURM=26.05: that one
+	@$(PYTHON) tests/cluster/cluster.py up .cluster --slurm "$(SLURM)"
 
 cluster-down: ## take it down
 	@$(PYTHON) tests/cluster/cluster.py down .cluster

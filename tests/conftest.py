@@ -27,7 +27,10 @@ EXAMPLE = Path(__file__).parent / "example"
 
 @pytest.fixture(scope="session")
 def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
-    """A real Slurm with accounting and an sshd, up for the whole run of tests. Where there can be none: not run, and why."""
+    """A real Slurm with accounting and an sshd, up for the whole run of tests. Where there can be none: not run, and why.
+
+    RUNEXP_SLURM=26.05 makes it that one.
+    """
     dir = Path(
         tempfile.mkdtemp(prefix="runexp-slurm-")
     )  # not pytest's own: its user must be able to go there
@@ -49,8 +52,7 @@ def _install() -> None:
     """One after the other, where several processes of tests need a Slurm."""
     with open(Path(tempfile.gettempdir()) / "runexp-tests-packages.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if cluster.missing() and os.getuid() == 0:
-            cluster.install_packages()
+        cluster.prepare()
 
 
 #: The first test that needs one waits for it to be installed and brought up.

@@ -63,8 +63,7 @@ class Counted(Remote):
 def slurm() -> Iterator[cluster.Cluster]:
     """A cluster for this benchmark alone."""
     dir = Path(tempfile.mkdtemp(prefix="runexp-slurm-"))
-    if cluster.missing():
-        cluster.install_packages()
+    cluster.prepare()
     try:
         yield cluster.up(dir)
     finally:

@@ -1,11 +1,12 @@
 """A real Slurm with accounting, four virtual nodes and an sshd, in one directory, on loopback, for one ordinary user.
 
-    python tests/cluster/cluster.py up DIR       brings it up (about 4 s), or says that it is up
-    python tests/cluster/cluster.py down DIR     takes it down, by pid
+    python tests/cluster/cluster.py up DIR [--slurm 26.05]     brings it up (about 4 s), or says that it is up
+    python tests/cluster/cluster.py down DIR                   takes it down, by pid
     python tests/cluster/cluster.py status DIR
 
 Started as root, everything runs as the account `alice`, made if it isn't there; else as whoever you are. DIR/cluster.json
-tells where it is; `ssh -F DIR/ssh_config cluster` logs in.
+tells where it is; `ssh -F DIR/ssh_config cluster` logs in. Another Slurm than this machine's runs in a Debian of its own,
+made at first (roots.py; as root).
 """
 
 import argparse
@@ -18,17 +19,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import configs
+import roots
+from processes import children, free_ports, kill_marked, started
 
 ACCOUNT = "alice"
 NODES = ["sn1", "sn2", "sn3", "sn4"]
 NEEDED = ("slurmctld", "slurmdbd", "slurmd", "munged", "mariadbd", "mariadb-install-db", "sshd")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+#: Which Slurm, where nobody says; empty: this machine's own.
+SLURM = os.environ.get("RUNEXP_SLURM", "")
 
 
 #: Kept, since Python warns of a child that is let go of; they are ended by pid.
@@ -43,6 +48,14 @@ class Cluster:
     user: str
     ports: dict[str, int]
     pids: dict[str, tuple[int, str]] = field(default_factory=dict)
+    #: `22.05`.
+    version: str = ""
+    #: The Debian that it runs in; empty: this machine's.
+    root: str = ""
+
+    @property
+    def is_up(self) -> bool:
+        return bool(self.pids) and all(self.alive(name) for name in self.pids)
 
     @property
     def path(self) -> Path:
@@ -65,7 +78,7 @@ class Cluster:
     def run(self, *argv: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """A command as the cluster's user, who is Slurm's administrator too."""
         return subprocess.run(
-            [*as_user(self.user), *argv],
+            self.there(*argv),
             env=self.environment(),
             cwd=self.home,
             capture_output=True,
@@ -74,11 +87,17 @@ class Cluster:
             timeout=timeout,
         )
 
-    def start(self, name: str) -> None:
+    def there(self, *argv: str) -> list[str]:
+        """What runs a command as the cluster's user, where its Slurm is."""
+        if self.root:
+            return ["sh", str(roots.IN_ROOT), self.root, self.dir, self.user, *argv]
+        return [*as_user(self.user), *argv]
+
+    def start(self, name: str, *options: str) -> None:
         """Start a service, in the foreground of a session of its own."""
         with (self.path / "log" / f"{name}.out").open("ab") as log:
             process = subprocess.Popen(
-                [*as_user(self.user), *self.command(name)],
+                [*self.there(*self.command(name)), *options],
                 env=self.environment(),
                 cwd=self.dir,
                 stdin=subprocess.DEVNULL,
@@ -128,7 +147,16 @@ class Cluster:
 
     def cut_ssh(self) -> None:
         """Kill every session of our sshd; it goes on listening."""
-        subprocess.run(["pkill", "-KILL", "-P", str(self.pids["sshd"][0])], check=False)
+        for pid in children(self.pids["sshd"][0]):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def start_without_state(self) -> None:
+        """slurmctld, whose jobs are gone: a newer one begins anew only when it is told to."""
+        for state in (self.path / "spool/ctld").glob("job_state*"):
+            os.unlink(state)
+        self.start("slurmctld", "-i")
+        wait_for(lambda: idle_nodes(self) == len(NODES), "the nodes are idle")
 
     def save(self) -> None:
         (self.path / "cluster.json").write_text(json.dumps(asdict(self), indent=2))
@@ -156,16 +184,19 @@ def load(dir: Path) -> Cluster | None:
     return None
 
 
-def up(dir: Path) -> Cluster:
-    """Bring it up. Raises RuntimeError where a package is missing or a service doesn't come up."""
+def up(dir: Path, slurm: str = SLURM) -> Cluster:
+    """Bring it up. `slurm`: which, such as `26.05`; empty: the one that is there already, or else this machine's.
+
+    Raises RuntimeError where another one is there, a package is missing or a service doesn't come up.
+    """
     known = load(dir)
     if known is not None:
-        if all(known.alive(name) for name in known.pids):
+        if slurm not in ("", known.version):
+            raise RuntimeError(f"{dir} has Slurm {known.version}; take another directory, or remove that one")
+        if known.is_up:
             return known
         down(dir)
-    if lacking := missing():
-        raise RuntimeError(f"not installed: {', '.join(lacking)}; apt-get install {' '.join(packages())}")
-    cluster = Cluster(str(dir), account(), free_ports(["slurmctld", "slurmdbd", "sshd", *NODES]))
+    cluster = _new(dir, slurm) if known is None else _again(known)
     write_files(cluster)
     try:
         _start_all(cluster)
@@ -178,8 +209,24 @@ def up(dir: Path) -> Cluster:
     return cluster
 
 
+def _new(dir: Path, slurm: str) -> Cluster:
+    root = roots.make(slurm)
+    if root is None and (lacking := missing()):
+        raise RuntimeError(f"not installed: {', '.join(lacking)}; apt-get install {' '.join(packages())}")
+    dir.mkdir(parents=True, exist_ok=True)
+    ports = free_ports(["slurmctld", "slurmdbd", "sshd", *NODES])
+    cluster = Cluster(str(dir), account(), ports, root=str(root or ""))
+    cluster.version = roots.version_of(cluster.there("slurmctld"))
+    return cluster
+
+
+def _again(known: Cluster) -> Cluster:
+    """Its ports may be somebody else's by now."""
+    return replace(known, ports=free_ports(list(known.ports)), pids={})
+
+
 def missing() -> list[str]:
-    """Programs that it needs and that aren't installed."""
+    """Programs that it needs and that aren't installed on this machine."""
     return [name for name in NEEDED if shutil.which(name, path=PATH) is None]
 
 
@@ -232,15 +279,7 @@ def down(dir: Path) -> None:
 
 def kill_leftovers(dir: Path) -> None:
     """Step daemons and jobs that outlived their slurmd: they have our SLURM_CONF, or our directory in their command."""
-    mark = f"{dir}/etc/slurm.conf".encode()
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if (
-                entry.name.isdigit()
-                and int(entry.name) != os.getpid()
-                and mark in (entry / "environ").read_bytes()
-            ):
-                os.kill(int(entry.name), signal.SIGKILL)
+    kill_marked(f"{dir}/etc/slurm.conf".encode())
 
 
 def write_files(cluster: Cluster) -> None:
@@ -250,6 +289,7 @@ def write_files(cluster: Cluster) -> None:
     files = {
         "etc/slurm.conf": configs.slurm_conf(dir, cluster.user, host, cluster.ports, NODES),
         "etc/gres.conf": configs.gres_conf(NODES),
+        "etc/cgroup.conf": configs.cgroup_conf(cluster.version),
         "etc/slurmdbd.conf": configs.slurmdbd_conf(dir, cluster.user, host, cluster.ports),
         "etc/sshd_config": configs.sshd_config(dir, cluster.ports),
         "ssh_config": configs.ssh_config(dir, cluster.user, cluster.ports),
@@ -289,31 +329,18 @@ def packages() -> list[str]:
     return (Path(__file__).parent / "packages.txt").read_text().split()
 
 
+def prepare(slurm: str = SLURM) -> None:
+    """What `up` needs and root can have: packages, or a Debian with that Slurm."""
+    if roots.make(slurm) is None and missing() and os.getuid() == 0:
+        install_packages()
+
+
 def install_packages() -> None:
     """As root; no service is started, since PID 1 is not asked."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     print(f"==> installing {' '.join(packages())}", flush=True)
     subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
     subprocess.run(["apt-get", "install", "-y", "-qq", *packages()], check=True, env=environment)
-
-
-def free_ports(names: Sequence[str]) -> dict[str, int]:
-    sockets = [socket.socket() for _ in names]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def started(pid: int) -> str | None:
-    """When a process was started, in the kernel's ticks; None for none, or a zombie."""
-    with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-        return None if fields[0] == "Z" else fields[19]
-    return None
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
@@ -337,19 +364,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=["up", "down", "status"])
     parser.add_argument("dir", type=Path)
+    parser.add_argument("--slurm", default=SLURM, help="its version, where it isn't to be this machine's")
     args = parser.parse_args()
     dir = args.dir.absolute()
     if args.command == "up":
-        if missing() and os.getuid() == 0:
-            install_packages()
-        cluster = up(dir)
+        prepare(args.slurm)
+        cluster = up(dir, args.slurm)
+        print(f"Slurm {cluster.version}")
         print(_HOW_TO_USE.format(dir=dir, home=cluster.home))
     elif args.command == "down":
         down(dir)
         print("down")
     else:
         known = load(dir)
-        up_now = known is not None and bool(known.pids) and all(known.alive(name) for name in known.pids)
+        up_now = known is not None and known.is_up
         print("up" if up_now else "down")
         sys.exit(0 if up_now else 1)
 

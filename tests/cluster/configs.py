@@ -62,6 +62,11 @@ def gres_conf(nodes: list[str]) -> str:
     return "".join(f"NodeName={node} Name=gpu File={device}\n" for node in nodes for device in GPU_DEVICES)
 
 
+def cgroup_conf(version: str) -> str:
+    """Newer ones end where there are no control groups to be had, unless they are told to do without."""
+    return "CgroupPlugin=disabled\n" if version >= "23.11" else ""
+
+
 def slurmdbd_conf(dir: Path, user: str, host: str, ports: dict[str, int]) -> str:
     return f"""AuthType=auth/munge
 AuthInfo=socket={dir}/run/munge.socket

@@ -1,6 +1,5 @@
 """A job that Slurm accepted and then forgot, as it may when slurmctld is killed or its state is lost."""
 
-import os
 import shutil
 import signal
 import tempfile
@@ -37,10 +36,7 @@ async def _of_its_own() -> AsyncIterator[Place]:
 
     def lose() -> None:
         real.stop("slurmctld", signal.SIGKILL)
-        for state in (dir / "spool/ctld").glob("job_state*"):
-            os.unlink(state)
-        real.start("slurmctld")
-        cluster.wait_for(lambda: cluster.idle_nodes(real) == 4, "the nodes")
+        real.start_without_state()
 
     try:
         async with real_site(real) as site:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import cluster
 from cluster import Cluster
 from fakes.experiments import Run, executions, write_run
 from fakes.home import blocks, harvested, wait_for
@@ -68,8 +67,8 @@ def test_one_login_is_enough(remote: Remote, slurm: Cluster) -> None:
 
 def test_a_daemon_on_a_login_node_needs_no_ssh(tmp_path: Path, slurm: Cluster) -> None:
     """These tests may be root's; jobs, and the directories that they write to, are the cluster's user's."""
-    for name in ("sbatch", "mkdir"):
-        command = shlex.join([*cluster.as_user(slurm.user), shutil.which(name) or name])
+    for name in ("sbatch", "squeue", "sacct", "scancel", "scontrol", "mkdir"):
+        command = shlex.join(slurm.there(f"/usr/bin/{name}"))
         (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tmp_path / name).chmod(0o755)
     there = {"SLURM_CONF": slurm.environment()["SLURM_CONF"], "HOME": slurm.home, "PATH": f"{tmp_path}:$PATH"}
