@@ -95,6 +95,80 @@ def test_a_script_of_four_megabytes_in_a_line_is_read(filler: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("--arra 0-3", ("array", "0-3")),
+        ("--clu=x", ("clu", "x")),
+        ("--cluster=x", ("clusters", "x")),
+        ("--job=a", ("job-name", "a")),
+        ("-Ha0-3", ("array", "0-3")),
+        ("-QHa 0-3", ("array", "0-3")),
+        ("--kill-on-invalid-dep yes", ("kill-on-invalid-dep", "yes")),
+        ("--nice=5", ("nice", "5")),
+        ("-a 0\\-3", ("array", "0-3")),
+        ('"--array" "0-3"', ("array", "0-3")),
+    ],
+)
+def test_options_are_known_by_their_beginnings_and_stand_together(line: str, found: tuple[str, str]) -> None:
+    name, value, _ = sbatch.read(f"#!/bin/sh\n#SBATCH {line}\n").options[-1]
+    assert (name, value) == found
+
+
+def test_of_a_job_in_parts_the_first_runs_the_script() -> None:
+    found = sbatch.read("#!/bin/sh\n#SBATCH -o a -t 5\n#SBATCH hetjob\n#SBATCH -o b -t 9 -D /x\n")
+    assert (found.output, found.time_limit_seconds, found.chdir) == ("a", 300, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        *[
+            (f"#SBATCH {each}", "--array=0-3: ")
+            for each in ("-a 0-3", "-a0-3", "--array 0-3", "--arr=0-3", "-ka0-3")
+        ],
+        *[(f"#SBATCH {each}", "--wait: ") for each in ("-W", "--wait", "-QW", "--mem 10 -W")],
+        *[(f"#SBATCH {each}", "--clusters=other: ") for each in ("-M other", "-Mother", "--cluster=other")],
+        ("#SBATCH --wrap=hostname", "--wrap=hostname: sbatch ignores it"),
+        ("#SBATCH --test-only", "--test-only: sbatch would submit nothing"),
+        ("#SBATCH-a0-3", "--array=0-3: "),
+        ("#SBATCH\t-a0-3", "--array=0-3: "),
+        ("#PBS -t 0-3", "--array=0-3: "),
+        ("#PBS -N x -J0-3 # y", "--array=0-3: "),
+        ("#PBS 'x\n#PBS-t 0-3", "--array=0-3: "),
+        ("true\n#PBS -t 0-3", "--array=0-3: "),
+    ],
+)
+def test_what_would_go_half_is_refused_with_its_line_and_what_to_do(line: str, what: str) -> None:
+    unfit = sbatch.unfit(sbatch.read(f"#!/bin/sh\n#SBATCH --time=5\n# x\n{line}\ntrue\n"))
+    assert unfit is not None
+    assert unfit.what.startswith(what)
+    assert unfit.line == 4 + line.count("\n")
+    assert "take it out" in unfit.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#SBATCH --wait-all-nodes=1",
+        "#SBATCH --cluster-constraint=x",
+        "#SBATCH -H --parsable --nice=3 hetjob",
+        "#SBATCH --comment=a#b --array=0-3",
+        "##SBATCH --array=0-3",
+        " #SBATCH --array=0-3",
+        "#sbatch --array=0-3",
+        "# x\u2028#SBATCH --array=0-3",
+        "true\n#SBATCH --array=0-3",
+        "true \\\n#SBATCH --wait",
+        "#BSUB -J x[0-3]",
+        "#PBS -W block=true 'x",
+        "#PBS -t 0-3\n#SBATCH --ignore-pbs",
+    ],
+)
+def test_what_slurm_does_as_it_should_or_does_not_read_is_fine(line: str) -> None:
+    assert sbatch.unfit(sbatch.read(f"#!/bin/sh\n{line}\n")) is None
+
+
+@pytest.mark.parametrize(
     ("limit", "seconds"),
     [
         ("10", 600),

@@ -1,39 +1,21 @@
 """#SBATCH lines and output patterns, as sbatch(1) reads them. Pure."""
 
+import contextlib
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
 
 import msgspec
 
-from runexpd.experiments import limits
+from runexpd.experiments import limits, options
 
 DEFAULT_OUTPUT = "slurm-%j.out"
 
-#: sbatch's short options that take a value (sbatch(1)); the rest take none.
-_SHORT = {
-    "a": "array", "A": "account", "B": "extra-node-info", "C": "constraint", "c": "cpus-per-task", "d": "dependency",
-    "D": "chdir", "e": "error", "F": "nodefile", "G": "gpus", "i": "input", "J": "job-name", "L": "licenses",
-    "M": "clusters", "m": "distribution", "N": "nodes", "n": "ntasks", "o": "output", "p": "partition", "q": "qos",
-    "S": "core-spec", "t": "time", "w": "nodelist", "x": "exclude", "b": "begin",
-}  # fmt: skip
-_FLAGS = {
-    "H": "hold",
-    "k": "no-kill",
-    "O": "overcommit",
-    "s": "oversubscribe",
-    "Q": "quiet",
-    "v": "verbose",
-    "W": "wait",
-}
-#: Long options whose value is optional, or that have none: the next word is not theirs.
-_BARE = frozenset(
-    {"hold", "no-kill", "overcommit", "oversubscribe", "quiet", "verbose", "wait", "requeue", "no-requeue", "exclusive",
-     "contiguous", "parsable", "reboot", "spread-job", "use-min-nodes", "get-user-env", "propagate", "ignore-pbs",
-     "kill-on-invalid-dep", "nice", "overlap", "test-only"}
-)  # fmt: skip
 _PATTERN = re.compile(r"%([0-9]*)([%AaJjNnstux])")
-_MAGIC = "#SBATCH"
+_MAGIC, _PBS_MAGIC = "#SBATCH", "#PBS"
+#: What separates the parts of a heterogeneous job. The script runs in the first.
+_PARTS = ("hetjob", "packjob")
 #: A line that ends the directives: its first character that is no blank, in C's sense, is no `#`.
 _COMMAND = re.compile(r"[ \t\v\f\r]*[^ \t\v\f\r#]")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -61,20 +43,58 @@ class Directives(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[tuple[str, str | None, int], ...] = ()
 
 
+class Unfit(msgspec.Struct, frozen=True):
+    """A directive of a script that is not to be submitted as it is."""
+
+    what: str
+    hint: str
+    #: Counted from 1.
+    line: int
+
+
+#: What would go half: an option, why, and what to do instead.
+_UNFIT = {
+    "array": ("the script would run many times over, for one result", "take it out; each run has a script of its own"),
+    "wait": (
+        "sbatch would not return before the job is over, and hold up what comes after it",
+        "take it out; runexp waits by itself",
+    ),
+    "clusters": (
+        "the job would be on a cluster where nobody looks for it",
+        "take it out; a cluster is named in front of the directory, and set up in the configuration",
+    ),
+    "wrap": ("sbatch ignores it in a script", "take it out"),
+    "test-only": ("sbatch would submit nothing", "take it out"),
+}  # fmt: skip
+
+
+def unfit(asked: Directives) -> Unfit | None:
+    """The first directive that would go half; None where all is well."""
+    for name, value, line in asked.options:
+        if name in _UNFIT:
+            why, hint = _UNFIT[name]
+            shown = f"--{name}{'' if value is None else f'={limits.shown(value)}'}"
+            return Unfit(f"{shown}: {why}", hint, line)
+    return None
+
+
 def read(script: str) -> Directives:
     """The directives of a batch script: those before its first command. The last of a kind wins. Raises BadDirective."""
-    options: list[tuple[str, str | None, int]] = []
+    found: list[tuple[str, str | None, int]] = []
     for number, line in _lines(script):
-        options += [(name, value, number) for name, value in _options(_words(line, number), number)]
-    values = {name: value for name, value, _ in options}
+        found += [(name, value, number) for name, value in _options(_words(line, number), number)]
+    if not any(name == "ignore-pbs" for name, _, _ in found):
+        found += _pbs_arrays(script)
+    first = list(itertools.takewhile(lambda option: option[0] not in _PARTS, found))
+    values = {name: value for name, value, _ in first}
     return Directives(
         job_name=values.get("job-name"),
         output=values.get("output"),
         error=values.get("error"),
         chdir=values.get("chdir"),
-        time_limit_seconds=_time_limit(options),
+        time_limit_seconds=_time_limit(first),
         open_mode=values.get("open-mode"),
-        options=tuple(options),
+        options=tuple(found),
     )
 
 
@@ -88,13 +108,13 @@ def _lines(script: str) -> Iterator[tuple[int, str]]:
             continue
         characters += len(line)
         if len(line) > limits.DIRECTIVE_CHARACTERS:
-            raise BadDirective(f"a #SBATCH line of {len(line)} characters", number)
+            raise BadDirective(f"a {_MAGIC} line of {len(line)} characters", number)
         if characters > limits.DIRECTIVES_CHARACTERS:
             raise BadDirective(
-                f"more than {limits.DIRECTIVES_CHARACTERS} characters in #SBATCH lines", number
+                f"more than {limits.DIRECTIVES_CHARACTERS} characters in {_MAGIC} lines", number
             )
         if _CONTROL.search(line.rstrip("\r")):
-            raise BadDirective("a control character in a #SBATCH line", number)
+            raise BadDirective(f"a control character in a {_MAGIC} line", number)
         yield number, line.removeprefix(_MAGIC)
 
 
@@ -116,23 +136,51 @@ def _words(text: str, line: int) -> list[str]:
         raise BadDirective(f"unmatched quote in #SBATCH line: {error}", line) from None
 
 
-def _options(words: list[str], line: int) -> list[tuple[str, str | None]]:
-    found: list[tuple[str, str | None]] = []
+def _pbs_arrays(script: str) -> Iterator[tuple[str, str | None, int]]:
+    """Slurm reads a site's older lines, too, wherever they stand: of those, what makes an array.
+
+    What can't be read is Slurm's to refuse.
+    """
+    for number, line in enumerate(script.split("\n"), start=1):
+        if line.startswith(_PBS_MAGIC) and len(line) <= limits.DIRECTIVE_CHARACTERS:
+            with contextlib.suppress(BadDirective):
+                words = iter(_words(line.removeprefix(_PBS_MAGIC), number))
+                yield from (
+                    ("array", word[2:] or next(words, ""), number)
+                    for word in words
+                    if word[:2] in ("-t", "-J")
+                )
+
+
+def _options(words: list[str], line: int) -> Iterator[tuple[str, str | None]]:
     rest = iter(words)
     for word in rest:
-        if word == "hetjob":
-            found.append(("hetjob", None))
-        elif word.startswith("--"):
+        if word in _PARTS:
+            yield word, None
+        elif len(word) > 2 and word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            found.append((name, value if equals else None if name in _BARE else _next(rest, name, line)))
-        elif len(word) > 1 and word[0] == "-" and word[1] in _SHORT:
-            name = _SHORT[word[1]]
-            found.append((name, word[2:].removeprefix("=") or _next(rest, name, line)))
-        elif len(word) > 1 and word[0] == "-" and all(letter in _FLAGS for letter in word[1:]):
-            found += [(_FLAGS[letter], None) for letter in word[1:]]
+            name = options.whole(name)
+            yield name, value if equals else None if name in options.BARE else _next(rest, name, line)
+        elif len(word) > 1 and word[0] == "-":
+            yield from _short(word, rest, line)
         else:
-            raise BadDirective(f"unrecognized option '{limits.shown(word)}'", line)
-    return found
+            raise _unrecognized(word, line)
+
+
+def _short(word: str, rest: Iterator[str], line: int) -> Iterator[tuple[str, str | None]]:
+    """Flags may stand together, and the last letter's value behind it, or be the next word."""
+    for at, letter in enumerate(word[1:], start=2):
+        if letter in options.SHORT:
+            name = options.SHORT[letter]
+            yield name, word[at:] or _next(rest, name, line)
+            return
+        if letter not in options.FLAGS:
+            raise _unrecognized(word, line)
+        yield options.FLAGS[letter], None
+
+
+def _unrecognized(word: str, line: int) -> BadDirective:
+    return BadDirective(f"unrecognized option '{limits.shown(word)}'", line)
 
 
 def _next(rest: Iterator[str], name: str, line: int) -> str:

@@ -19,12 +19,17 @@ _ACTIVATE = re.compile(r"""[ \t]*(?:source|\.)[ \t]+["']?([^"'\s]+)/bin/activate
 
 
 def spec(path: str, text: str, **known: object) -> JobSpec:
-    """A job of a script: submitted from the script's own directory. Raises BadExperiment for a bad #SBATCH line."""
+    """A job of a script: submitted from the script's own directory.
+
+    Raises BadExperiment for a #SBATCH line that can't be read, or that would go half.
+    """
     workdir, _, file = path.rpartition("/")
     try:
         asked = sbatch.read(text)
     except sbatch.BadDirective as bad:
         raise BadExperiment(bad.what, f"{path}:{bad.line}") from None
+    if unfit := sbatch.unfit(asked):
+        raise BadExperiment(unfit.what, f"{path}:{unfit.line}", unfit.hint)
     chdir = normpath(join(workdir, asked.chdir)) if asked.chdir else None
     return JobSpec(
         script=path,
