@@ -17,6 +17,7 @@ from runexpd.api import socket
 from runexpd.api.context import Context
 from runexpd.clusters.base import Cluster
 from runexpd.clusters.local.cluster import LocalCluster
+from runexpd.clusters.slurm import environment
 from runexpd.clusters.slurm.cluster import SlurmCluster
 from runexpd.core import names
 from runexpd.core.state import Limits, State
@@ -163,8 +164,9 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
         )
         return _Site(cluster, Watcher(cluster, tools, budget), link)
 
+    prepend = environment.before(settings.prepend)
     if settings.host is None:
-        yield site(LocalHost(settings.prepend), None)
+        yield site(LocalHost(prepend), None)
         return
     target = SshTarget(
         name=name,
@@ -175,7 +177,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
     )
     pace = Pace(sessions=settings.sessions)
     async with open_ssh(
-        target, now=clock.steady, jitter=random.random, prepend=settings.prepend, pace=pace
+        target, now=clock.steady, jitter=random.random, prepend=prepend, pace=pace
     ) as host:
         yield site(host, host.link)
 

@@ -7,7 +7,7 @@ import pytest
 from clusters.machine import spec
 from runexpd.clusters.base import Found
 from runexpd.clusters.slurm import adopt
-from runexpd.clusters.slurm.parse import Stranger
+from runexpd.clusters.slurm.parse import Queued
 from runexpd.hosts.local import LocalHost
 
 
@@ -20,11 +20,11 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def row(run: Path, command: str = "finetune.slurm", id: str = "7", state: str = "RUNNING") -> Stranger:
-    return Stranger(id, state, f"{run}/{command}", str(run))
+def row(run: Path, command: str = "finetune.slurm", id: str = "7", state: str = "RUNNING") -> Queued:
+    return Queued(id, state, None, None, f"{run}/{command}", workdir=str(run))
 
 
-async def found(run: Path, *rows: Stranger, linked: bool = False) -> dict[str, Found]:
+async def found(run: Path, *rows: Queued, linked: bool = False) -> dict[str, Found]:
     script = run.parent / ("link" if linked else "run") / "finetune.slurm"
     return await adopt.find(LocalHost(), rows, [spec(script, place=str(run))], ["ours"])
 
@@ -39,7 +39,9 @@ async def test_a_directory_is_known_by_whatever_path_leads_to_it(
 
 
 async def test_a_copy_that_runs_in_the_directory_is_it_too(run: Path) -> None:
-    copied = Stranger("7", "RUNNING", "/var/spool/copy/finetune.slurm", str(run.parent / "link"))
+    copied = Queued(
+        "7", "RUNNING", None, None, "/var/spool/copy/finetune.slurm", workdir=str(run.parent / "link")
+    )
     assert await found(run, copied, linked=True) == {"run1": Found("7", "finetune.slurm")}
 
 
@@ -51,11 +53,13 @@ async def test_one_that_runs_comes_before_one_that_waits_and_an_older_before_a_n
 async def test_another_script_another_directory_and_our_own_are_not_it(run: Path) -> None:
     elsewhere = run.parent / "elsewhere"
     elsewhere.mkdir()
-    ours = Stranger("9", "RUNNING", f"/home/me/.runexp/ours/../../..{run}/finetune.slurm", str(run))
+    ours = Queued(
+        "9", "RUNNING", None, None, f"/home/me/.runexp/ours/../../..{run}/finetune.slurm", workdir=str(run)
+    )
     assert await found(run, row(run, "other.slurm"), row(elsewhere, id="8"), ours) == {}
 
 
 @pytest.mark.parametrize("path", ["/a\0b", "/\ud800", "", "relative", "(null)"])
 async def test_a_path_that_leads_nowhere_is_nobodys(run: Path, path: str) -> None:
-    odd = Stranger("8", "RUNNING", f"{path}/finetune.slurm", path)
+    odd = Queued("8", "RUNNING", None, None, f"{path}/finetune.slurm", workdir=path)
     assert await found(run, odd, row(run)) == {"run1": Found("7", "finetune.slurm")}

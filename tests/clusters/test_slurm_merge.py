@@ -73,11 +73,15 @@ def test_no_news_while_one_of_the_two_was_not_asked(accounting: list[Accounted])
     assert report([], None) is None
 
 
-def test_where_sacct_has_no_submit_line_the_id_and_a_user_must_do() -> None:
-    found = report([], [recorded("FAILED", line=None)])
-    assert found is not None
+def test_a_row_whose_command_says_nothing_is_ours_if_it_is_said_to_be() -> None:
+    row = recorded("FAILED", line=None)
+    (found,) = merge.reports([JOB], [], [row], {("t1", row)})
     assert (found.state, found.final) == ("FAILED", True)
-    assert report(None, [recorded("FAILED", line=None, user="root")]) is None
+    (found,) = merge.reports([JOB], [], [row], {("t2", row)})
+    assert (found.state, found.final) == (LOST, False)
+    copy = queued("RUNNING", command="/tmp/copy")
+    assert merge.still_theirs([JOB], [copy]) == []
+    assert merge.still_theirs([JOB], [copy], {("t1", copy)}) == [JOB]
 
 
 @pytest.mark.parametrize("accounting", [[], [recorded("FAILED", end=None)], [recorded("RUNNING", end=None)]])

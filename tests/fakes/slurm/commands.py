@@ -3,7 +3,11 @@
 Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in faults.json:
 
     sbatch   lost (submits, then `Socket timed out`), timeout (the same without submitting), limit, down, killed (dies
-             by SIGKILL after submitting), early (dies before)
+             by SIGKILL after submitting), early (dies before), size (a limit that doesn't pass), unnamed (a limit, and
+             not which), drain, wait (as with --wait, of a job that failed), wordless (submits, and says nothing)
+
+As the real ones, they take wishes from the environment: SBATCH_ARRAY_INX, SBATCH_WAIT, SBATCH_OUTPUT, SQUEUE_PARTITION,
+SQUEUE_USERS, SQUEUE_FORMAT, SACCT_FORMAT, SCANCEL_PARTITION, SLURM_CLUSTERS.
     squeue   down, empty (an answer, with nothing in it)
     sacct    down, stub, no-end, disabled, no-submit-line
 """
@@ -12,6 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import re
 import resource
 import shlex
@@ -21,7 +26,7 @@ import sys
 import time
 from pathlib import Path
 
-US = "\x1f"
+USER = pwd.getpwuid(os.getuid()).pw_name
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
@@ -30,13 +35,7 @@ def sbatch(dir, fault, argv):
     if fault == "early":
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-    if fault in ("limit", "down", "timeout"):
-        fail({
-            "limit": "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
-            "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-            "down": "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
-            "timeout": "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
-        }[fault])  # fmt: skip
+    _refuse(fault)
     try:
         script = Path(token_path).read_text()
     except OSError:
@@ -52,6 +51,7 @@ def sbatch(dir, fault, argv):
             f"sbatch: error: invalid partition specified: {directives['partition']}\n"
             "sbatch: error: Batch job submission failed: Invalid partition name specified"
         )
+    directives["output"] = os.environ.get("SBATCH_OUTPUT", directives.get("output", "slurm-%j.out"))
     with jobs(dir) as known:
         id = str(len(known) + 1)
         known[id] = {
@@ -72,6 +72,8 @@ def sbatch(dir, fault, argv):
             "end": None,
             "pid": None,
         }
+    if "SBATCH_ARRAY_INX" in os.environ:
+        _start(dir, id, token_path, directives)
     if "hold" not in directives:
         _start(dir, id, token_path, directives)
     if fault == "killed":
@@ -79,7 +81,36 @@ def sbatch(dir, fault, argv):
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "lost":
         fail("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
-    print(id)
+    _print(id, fault, directives)
+
+
+def _print(id, fault, directives):
+    if fault == "wait" or "SBATCH_WAIT" in os.environ:
+        print(id, flush=True)
+        sys.exit(7)
+    if fault != "wordless":
+        print(id if "parsable" in directives else f"Submitted batch job {id}")
+
+
+POLICY = (
+    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size "
+    "and/or time limits)"
+)
+
+
+def _refuse(fault):
+    """Before anything of a job is looked at."""
+    if fault in ("limit", "down", "timeout", "size", "unnamed", "drain"):
+        fail({
+            "size": f"sbatch: error: QOSMaxCpuPerJobLimit\n{POLICY}",
+            "unnamed": POLICY,
+            "drain": "sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)",
+            "limit": f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}",
+            "down": "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+            "timeout": "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        }[fault])  # fmt: skip
+    if "SLURM_CLUSTERS" in os.environ or "SBATCH_CLUSTERS" in os.environ:
+        fail("sbatch: error: No cluster 'other' known by database.")
 
 
 def _start(dir, id, script, directives):
@@ -123,8 +154,14 @@ def squeue(dir, fault, argv):
         rows = [job for id, job in known.items() if wanted is None or id in wanted]
     if wanted and len(wanted) == 1 and not rows:
         fail("slurm_load_jobs error: Invalid job id specified")
+    if {"SQUEUE_PARTITION", "SQUEUE_USERS", "SLURM_CLUSTERS"} & set(os.environ):
+        rows = []
     for job in [] if fault == "empty" else rows:
         fields = {
+            "%V": job["submitted"],
+            "%u": USER,
+            "%Z": job["workdir"],
+            "%j": job["name"],
             "%i": job["id"],
             "%T": job["state"],
             "%r": job["reason"],
@@ -156,7 +193,7 @@ def sacct(dir, fault, argv):
             "ExitCode": "0:0" if job["state"] == "CANCELLED" else job["exit"],
             "Start": job["start"] or "Unknown",
             "End": job["end"] or "Unknown",
-            "User": "alice",
+            "User": USER,
             "Submit": job["submitted"],
             "JobName": job["name"],
             "WorkDir": job["workdir"],
@@ -184,6 +221,8 @@ def sacct(dir, fault, argv):
 
 
 def scancel(dir, fault, argv):
+    if "SCANCEL_PARTITION" in os.environ or "SLURM_CLUSTERS" in os.environ:
+        return
     with jobs(dir) as known:
         for job in [known[id] for id in argv if id in known and known[id]["state"] not in ENDED]:
             job["state"] = "CANCELLED"
@@ -201,8 +240,9 @@ def scontrol(dir, fault, argv):
     if job is None:
         fail("slurm_load_jobs error: Invalid job id specified")
     print(
-        f"JobId={job['id']} JobName=x JobState={job['state']} Reason=None ExitCode={job['exit']} "
-        f"StartTime={job['start']} EndTime={job['end'] or 'Unknown'} Command={job['command']}"
+        f"JobId={job['id']} JobName={job['name']} UserId={USER}(7) JobState={job['state']} Reason=None "
+        f"ExitCode={job['exit']} SubmitTime={job['submitted']} StartTime={job['start']} "
+        f"EndTime={job['end'] or 'Unknown'} WorkDir={job['workdir']} Command={job['command']}"
     )
 
 

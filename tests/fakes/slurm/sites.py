@@ -8,17 +8,34 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 
 import cluster
 from fakes.slurm import FakeSlurm
 from runexpd.clusters.base import Accepted, Answer, JobReport, Known, Submission
+from runexpd.clusters.slurm import environment
 from runexpd.clusters.slurm.cluster import SlurmCluster
-from runexpd.hosts.base import Host
+from runexpd.hosts.base import Host, Ran
 from runexpd.hosts.local import LocalHost
 from runexpd.hosts.ssh import open_ssh
 from runexpd.hosts.ssh_target import SshTarget
+
+
+class Behind:
+    """A host whose commands come after lines of shell."""
+
+    def __init__(self, host: Host, lines: Sequence[str]) -> None:
+        self._host = host
+        self._lines = lines
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
+        script = "\n".join(["{", *self._lines, "} >&2 </dev/null", 'exec "$@"'])
+        return await self._host.run(["sh", "-c", script, "sh", *argv], stdin, timeout_seconds)
 
 
 class Site:
@@ -55,6 +72,12 @@ class Site:
         script.write_text(f"#!/bin/bash\n{directives}\n{body}\n")
         self.give(script)
         return Submission(token=self.token(name), script=str(script), workdir=str(workdir), name=script.name)
+
+    def behind(self, account: Sequence[str] = (), prepend: Sequence[str] = ()) -> None:
+        """From now on with lines of shell that the account's own start-up files hold, and with those of the configuration."""
+        self.cluster = SlurmCluster(
+            "test", cast(Host, Behind(self.host, (*account, *environment.before(prepend))))
+        )
 
     def lose_receipt(self, submission: Submission) -> None:
         """And what sbatch printed: as if whoever was at it had been killed before either."""
@@ -105,11 +128,13 @@ def target(real: cluster.Cluster) -> SshTarget:
 
 @asynccontextmanager
 async def real_site(real: cluster.Cluster) -> AsyncIterator[Site]:
-    async with open_ssh(target(real), now=time.time, jitter=random.random) as host:
+    async with open_ssh(
+        target(real), now=time.time, jitter=random.random, prepend=environment.before(())
+    ) as host:
         yield Site(real.home / f"site-{uuid.uuid4().hex[:8]}", host, real.home, real.user)
 
 
 def fake_site(dir: Path) -> tuple[Site, FakeSlurm]:
     fake = FakeSlurm(dir / "slurm")
-    host = LocalHost((f"export PATH={fake.bin}:$PATH HOME={dir}",))
+    host = LocalHost(environment.before([f"export PATH={fake.bin}:$PATH HOME={dir}"]))
     return Site(dir / "site", host, dir, None), fake

@@ -4,21 +4,22 @@ from collections.abc import Collection, Iterable, Sequence
 from posixpath import basename
 
 from runexp.wire.jobs import JobSpec
-from runexp.wire.states import RUNNING
+from runexp.wire.states import END_STATES, RUNNING
 from runexpd.clusters.base import Found
-from runexpd.clusters.slurm.parse import Stranger, mark
+from runexpd.clusters.slurm.parse import Queued, mark
+from runexpd.clusters.slurm.usage import number
 from runexpd.hosts.base import FileMissing, FileRefused, Host
 
 
 async def find(
-    host: Host, rows: Iterable[Stranger], jobs: Sequence[JobSpec], ours: Collection[str]
+    host: Host, rows: Iterable[Queued], jobs: Sequence[JobSpec], ours: Collection[str]
 ) -> dict[str, Found]:
     """By job: the row that runs its script, one that runs already before one that waits."""
     names = {basename(job.script) for job in jobs}
     marks = {mark(token) for token in ours}
     real = _Resolved(host)
     found: dict[str, Found] = {}
-    for row in sorted(rows, key=lambda row: (row.state != RUNNING, int(row.id))):
+    for row in sorted(filter(_is_under_way, rows), key=lambda row: (row.state != RUNNING, int(row.id))):
         if basename(row.command) not in names or any(each in row.command for each in marks):
             continue
         script, workdir = await real.path(row.command), await real.path(row.workdir)
@@ -28,6 +29,11 @@ async def find(
                 found[job.id] = Found(row.id, basename(row.command))
                 break
     return found
+
+
+def _is_under_way(row: Queued) -> bool:
+    """Arrays are left out."""
+    return number(row.id) is not None and row.state not in END_STATES and row.state != "COMPLETING"
 
 
 def _real_script(job: JobSpec) -> str:

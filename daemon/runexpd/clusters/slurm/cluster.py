@@ -11,7 +11,6 @@ from runexp.wire.views import Check
 from runexpd.clusters.base import (
     Answer,
     ClusterUnreachable,
-    Deferred,
     Found,
     JobReport,
     Known,
@@ -19,7 +18,8 @@ from runexpd.clusters.base import (
     Submission,
     Unclear,
 )
-from runexpd.clusters.slurm import adopt, commands, doctor, doubt, errors, merge, parse
+from runexpd.clusters.slurm import adopt, commands, doctor, doubt, errors, merge, parse, rooms
+from runexpd.clusters.slurm.ownership import Ownership
 from runexpd.clusters.slurm.parse import Accounted, Section
 from runexpd.hosts.base import Host, HostUnreachable, Ran
 
@@ -44,6 +44,7 @@ class SlurmCluster:
         self._fields: Sequence[str] = commands.FIELDS
         #: By token, on the monotonic clock. Forgotten with the daemon: then it only takes longer.
         self._traceless_since: dict[str, float] = {}
+        self._ownership = Ownership()
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         unfit = {each.token: Refused(why) for each in batch if (why := commands.unfit(each))}
@@ -57,17 +58,28 @@ class SlurmCluster:
             ran = await self.host.run(commands.submit(batch, self._defaults), timeout_seconds=SUBMIT_SECONDS)
         except HostUnreachable as error:
             return {submission.token: Unclear(printable(error.what)) for submission in batch}
-        answers = {receipt.token: errors.answer(receipt) for receipt in parse.receipts(ran.stdout)}
+        receipts = list(rooms.receipts(ran.stdout))
+        answers = {receipt.token: errors.answer(receipt) for receipt in receipts}
+        if doubtful := {receipt.token for receipt in receipts if errors.may_pass(receipt)}:
+            answers |= await self._put_off({token: answers[token] for token in doubtful})
         return {s.token: answers.get(s.token, _lost(ran)) for s in batch}
+
+    async def _put_off(self, refusals: Mapping[str, Answer]) -> dict[str, Answer]:
+        """Refusals that may pass when a job ends: final only once there is none of this user's that could."""
+        try:
+            ran = await self._ask(commands.list_queue(), queries=1)
+        except ClusterUnreachable:
+            ran = Ran(exit_code=1, stdout="", stderr="")
+        return doubt.put_off(refusals, _queue(Section(ran.stdout, ran.exit_code)))
 
     async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
         tokens = [submission.token for submission in batch]
         ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields), b"", queries=2)
-        receipts = {receipt.token: receipt for receipt in parse.receipts(ran.stdout)}
+        receipts = {receipt.token: receipt for receipt in rooms.receipts(ran.stdout)}
         found = parse.sections(ran.stdout)
         queue, accounting = _queue(found.get(commands.QUEUE)), _accounting(found)
         listed = found[commands.TAKEN].text if commands.TAKEN in found else ""
-        taken = {parse.job_id(line) or "" for line in parse.lines(listed)}
+        taken = {id for line in parse.lines(listed) if (id := rooms.id_in(line))}
         now = parse.seconds(found[commands.NOW].text) if commands.NOW in found else None
         answers = {}
         for each in batch:
@@ -75,23 +87,25 @@ class SlurmCluster:
             if _NO_ACCOUNTING in ran.stderr and doubt.queue_remembers(receipt, now):
                 recorded = []
             verdict = doubt.verdict(each, receipt, queue, recorded, taken)
-            answers[each.token] = self._sure(each.token, verdict)
-        return answers
+            answers[each.token] = self._sure(each.token, receipt, verdict)
+        return answers | doubt.put_off(
+            {t: answers[t] for t, r in receipts.items() if t in answers and errors.may_pass(r)}, queue
+        )
 
-    def _sure(self, token: str, verdict: Answer | None) -> Answer:
+    def _sure(self, token: str, receipt: rooms.Receipt | None, verdict: Answer | None) -> Answer:
         """There is no job once no trace of it was found for a while."""
         if verdict is not None:
             self._traceless_since.pop(token, None)
             return verdict
         if self._traceless_seconds(token) < GRACE_SECONDS:
             return Unclear("neither the queue nor accounting has it; they are asked again")
-        return Deferred("its submission never reached Slurm", at_once=True)
+        return doubt.traceless(receipt)
 
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
-        ran = await self._ask(commands.list_all(), queries=1)
+        ran = await self._ask(commands.list_queue(), queries=1)
         if ran.exit_code != 0:
             raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
-        return await adopt.find(self.host, parse.strangers(ran.stdout), jobs, ours)
+        return await adopt.find(self.host, parse.queue(ran.stdout), jobs, ours)
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)
@@ -104,7 +118,20 @@ class SlurmCluster:
             rows = await self._details(ended) if ended else []
         if rows is None and queue is None:
             raise ClusterUnreachable(f"neither sacct nor squeue answers: {printable(ran.stderr)[:300]}")
-        return [report for report in merge.reports(jobs, queue, rows) if self._is_news(report)]
+        owned = await self._owned(jobs, queue or (), rows or ())
+        self._ownership.forget_all_but(jobs)
+        return [report for report in merge.reports(jobs, queue, rows, owned) if self._is_news(report)]
+
+    async def _owned(
+        self, jobs: Sequence[Known], queue: Sequence[parse.Queued], rows: Sequence[Accounted]
+    ) -> merge.Owned:
+        """Rows of jobs of ours whose commands don't say so; the rooms are asked, once each."""
+        self._ownership.note(jobs, queue)
+        asked = merge.unnamed(jobs, [*queue, *rows])
+        if unknown := self._ownership.unknown(asked):
+            ran = await self._ask(commands.rooms(), queries=0, stdin=commands.tokens(unknown))
+            self._ownership.learn(rooms.receipts(ran.stdout))
+        return self._ownership.owned(asked)
 
     def _is_news(self, report: JobReport) -> bool:
         if report.state == LOST:
@@ -136,7 +163,7 @@ class SlurmCluster:
         queue = _queue(Section(ran.stdout, ran.exit_code))
         if queue is None:
             raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
-        if theirs := merge.still_theirs(jobs, queue):
+        if theirs := merge.still_theirs(jobs, queue, await self._owned(jobs, queue, ())):
             await self._ask(commands.cancel(), queries=0, stdin=commands.ids(theirs))
 
     async def _details(self, ids: Sequence[str]) -> Sequence[Accounted]:

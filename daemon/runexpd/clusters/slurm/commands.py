@@ -39,7 +39,10 @@ def _script(name: str) -> str:
 
 
 #: Read once, and not on the event loop.
-_SUBMIT, _RESOLVE, _QUERY, _LOOK_OVER = map(_script, ("submit.sh", "resolve.sh", "query.sh", "doctor.sh"))
+_SHARED = _script("shared.sh")
+_SUBMIT, _RESOLVE, _QUERY, _ROOMS, _LOOK_OVER = (
+    _SHARED + _script(name) for name in ("submit.sh", "resolve.sh", "query.sh", "rooms.sh", "doctor.sh")
+)
 
 
 def unfit(submission: Submission) -> str:
@@ -115,10 +118,13 @@ def ids(jobs: Sequence[Known]) -> bytes:
     return "".join(f"{job.slurm_job_id}\n" for job in jobs).encode()
 
 
-def list_all() -> list[str]:
-    """Every job of this user that the queue knows, with its script and its directory."""
-    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -a -t all -u "$(id -un)" -o "%i$us%T$us%o$us%Z"'
-    return ["sh", "-c", ask, "runexp-list"]
+def rooms() -> list[str]:
+    """What the rooms say of the tokens on its input."""
+    return ["sh", "-c", _ROOMS, "runexp-rooms"]
+
+
+def tokens(tokens: Sequence[str]) -> bytes:
+    return "".join(f"{token}\n" for token in tokens).encode()
 
 
 def details(ids: Sequence[str]) -> list[str]:
@@ -134,8 +140,7 @@ def look_over() -> list[str]:
 
 def list_queue() -> list[str]:
     """The queue's rows of this user's jobs."""
-    ask = 'us=$(printf "\\037"); timeout 30 squeue -h -a -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o"'
-    return ["sh", "-c", ask, "runexp-list"]
+    return ["sh", "-c", f"{_SHARED}queue", "runexp-list"]
 
 
 def cancel() -> list[str]:

@@ -7,6 +7,7 @@ from runexp.text import printable
 from runexp.wire.views import Check, Verdict
 from runexpd.clusters.slurm.parse import Section, lines
 from runexpd.clusters.slurm.usage import number
+from runexpd.experiments import limits
 
 #: Checkpoints must be newer than their attempt's start, by the cluster's own clocks; ours only dates what is shown.
 MOST_CLOCK_SECONDS = 30.0
@@ -21,6 +22,7 @@ def checks(
     """A verdict on each thing. `clock_difference`: seconds that the cluster is ahead of us."""
     look = {name.removeprefix("=="): section for name, section in found.items()}
     yield from _commands(look)
+    yield _variables(look)
     yield _controller(look)
     yield from _accounting(look)
     yield from _limits(look, max_submit)
@@ -37,6 +39,15 @@ def _commands(look: Mapping[str, Section]) -> Iterator[Check]:
         else:
             hint = "commands run without a login shell: put what it takes (module load slurm) under `prepend`"
             yield Check(name=name, verdict=Verdict.BAD, found=_said(section), hint=hint)
+
+
+def _variables(look: Mapping[str, Section]) -> Check:
+    names = sorted(printable(look.get("variables", _NONE).text).split())
+    if not names:
+        return Check(name="variables", verdict=Verdict.OK, found="your account sets none for Slurm's commands")
+    found = f"your account sets {limits.listed(names)}: left out"
+    hint = "fine, unless you want them: then put `export NAME=value` under `prepend`"
+    return Check(name="variables", verdict=Verdict.OK, found=found, hint=hint)
 
 
 def _controller(look: Mapping[str, Section]) -> Check:

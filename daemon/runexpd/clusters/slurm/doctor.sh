@@ -10,6 +10,7 @@ look user sh -c 'id -un; uname -n; echo "$HOME"'
 for command in sbatch squeue sacct scancel; do
   look "$command" "$command" --version
 done
+look variables echo "${RUNEXP_LEFT_OUT:-}"
 look ping scontrol ping
 look config sh -c 'scontrol show config | grep -E "^(AccountingStorageType|MinJobAge|ClusterName) "'
 look accounting sacct -n -X -P -S now-1hours --format=JobID

@@ -1,15 +1,19 @@
 """What became of a submission whose answer was lost: the receipt first, then the queue, then accounting. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from runexpd.clusters.base import Accepted, Answer, Submission, Unclear
-from runexpd.clusters.slurm import errors
-from runexpd.clusters.slurm.parse import Accounted, Queued, Receipt, mark
+from msgspec.structs import replace
+
+from runexp.wire.states import END_STATES
+from runexpd.clusters.base import Accepted, Answer, Deferred, Refused, Submission, Unclear
+from runexpd.clusters.slurm import errors, rooms
+from runexpd.clusters.slurm.errors import plain
+from runexpd.clusters.slurm.parse import Accounted, Queued, mark
+from runexpd.clusters.slurm.rooms import Receipt, Room
+from runexpd.clusters.slurm.usage import number
 
 #: How far the clocks of the file server, which dates the lock, and of slurmctld, which dates the job, may differ.
 CLOCKS_SECONDS = 5.0
-#: From the lock to the job at most: sbatch gives up after two minutes of tries.
-SBATCH_SECONDS = 600.0
 #: The queue has a job for at least so long, ended or not: a little less than what MinJobAge is unless a site changes it.
 MEMORY_SECONDS = 240.0
 
@@ -30,7 +34,7 @@ def verdict(
         return answer
     for id in _of_token(submission.token, queue or (), accounting or ()):
         return Accepted(id)
-    likely = _of_place(submission, receipt.begun_at, accounting or (), taken)
+    likely = _of_place(submission, receipt.room, [*(queue or ()), *(accounting or ())], taken)
     if len(likely) == 1:
         return Accepted(likely[0])
     if likely:
@@ -41,9 +45,25 @@ def verdict(
 
 def queue_remembers(receipt: Receipt | None, now: float | None) -> bool:
     """Whether the queue alone can tell that there is no job, since it was begun so short a time ago."""
-    if receipt is None or receipt.begun_at is None or now is None:
+    if receipt is None or receipt.room.begun_at is None or now is None:
         return False
-    return now - receipt.begun_at < MEMORY_SECONDS
+    return now - receipt.room.begun_at < MEMORY_SECONDS
+
+
+def traceless(receipt: Receipt | None) -> Answer:
+    """What it is when no trace was found for long: nothing, unless sbatch said that all was well."""
+    if receipt is not None and (receipt.what, receipt.exit_code) == ("done", 0):
+        return Refused(
+            f"{plain((*receipt.out, *receipt.said))}: sbatch printed no job id, and no job is found"
+        )
+    return Deferred("its submission never reached Slurm", at_once=True)
+
+
+def put_off(refusals: Mapping[str, Answer], queue: Sequence[Queued] | None) -> dict[str, Answer]:
+    """Refusals that may pass when a job ends, as they are where the queue has none that could."""
+    if queue is not None and all(row.state in END_STATES for row in queue):
+        return dict(refusals)
+    return {token: Deferred(a.error) if isinstance(a, Refused) else a for token, a in refusals.items()}
 
 
 def _of_token(token: str, queue: Sequence[Queued], accounting: Sequence[Accounted]) -> list[str]:
@@ -52,17 +72,11 @@ def _of_token(token: str, queue: Sequence[Queued], accounting: Sequence[Accounte
 
 
 def _of_place(
-    submission: Submission, begun_at: float | None, accounting: Sequence[Accounted], taken: Collection[str]
+    submission: Submission, room: Room, rows: Sequence[Queued | Accounted], taken: Collection[str]
 ) -> list[str]:
-    """By directory, name and time: for a site whose sacct has no SubmitLine."""
-    if begun_at is None:
-        return []
-    return [
-        row.id
-        for row in accounting
-        if row.submit_line is None
-        and (row.workdir, row.name) == (submission.workdir, submission.name)
-        and row.submitted_at is not None
-        and -CLOCKS_SECONDS <= row.submitted_at - begun_at <= SBATCH_SECONDS
-        and row.id not in taken
-    ]
+    """By directory, name and time: for a site whose sacct has no SubmitLine, or whose sbatch submits a copy."""
+    if not room.name:
+        places = {place for place in (submission.workdir, submission.chdir) if place}
+        room = replace(room, name=submission.name, places=room.places | places)
+    found = {row.id for row in rows if rooms.fits(room, row, CLOCKS_SECONDS)}
+    return sorted(id for id in found - set(taken) if number(id) is not None)

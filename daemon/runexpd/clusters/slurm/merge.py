@@ -4,18 +4,23 @@ The rules: a job's end is final when accounting gives an end state *with* an end
 asked with success, no longer has it (or only remembers it in an end state). While the queue has it, the queue's word
 counts: accounting may call a requeued job PREEMPTED for seconds. Accounting's stub rows (no user of ours, no command) are
 no news, nor is an end state without an end time. A row whose command is another's is not of this attempt, though it has
-its id: ids are used again after a crash of slurmctld. What both were asked for with success, and neither of them has (or
+its id: ids are used again after a crash of slurmctld. One whose command says nothing, of an id that sbatch itself gave us, is
+if what is in the attempt's room agrees with it (rooms.fits). What both were asked for with success, and neither of them has (or
 accounting without an end), is LOST; for moments that is nothing unusual, so whoever asks waits for it to stay so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from runexp.wire.states import END_STATES, LOST
 from runexpd.clusters.base import JobReport, Known
+from runexpd.clusters.slurm import rooms
 from runexpd.clusters.slurm.parse import Accounted, Queued, bears
 
-Row = TypeVar("Row", Queued, Accounted)
+Row = TypeVar("Row", bound=Queued | Accounted)
+#: By token, rows that are its job's though their commands don't say so.
+Owned = Collection[tuple[str, Queued | Accounted]]
+NOBODYS: Owned = ()
 
 #: Accounting's words for what the queue must have, too.
 _IN_QUEUE = ("PENDING", "RUNNING", "SUSPENDED", "REQUEUED", "RESIZING")
@@ -26,14 +31,17 @@ _WORST = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "CANCELLED", "COMPL
 
 
 def reports(
-    jobs: Sequence[Known], queue: Sequence[Queued] | None, accounting: Sequence[Accounted] | None
+    jobs: Sequence[Known],
+    queue: Sequence[Queued] | None,
+    accounting: Sequence[Accounted] | None,
+    owned: Owned = NOBODYS,
 ) -> list[JobReport]:
-    """The news of each job. None: that source gave no answer."""
+    """The news of each job. None: that source gave no answer. `owned`: rows whose commands don't say whose they are."""
     queued, accounted = _by_job(queue or ()), _by_job(accounting or ())
     found = []
     for job in jobs:
-        waiting = [row for row in queued.get(job.slurm_job_id, []) if bears(row.command, job)]
-        recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job)]
+        waiting = [row for row in queued.get(job.slurm_job_id, []) if _is_ours(row, job, owned)]
+        recorded = [row for row in accounted.get(job.slurm_job_id, []) if _is_ours(row, job, owned)]
         report = _report(job.token, waiting, recorded, queue is not None)
         if report is None and not waiting and queue is not None and accounting is not None:
             report = JobReport(token=job.token, state=LOST, final=False, reason=_FORGOTTEN)
@@ -42,10 +50,24 @@ def reports(
     return found
 
 
-def still_theirs(jobs: Sequence[Known], queue: Sequence[Queued]) -> list[Known]:
+def still_theirs(jobs: Sequence[Known], queue: Sequence[Queued], owned: Owned = NOBODYS) -> list[Known]:
     """Those that the queue has, as theirs."""
     queued = _by_job(queue)
-    return [job for job in jobs if any(bears(row.command, job) for row in queued.get(job.slurm_job_id, ()))]
+    return [job for job in jobs if any(_is_ours(row, job, owned) for row in queued.get(job.slurm_job_id, ()))]
+
+
+def unnamed(
+    jobs: Sequence[Known], rows: Sequence[Queued | Accounted]
+) -> list[tuple[Known, Queued | Accounted]]:
+    """Jobs that we submitted, with rows of their ids whose commands don't say whose they are. Stubs have no directory."""
+    found = _by_job(rows)
+    return [
+        (job, row)
+        for job in jobs
+        if not job.mark
+        for row in found.get(job.slurm_job_id, ())
+        if rooms.is_silent(row) and row.workdir
+    ]
 
 
 def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -56,11 +78,10 @@ def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _is_ours(row: Accounted, job: Known) -> bool:
-    """A stub has no command, and root's name or none. Where sacct has no SubmitLine, that and the id must do."""
-    if row.submit_line is None:
-        return row.user not in ("", "root")
-    return bears(row.submit_line, job)
+def _is_ours(row: Queued | Accounted, job: Known, owned: Owned) -> bool:
+    """A stub has no command, and root's name or none."""
+    line = row.command if isinstance(row, Queued) else row.submit_line or ""
+    return bears(line, job) or (job.token, row) in owned
 
 
 def _report(

@@ -1,30 +1,15 @@
 """What Slurm and the scripts print, as data. Pure. A row that isn't as expected is passed over: it is no news."""
 
 import re
-from collections.abc import Iterator
 
 import msgspec
 
 from runexp.text import printable
 from runexp.wire.jobs import Usage
-from runexp.wire.states import END_STATES
 from runexpd.clusters.base import Known
 from runexpd.clusters.slurm.usage import number, usage
 
 US = "\x1f"
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What submit.sh or resolve.sh said of a token."""
-
-    token: str
-    #: id, error, refused, locked, withdrawn, later or gone.
-    what: str
-    #: sbatch's exit code.
-    exit_code: int
-    text: str
-    #: Seconds since 1970; only resolve.sh says so.
-    begun_at: float | None = None
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -43,15 +28,10 @@ class Queued(msgspec.Struct, frozen=True):
     #: Seconds since 1970; an estimate while it is pending.
     start: float | None
     command: str
-
-
-class Stranger(msgspec.Struct, frozen=True):
-    """A row of squeue, of a job that may be anybody's."""
-
-    id: str
-    state: str
-    command: str
-    workdir: str
+    submitted_at: float | None = None
+    user: str = ""
+    workdir: str = ""
+    name: str = ""
 
 
 class Accounted(msgspec.Struct, frozen=True):
@@ -77,17 +57,6 @@ def lines(text: str) -> list[str]:
     return found if found[-1] else found[:-1]
 
 
-def receipts(text: str) -> Iterator[Receipt]:
-    """What follows the second separator is somebody's text, which may hold more of them; a number at its end is the time."""
-    for line in lines(text):
-        token, *rest = line.split(US)
-        if len(rest) >= 2:
-            what, _, code = rest[0].partition(" ")
-            timed = len(rest) > 2 and (number(rest[-1]) is not None or not rest[-1])
-            begun_at = seconds(rest.pop()) if timed else None
-            yield Receipt(token, what, number(code) or 0, US.join(rest[1:]).strip(), begun_at)
-
-
 def sections(text: str) -> dict[str, Section]:
     """The parts between `==name` and `==end CODE`, by name."""
     found: dict[str, Section] = {}
@@ -111,14 +80,15 @@ def count(section: Section | None) -> int:
 
 
 def queue(text: str) -> list[Queued]:
-    """Rows of `squeue -o "%i %T %r %S %o"`; an array's elements keep their `7_3`."""
+    """Rows of shared.sh's queue; an array's elements keep their `7_3`."""
     rows = []
     for line in lines(text):
-        parts = line.split(US)
-        if len(parts) == 5:
-            id, state, reason, start, command = parts
+        parts = line.split(US, 8)
+        if len(parts) == 9:
+            id, state, reason, start, submitted_at, user, workdir, command, name = parts
             why = None if reason in ("None", "") else printable(reason)
-            rows.append(Queued(id, printable(state), why, seconds(start), command))
+            times = seconds(start), seconds(submitted_at)
+            rows.append(Queued(id, printable(state), why, times[0], command, times[1], user, workdir, name))
     return rows
 
 
@@ -157,7 +127,7 @@ def details(text: str) -> dict[str, Accounted]:
     """`scontrol -o show job`, by id: the same facts for a site without accounting."""
     found = {}
     for line in lines(text):
-        fields = dict(re.findall(r"(?:^|\s)(JobId|JobState|ExitCode|StartTime|EndTime|Command)=(\S+)", line))
+        fields = dict(part.partition("=")[::2] for part in re.split(r" (?=[A-Z][A-Za-z]*=)", line))
         if "JobId" in fields and "JobState" in fields:
             found[fields["JobId"]] = Accounted(
                 fields["JobId"],
@@ -165,8 +135,11 @@ def details(text: str) -> dict[str, Accounted]:
                 printable(fields.get("ExitCode", "")),
                 seconds(fields.get("StartTime", "")),
                 seconds(fields.get("EndTime", "")),
-                "me",
+                fields.get("UserId", "").partition("(")[0],
                 fields.get("Command", ""),
+                seconds(fields.get("SubmitTime", "")),
+                fields.get("JobName", ""),
+                fields.get("WorkDir", ""),
             )
     return found
 
@@ -179,19 +152,6 @@ def mark(token: str) -> str:
 def bears(command: str, job: Known) -> bool:
     """Whether a command line is that of this job."""
     return (job.mark or mark(job.token)) in command
-
-
-def strangers(text: str) -> list[Stranger]:
-    """Rows of `squeue -o "%i %T %o %Z"`: jobs that are not over, arrays left out."""
-    rows = (line.split(US) for line in lines(text))
-    return [
-        Stranger(*row)
-        for row in rows
-        if len(row) == 4
-        and number(row[0]) is not None
-        and row[1] not in END_STATES
-        and row[1] != "COMPLETING"
-    ]
 
 
 def job_id(parsable: str) -> str | None:

@@ -1,9 +1,8 @@
 # What the queue has of this user's jobs, and what accounting says of those that it no longer has. Arguments: sacct's fields, and
 # the states that are an end; on its input ids, one a line, however many. Accounting is asked after the queue, and only if need
 # be: a job that is in the queue is the queue's to tell of.
-us=$(printf '\037')
 export SLURM_TIME_FORMAT=%s
-queue=$(timeout 30 squeue -h -a -t all -u "$(id -un)" -o "%i$us%T$us%r$us%S$us%o")
+queue=$(queue)
 status=$?
 # Ids of which the queue has no row that isn't an end, in lines that are no longer than a word may be.
 left=$({ printf '%s\n' "$queue"; echo "$us"; cat; } | awk -F "$us" -v ends="$2" '

@@ -1,13 +1,12 @@
 # Submits each once: arguments STOPS, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT CHDIR, and so
 # on by nines. From NAME on each may be empty. STOPS: after an error that matches, no more are begun.
-# Prints, for each, TOKEN <unit separator> WHAT <unit separator> TEXT: `id`, `error CODE`, `refused` (here, before sbatch was
-# asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not begun).
+# Prints, for each, its token, and what became of it: `done CODE` (sbatch's) with what sbatch wrote to both its outputs,
+# `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not
+# begun).
 # Goes on when the connection dies: the receipt, written before anything is printed, then tells.
 # One process a job, sbatch: everything else is the shell's own.
 trap '' HUP PIPE
-us=$(printf '\037')
-host=$(uname -n)
-spool=$HOME/.runexp
+unset RUNEXP_LEFT_OUT # sbatch hands the environment on to the job
 # Private, though the umask is the user's own: sbatch hands it on to the job.
 [ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
 spool=$(cd "$spool" && pwd -P) || exit 1
@@ -15,34 +14,9 @@ spool=$(cd "$spool" && pwd -P) || exit 1
 up=.. rest=$spool
 while [ -n "$rest" ]; do up=$up/.. rest=${rest%/*}; done
 
-born() { # born PID: when it was started, in $born; empty where it is over (a zombie is)
-  born=
-  { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return
-  set -- ${line##*) }
-  [ "$1" = Z ] || born=${20}
-}
-
-text() { # text FILE: its lines in one, in $line
-  line=
-  while IFS= read -r part || [ -n "$part" ]; do line="$line$part "; done <"$1"
-}
-
 answer() { # answer TOKEN: from its receipt
-  receipt=
-  { IFS= read -r receipt <"$spool/$1/receipt"; } 2>/dev/null
-  case $receipt in
-    "done 0")
-      text "$spool/$1/out"
-      printf '%s%sid%s%s\n' "$1" "$us" "$us" "$line" ;;
-    "done "*)
-      text "$spool/$1/err"
-      printf '%s%serror %s%s%s\n' "$1" "$us" "${receipt#done }" "$us" "$line" ;;
-    refused)
-      text "$spool/$1/err"
-      printf '%s%srefused%s%s\n' "$1" "$us" "$us" "$line" ;;
-    withdrawn) printf '%s%swithdrawn%s\n' "$1" "$us" "$us" ;;
-    *) printf '%s%slocked%s\n' "$1" "$us" "$us" ;;
-  esac
+  told "$spool/$1"
+  say "$1" "${what:-locked}" "$us$us$us$us$us" "$out" "$err"
 }
 
 rooms() { # rooms TOKEN ...: the tokens' directories, in one process
@@ -55,7 +29,7 @@ rooms() { # rooms TOKEN ...: the tokens' directories, in one process
   mkdir -p "$@" 2>/dev/null
 }
 
-place() { # place CHDIR OUTPUT_DIR ERROR_DIR: what has to be there, made where that is right; its words on stderr
+ready() { # ready CHDIR OUTPUT_DIR ERROR_DIR: what has to be there, made where that is right; its words on stderr
   if [ -n "$1" ] && [ ! -d "$1" ]; then
     echo "--chdir=$1: no such directory; Slurm would run the job in /tmp" >&2
     return 1
@@ -101,13 +75,13 @@ while [ $# -ge 9 ]; do
   shift 9
   room=$spool/$token
   if [ -n "$stopped" ] && [ ! -e "$room/lock" ]; then
-    printf '%s%slater%s%s\n' "$token" "$us" "$us" "$stopped"
+    say "$token" later "$us$us$us$us$us" "" "$stopped"
     continue
   fi
   set -C # the lock: only one of all who ask makes this file
-  if { printf '%s %s %s\n' "$$" "$born" "$host" >"$room/lock"; } 2>/dev/null; then
+  if { printf '%s\n' "$$ $born $host" "${chdir:-$directory}" "$name" >"$room/lock"; } 2>/dev/null; then
     set +C
-    if { cd "$directory" && place "$chdir" "$out" "$err"; } 2>"$room/err"; then
+    if { cd "$directory" && ready "$chdir" "$out" "$err"; } 2>"$room/err"; then
       sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
         ${account:+"--account=$account"} "$room/$up$script" >"$room/out" 2>"$room/err" </dev/null
       code=$?
@@ -125,6 +99,6 @@ while [ $# -ge 9 ]; do
   if [ -e "$room/lock" ]; then
     answer "$token"
   else
-    printf '%s%slater%s%s can not be written to\n' "$token" "$us" "$us" "$spool"
+    say "$token" later "$us$us$us$us$us" "" "$spool can not be written to"
   fi
 done
