@@ -196,7 +196,8 @@ def shards(far: Far, tries: int) -> Figures:
     }
 
 
-ROWS: dict[str, Callable[[Far, int], Figures]] = {
+Row = Callable[[Far, int], Figures]
+ROWS: dict[str, Row] = {
     "experiment": experiment,
     "many": enter_many,
     "submissions": submissions,
@@ -239,9 +240,19 @@ def measure(up: Cluster, rtt: int, args: argparse.Namespace) -> Figures:
         with running(far):
             check(far.runexp("doctor", "test"))
             for name in args.row:
-                figures |= ROWS[name](far, args.tries)
-                print(f"RTT {rtt} ms, {name}: {figures}", file=sys.stderr, flush=True)
+                found = attempted(ROWS[name], far, args.tries)
+                figures |= found
+                print(f"RTT {rtt} ms, {name}: {found}", file=sys.stderr, flush=True)
     return figures
+
+
+def attempted(row: Row, far: Far, tries: int) -> Figures:
+    """What fails is a figure too, and stops no other."""
+    try:
+        return row(far, tries)
+    except (SystemExit, AssertionError) as error:
+        print(error, file=sys.stderr, flush=True)
+        return {f"{row.__name__}: failed": "yes"}
 
 
 def show(table: dict[int, Figures]) -> None:
