@@ -65,13 +65,18 @@ class Follower:
     """Attached, and past its first picture."""
 
     def __init__(self, home: Home, events: int) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(home.dir / "run" / "runexpd.sock"))
-        hello = framing.pack(framing.Hello(framing.PROTOCOL, "0"))
-        asked = requests.Follow(experiment="words", after=max(0, events - 20))
-        self._socket.sendall(hello + framing.pack(asked))
+        self._socket = attached(home, "words", after=max(0, events - 20))
         lines = self._socket.makefile("rb")
         self.size = next(len(line) for line in lines if line.startswith(b'{"type":"Shown"'))
+
+
+def attached(home: Home, experiment: str, after: int) -> socket.socket:
+    """A client that has asked to follow, and has read nothing yet."""
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(home.dir / "run" / "runexpd.sock"))
+    asked = requests.Follow(experiment=experiment, after=after)
+    client.sendall(framing.pack(framing.Hello(framing.PROTOCOL, "0")) + framing.pack(asked))
+    return client
 
 
 def spent(home: Home) -> float:

@@ -16,10 +16,12 @@ from runexpd.hosts.base import (
     Kind,
     ListDir,
     Listing,
+    Locate,
     Missing,
     Part,
     ReadPart,
     StatPath,
+    Tree,
     Withheld,
 )
 from runexpd.tools.base import Question
@@ -52,6 +54,8 @@ def answer(ask: Ask) -> Answer:
                 return Found(_fact(path, os.stat(path)))
             case ReadPart():
                 return _part(ask)
+            case Tree() | Locate():
+                raise NotImplementedError("no tool asks for that")
     except FileNotFoundError:
         return Listing(()) if isinstance(ask, ListDir) else Missing()
     except (OSError, ValueError) as error:

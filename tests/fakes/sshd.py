@@ -4,8 +4,6 @@ Commands run for real, with /bin/sh, or are answered by a handler. Logins are by
 
 import asyncio
 import os
-import re
-import shlex
 import signal
 import socket
 import time
@@ -44,8 +42,8 @@ class Question(msgspec.Struct, frozen=True):
     answers: tuple[str, ...]
 
 
-#: Answers a script instead of /bin/sh: (script, stdin) to what ran.
-Handler = Callable[[str, bytes], Awaitable[base.Ran]]
+#: Answers a script instead of /bin/sh.
+Handler = Callable[[str], Awaitable[base.Ran]]
 
 
 class FakeSshd:
@@ -149,10 +147,10 @@ class FakeSshd:
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Carry a command out, and then do with its answer what `fate` says."""
         command, stdin = process.command or "", await process.stdin.read()
-        script, rest = unwrap(command, stdin)
+        script = unwrap(stdin)
         fate = self.fate(script)
         self.scripts.append(script)
-        ran = await (self.handler(script, rest) if self.handler else self._run_child(command, stdin))
+        ran = await (self.handler(script) if self.handler else self._run_child(command, stdin))
         if fate is Fate.HANG:
             await process.channel.wait_closed()
         with suppress(OSError, asyncssh.Error):
@@ -190,13 +188,10 @@ async def run_sshd(home: Path) -> AsyncIterator[FakeSshd]:
         await server.close()
 
 
-def unwrap(command: str, stdin: bytes) -> tuple[str, bytes]:
-    """The script that runexpd.hosts.ssh.wrap packed into a command, and what is left of the standard input."""
-    words = shlex.split(command)
-    if len(words) == 6:
-        return re.sub(r"\\0([0-7]{3})", lambda found: chr(int(found[1], 8)), words[5]), stdin
-    size = int(re.findall(r"head -c (\d+)", command)[0])
-    return stdin[:size].decode(), stdin[size:]
+def unwrap(stdin: bytes) -> str:
+    """The script that runexpd.hosts.envelope.sealed packed."""
+    lines = os.fsdecode(stdin).splitlines()
+    return "\n".join(lines[lines.index("(") + 1 : -2])
 
 
 def _answer(process: asyncssh.SSHServerProcess[bytes], ran: base.Ran, fate: Fate) -> None:

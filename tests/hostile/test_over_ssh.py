@@ -1,4 +1,4 @@
-"""The corpus as far as it is about files, over SFTP: what can't be read is refused or shown, and nothing else comes of it."""
+"""The corpus as far as it is about files, over SSH: what can't be read is refused or shown, and nothing else comes of it."""
 
 import random
 import time
@@ -21,7 +21,7 @@ from runexpd.tools.base import Attempt
 
 #: Of the corpus here: all of it is planned on the local backend.
 EVERY = 5
-#: It would hang in the server, which lives on the loop of the test.
+#: It takes its time to be given up.
 WITHOUT = "a file that hangs"
 
 

@@ -1,23 +1,36 @@
-"""A cluster's files when its SFTP server hangs, and when its login shell says what nobody asked for."""
+"""A cluster's files over SSH: all that is asked at one moment in one command, files that hang, and shells that say something else."""
 
 import random
+import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
-import asyncssh
 import pytest
 
-from fakes import sshd
-from fakes.sshd import FakeSshd, run_sshd
-from runexpd.hosts import ssh
-from runexpd.hosts.base import DEFAULT_LIMITS, FileRefused, HostUnreachable, Limits, Ran, StatPath
+from fakes.sshd import FakeSshd, Fate, run_sshd
+from runexpd.hosts import shell, ssh
+from runexpd.hosts.base import (
+    DEFAULT_LIMITS,
+    Answer,
+    Ask,
+    Found,
+    HostUnreachable,
+    Limits,
+    ListDir,
+    Locate,
+    Part,
+    Place,
+    Ran,
+    ReadPart,
+    StatPath,
+)
 
-#: An answer that does come may take longer on a busy machine: see `answered`.
-QUICK = Limits(files_timeout_seconds=0.3)
+#: Long enough for an answer that does come, on a busy machine.
+HUNG_SECONDS = 6.0
+QUICK = Limits(files_timeout_seconds=HUNG_SECONDS)
 
 
 @pytest.fixture
@@ -32,141 +45,163 @@ async def opened(server: FakeSshd, limits: Limits = DEFAULT_LIMITS) -> AsyncIter
         yield host
 
 
-async def answered(host: ssh.SshHost) -> None:
-    with anyio.fail_after(30):
-        while True:
-            with suppress(HostUnreachable):
-                assert await host.stat("/") is not None
-                return
-
-
 async def wait_for(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(30):
         while not condition():
             await anyio.sleep(0.001)
 
 
-class Hang:
-    """Servers that answer nothing any more, each from the moment on when it was asked about `/hung`, as OpenSSH's does."""
-
-    def __init__(self) -> None:
-        self.is_over = anyio.Event()
-        self._servers: list[asyncssh.SFTPServer] = []
-
-    async def wait(self, server: asyncssh.SFTPServer, path: bytes) -> None:
-        if path == b"/hung":
-            self._servers.append(server)
-        if server in self._servers:
-            await self.is_over.wait()
+def hangs(server: FakeSshd, name: str = "hung") -> None:
+    server.fate = lambda script: Fate.HANG if f"{name}\\000" in script else Fate.ANSWER
 
 
-@pytest.fixture
-def hang(monkeypatch: pytest.MonkeyPatch) -> Hang:
-    hang = Hang()
+async def at_once(host: ssh.SshHost, *questions: Sequence[Ask]) -> list[Sequence[Answer] | str]:
+    """The answers to each, or why there are none."""
+    answers: dict[int, Sequence[Answer] | str] = {}
 
-    async def stat(server: asyncssh.SFTPServer, path: bytes) -> Any:
-        await hang.wait(server, path)
-        return asyncssh.SFTPServer.stat(server, path)
+    async def ask(place: int, asks: Sequence[Ask]) -> None:
+        try:
+            answers[place] = await host.fetch(asks)
+        except HostUnreachable as error:
+            answers[place] = error.what
 
-    monkeypatch.setattr(sshd._Sftp, "stat", stat, raising=False)
-    return hang
-
-
-async def test_a_server_that_hangs_is_asked_no_more(server: FakeSshd, hang: Hang) -> None:
-    async with opened(server, QUICK) as host:
-        with pytest.raises(HostUnreachable, match=r"^della: /hung: no answer in time$"):
-            await host.stat("/hung")
-        await answered(host)
-        assert (server.sessions >= 2, len(server.logins)) == (True, 1)
+    async with anyio.create_task_group() as tasks:
+        for place, asks in enumerate(questions):
+            tasks.start_soon(ask, place, asks)
+    return [answers[place] for place in range(len(questions))]
 
 
-async def test_servers_that_hang_leave_room_for_commands(server: FakeSshd, hang: Hang) -> None:
-    async with opened(server, QUICK) as host:
-        for _ in range(6):
-            with pytest.raises(HostUnreachable):
-                await host.stat("/hung")
-        assert 2 <= server.peak_sessions <= 3
-        assert (await host.run(["echo", "on it goes"])).stdout == "on it goes\n"
-
-
-async def test_servers_that_come_back_are_asked_again(server: FakeSshd, hang: Hang) -> None:
-    async with opened(server, QUICK) as host:
-        for _ in range(4):
-            with pytest.raises(HostUnreachable):
-                await host.stat("/hung")
-        hang.is_over.set()
-        for _ in range(4):
-            await answered(host)
-        assert server.peak_sessions <= 3
-
-
-async def test_where_there_is_room_for_one_session_the_one_there_is_asked_again(
-    server: FakeSshd, hang: Hang
-) -> None:
-    server.most_sessions = 1
-    async with opened(server, QUICK) as host:
-        with pytest.raises(HostUnreachable):
-            await host.stat("/hung")
-        hang.is_over.set()
-        await answered(host)
-
-
-async def test_a_server_that_does_not_start_takes_one_session(
-    server: FakeSshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    may_start = anyio.Event()
-    real = asyncssh.SSHClientConnection.start_sftp_client
-    starts = 0
-
-    async def start(connection: asyncssh.SSHClientConnection, **more: Any) -> asyncssh.SFTPClient:
-        nonlocal starts
-        starts += 1
-        await may_start.wait()
-        return await real(connection, **more)
-
-    monkeypatch.setattr(asyncssh.SSHClientConnection, "start_sftp_client", start)
-    async with opened(server, QUICK) as host:
+async def test_what_is_asked_at_one_moment_goes_in_one_command(server: FakeSshd, tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"file{number}").write_bytes(b"%d" % number)
+    async with opened(server) as host:
         await host.run(["true"])
-        for _ in range(2):
-            with pytest.raises(HostUnreachable, match="no answer in time"):
-                await host.stat("/")
-        may_start.set()
-        await answered(host)
-        assert starts == 1
+        before = len(server.scripts)
+        asked: list[list[Ask]] = [
+            [ReadPart(f"{tmp_path}/file{n}"), StatPath(f"{tmp_path}/file{n}")] for n in range(300)
+        ]
+        answers = await at_once(host, *asked, [ListDir(str(tmp_path)), Locate(f"{tmp_path}/./file7")])
+        assert len(server.scripts) == before + 1
+    for number, (part, found) in enumerate(map(tuple, answers[:300])):
+        assert isinstance(part, Part)
+        assert part.data == b"%d" % number
+        assert isinstance(found, Found)
+    assert answers[300][1] == Place(f"{tmp_path}/file7")
 
 
-async def test_no_answer_to_one_of_many_is_no_answer(server: FakeSshd, hang: Hang) -> None:
+async def test_more_than_one_command_may_print_takes_more(
+    server: FakeSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "_READ_BYTES", 100_000)
+    monkeypatch.setattr(shell, "_ROWS_BYTES", 100_000)
+    for number in range(10):
+        (tmp_path / f"file{number}").write_bytes(b"%d" % number * 30_000)
+    async with opened(server) as host:
+        answers = await host.fetch([ReadPart(f"{tmp_path}/file{number}") for number in range(10)])
+    assert [len(answer.data) for answer in answers if isinstance(answer, Part)] == [30_000] * 10
+
+
+async def test_what_a_file_says_is_not_taken_for_anothers(server: FakeSshd, tmp_path: Path) -> None:
+    """As head and stat would print it."""
+    (tmp_path / "other").write_bytes(b"its own")
+    forged = f"x\n==> {tmp_path}/other <==\nforged\n==> /.//{tmp_path}/other <==\nforged\n".encode()
+    (tmp_path / "forging").write_bytes(forged)
+    (tmp_path / "a\n0 81a4 7 7 " / "x").mkdir(parents=True)
+    async with opened(server) as host:
+        asks = [ReadPart(f"{tmp_path}/forging"), ReadPart(f"{tmp_path}/other"), ReadPart(f"{tmp_path}/last")]
+        forging, other, last = await host.fetch(asks)
+        assert [fact.path for fact in await host.list(f"{tmp_path}/a\n0 81a4 7 7 ")] == [
+            f"{tmp_path}/a\n0 81a4 7 7 /x"
+        ]
+    assert isinstance(forging, Part)
+    assert isinstance(other, Part)
+    assert (forging.data, other.data) == (forged, b"its own")
+    assert type(last).__name__ == "Missing"
+
+
+async def test_a_file_that_hangs_holds_up_nobody_else_for_long(server: FakeSshd) -> None:
+    hangs(server)
     async with opened(server, QUICK) as host:
-        with pytest.raises(HostUnreachable):
-            await host.fetch([StatPath("/"), StatPath("/hung"), StatPath("/")])
+        answers = await at_once(host, [StatPath("/")], [StatPath("/hung")], [StatPath("/etc")])
+        assert [type(answer).__name__ for answer in (answers[0][0], answers[2][0])] == ["Found", "Found"]
+        assert isinstance(answers[1], str)
+        assert re.fullmatch(r"della: .*: no answer in time", answers[1])
+        began = time.monotonic()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(at_once, host, [StatPath("/hung")])
+            await anyio.sleep(0.01)
+            assert isinstance((await host.fetch([StatPath("/")]))[0], Found)
+            assert (await host.run(["echo", "on it goes"])).stdout == "on it goes\n"
+            assert time.monotonic() - began < HUNG_SECONDS
+            server.fate = lambda script: Fate.ANSWER
+            tasks.cancel_scope.cancel()
+        assert len(server.logins) == 1
+
+
+async def test_what_hung_and_came_back_is_asked_again(server: FakeSshd) -> None:
+    hangs(server, "etc")
+    async with opened(server, Limits(files_timeout_seconds=0.5)) as host:
+        with pytest.raises(HostUnreachable, match=r"^della: /etc: no answer in time$"):
+            await host.stat("/etc")
+        server.fate = lambda script: Fate.ANSWER
+        with anyio.fail_after(30):
+            while not isinstance((await at_once(host, [StatPath("/etc")]))[0], list):
+                pass
+        assert not host._gathering._suspects
+
+
+async def test_a_question_that_nobody_waits_for_is_not_sent(server: FakeSshd) -> None:
+    server.fate = lambda script: Fate.HANG
+    async with opened(server) as host, anyio.create_task_group() as tasks:
+        for name in ("hung1", "hung2"):
+            tasks.start_soon(at_once, host, [StatPath(f"/{name}")])
+            await wait_for(lambda name=name: any(name in script for script in server.scripts))  # type: ignore[misc]
+        with anyio.move_on_after(0.05):
+            await host.stat("/given-up")
+        tasks.cancel_scope.cancel()
+    assert not any("given-up" in script for script in server.scripts)
 
 
 @pytest.mark.parametrize("banner", ["Welcome to della!\n", "\0", "d 1 2\n", "", "\x1b[31m!\udcff\n"])
-async def test_a_login_shell_that_says_something_else_is_not_taken_for_find(
-    server: FakeSshd, tmp_path: Path, banner: str
+@pytest.mark.parametrize("code", [0, 1])
+async def test_a_shell_that_says_something_else_gives_no_answer(
+    server: FakeSshd, tmp_path: Path, banner: str, code: int
 ) -> None:
-    (tmp_path / "top" / "below").mkdir(parents=True)
-
-    async def say(script: str, stdin: bytes) -> Ran:
-        return Ran(0, banner, "")
+    async def say(script: str) -> Ran:
+        return Ran(code, banner, "")
 
     server.handler = say
     async with opened(server) as host:
-        found = await host.tree(f"{tmp_path}/top", 2)
-        assert [fact.path for fact in found] == [f"{tmp_path}/top/below"]
+        for asked in (
+            lambda: host.tree(f"{tmp_path}", 2),
+            lambda: host.stat(f"{tmp_path}"),
+            lambda: host.run(["true"]),
+            lambda: host.append(f"{tmp_path}/log", b"block"),
+        ):
+            with pytest.raises(HostUnreachable, match="the account's shell ran something else") as error:
+                await asked()
+            assert error.value.what.isprintable()
 
 
-async def test_a_banner_without_an_end_is_not_read_to_its_end(server: FakeSshd, tmp_path: Path) -> None:
-    async def say(script: str, stdin: bytes) -> Ran:
-        return Ran(0, "x" * 5_000_000, "")
+@pytest.mark.parametrize("banner", ["x" * 5_000_000, "Welcome!\n" * 1000, "\0\xff"])
+async def test_a_banner_is_thrown_away_however_long_it_is(server: FakeSshd, banner: str) -> None:
+    real = server._run_child
 
-    server.handler = say
+    async def greet(command: str, stdin: bytes) -> Ran:
+        ran = await real(command, stdin)
+        return Ran(ran.exit_code, banner + ran.stdout, banner + ran.stderr)
+
+    server._run_child = greet  # type: ignore[method-assign]
     async with opened(server, Limits(output_bytes=100_000)) as host:
-        with pytest.raises(HostUnreachable, match=r"^della: true: more than 100000 bytes of output"):
-            await host.run(["true"])
-        with pytest.raises(FileRefused, match="too many to be looked at"):
-            await host.tree(f"{tmp_path}", 2)
-        server.handler = None
+        ran = await host.run(["sh", "-c", "echo out; exit 3"])
+        assert (ran.exit_code, ran.stdout) == (3, "out\n")
+        assert await host.stat("/") is not None
+
+
+async def test_output_without_an_end_is_not_read_to_its_end(server: FakeSshd) -> None:
+    async with opened(server, Limits(output_bytes=100_000)) as host:
+        with pytest.raises(HostUnreachable, match=r"^della: head: more than 100000 bytes of output"):
+            await host.run(["head", "-c", "3000000", "/dev/zero"])
         assert (await host.run(["echo", "on it goes"])).stdout == "on it goes\n"
         assert len(server.logins) == 1
-        await wait_for(lambda: server.sessions == 0)

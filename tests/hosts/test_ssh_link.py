@@ -76,23 +76,29 @@ async def test_one_login_for_all_callers(server: FakeSshd) -> None:
 
 async def test_few_sessions_at_a_time(server: FakeSshd) -> None:
     async with opened(server) as host:
-        await host.stat("/")
         await all_at_once(30, lambda: host.run(["true"]))
         assert len(server.scripts) == 30
-        assert server.peak_sessions == FAST.sessions + 1
+        assert server.peak_sessions == FAST.sessions
 
 
-async def test_a_session_that_the_server_refuses_is_unclear_and_the_link_lives_on(server: FakeSshd) -> None:
+@pytest.mark.parametrize("most", [1, 2, 3])
+async def test_a_server_with_room_for_few_sessions_is_given_few(server: FakeSshd, most: int) -> None:
+    server.most_sessions = most
+    async with opened(server) as host:
+        await all_at_once(20, lambda: host.run(["true"]))
+        await all_at_once(20, lambda: host.stat("/"))
+        assert (server.peak_sessions, len(server.logins)) == (most, 1)
+
+
+async def test_a_server_that_has_no_room_left_is_logged_in_to_anew(server: FakeSshd) -> None:
     server.most_sessions = 0
     async with opened(server) as host:
         with pytest.raises(HostUnreachable):
             await host.run(["true"])
-        with pytest.raises(HostUnreachable):
-            await host.stat("/")
         server.most_sessions = 10
-        assert (await host.run(["true"])).exit_code == 0
+        await until_it_runs(host)
         assert await host.stat("/") is not None
-        assert len(server.logins) == 1
+        assert len(server.logins) == 2
 
 
 @pytest.mark.parametrize("fate", [Fate.DROP, Fate.CUT])
@@ -259,14 +265,6 @@ async def test_an_append_cut_short_is_unclear(server: FakeSshd, tmp_path: Path) 
         tasks.start_soon(append)
         await wait_for(lambda: log.exists() and log.stat().st_size > 0)
         server.cut_all()
-
-
-async def test_a_server_without_sftp_still_runs_commands(server: FakeSshd) -> None:
-    server.has_sftp = False
-    async with opened(server) as host:
-        with pytest.raises(HostUnreachable):
-            await host.stat("/")
-        assert (await host.run(["true"])).exit_code == 0
 
 
 async def test_a_host_that_is_closed_leaves_no_connection(server: FakeSshd) -> None:

@@ -290,8 +290,13 @@ async def test_what_is_pending_has_no_output_to_look_into_yet(cluster: FakeClust
 class OnProgress(Every):
     """Asks once, and again only when some progress is known."""
 
-    def next_at(self, watches: Any, open_gates: Any, progress: Any, now: float) -> float:
-        return now if progress or self._asked_at == -math.inf else math.inf
+    has_progressed = False
+
+    def progressed(self, token: str, made: Progress, now: float) -> None:
+        self.has_progressed = True
+
+    def next_at(self, open_gates: Any, now: float) -> float:
+        return now if self.has_progressed or self._asked_at == -math.inf else math.inf
 
 
 async def test_what_a_look_finds_may_bring_the_next_round_forward(

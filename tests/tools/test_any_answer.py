@@ -20,10 +20,12 @@ from runexpd.hosts.base import (
     Kind,
     ListDir,
     Listing,
+    Locate,
     Missing,
     Part,
     ReadPart,
     StatPath,
+    Tree,
     Withheld,
 )
 from runexpd.tools.base import Attempt, Question
@@ -176,6 +178,8 @@ def answers(ask: Ask) -> st.SearchStrategy[Answer]:
             return usually(fact(path).map(Found), refused)
         case ReadPart(path):
             return usually(part(path), refused)
+        case Tree() | Locate():
+            raise NotImplementedError("no tool asks for that")
 
 
 attempts = st.none() | st.builds(

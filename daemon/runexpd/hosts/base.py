@@ -91,6 +91,19 @@ class ReadPart(msgspec.Struct, frozen=True, tag=True):
     size: int = MOST_READ_BYTES
 
 
+class Tree(msgspec.Struct, frozen=True, tag=True):
+    """All entries below a directory, at most `depth` levels down? Answered as ListDir. Links are listed, not walked into."""
+
+    path: str
+    depth: int
+
+
+class Locate(msgspec.Struct, frozen=True, tag=True):
+    """Where does an absolute path lead, links resolved? Answered by Place, or Missing."""
+
+    path: str
+
+
 class Listing(msgspec.Struct, frozen=True, tag=True):
     #: Sorted by path.
     entries: tuple[FileFact, ...]
@@ -101,9 +114,13 @@ class Found(msgspec.Struct, frozen=True, tag=True):
 
 
 class Part(msgspec.Struct, frozen=True, tag=True):
-    #: Of the file, as it was when it was read.
+    #: Of the file, as it was right before it was read.
     fact: FileFact
     data: bytes
+
+
+class Place(msgspec.Struct, frozen=True, tag=True):
+    path: str
 
 
 class Missing(msgspec.Struct, frozen=True, tag=True):
@@ -116,8 +133,8 @@ class Withheld(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
-Ask = ListDir | StatPath | ReadPart
-Answer = Listing | Found | Part | Missing | Withheld
+Ask = ListDir | Tree | StatPath | ReadPart | Locate
+Answer = Listing | Found | Part | Place | Missing | Withheld
 
 
 class Ran(msgspec.Struct, frozen=True):
@@ -160,7 +177,7 @@ class Files(Protocol):
     async def tree(self, path: str, depth: int) -> Sequence[FileFact]:
         """All entries below a directory, at most `depth` levels down (1: as `list`), sorted by path.
 
-        One round trip where the host can do it in one. Links to directories are listed, not followed.
+        Links to directories are listed, not followed.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from runexpd.hosts import local_command, local_files, paths
 from runexpd.hosts.base import DEFAULT_LIMITS, MOST_READ_BYTES, Answer, Ask, FileFact, Limits, Ran
-from runexpd.hosts.script import before
+from runexpd.hosts.envelope import before
 from runexpd.hosts.threads import Threads
 
 T = TypeVar("T")

@@ -25,10 +25,13 @@ from runexpd.hosts.base import (
     Kind,
     ListDir,
     Listing,
+    Locate,
     Missing,
     Part,
+    Place,
     ReadPart,
     StatPath,
+    Tree,
     Withheld,
 )
 
@@ -136,6 +139,10 @@ def _answer(ask: Ask, most: int) -> Answer:
         match ask:
             case ListDir(path):
                 return Listing(tuple(tree(path, 1, most)))
+            case Tree(path, depth):
+                return Listing(tuple(tree(path, depth, most)))
+            case Locate(path):
+                return Place(resolve(path))
             case StatPath(path):
                 fact = stat(path)
                 return Found(fact) if fact else Missing()

@@ -14,6 +14,10 @@ def check(path: str) -> None:
         raise FileRefused(f"{path}: {why}")
 
 
+def is_sendable(path: str) -> bool:
+    return not _trouble(path)
+
+
 def check_words(argv: Sequence[str]) -> None:
     """Raises FileRefused for words that no command can be given."""
     for word in argv:

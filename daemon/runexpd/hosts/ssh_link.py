@@ -6,6 +6,7 @@ while a person is needed. Knows nothing of commands and files.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar, cast
 
 import anyio
 import asyncssh
@@ -16,6 +17,9 @@ from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.login import Answer
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.hosts.threads import Threads
+
+S = TypeVar("S", bound=asyncssh.SSHClientSession[Any])
+Channel = asyncssh.SSHClientChannel[bytes]
 
 _CLOSE_SECONDS = 2.0
 
@@ -33,7 +37,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     login_seconds: float = 30.0
     person_seconds: float = 300.0
     keepalive: login.Keepalive = login.Keepalive()
-    #: Sessions at a time, besides the one for SFTP. OpenSSH's servers allow 10 by default (MaxSessions).
+    #: Sessions at a time at most. OpenSSH's servers allow 10 by default (MaxSessions); fewer, where they have room for fewer.
     sessions: int = 4
 
 
@@ -113,7 +117,7 @@ class SshLink:
 
     @property
     def sessions(self) -> int:
-        """How many are open at a time at most, besides the one for SFTP."""
+        """How many are open at a time at most."""
         return self._pace.sessions
 
     @property
@@ -152,12 +156,33 @@ class SshLink:
             await changed.wait()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        """The connection, with the right to one session on it. Raises HostUnreachable."""
-        # Asked before as well as after: behind a full house, a dead link should be known at once.
-        await self.connection()
-        async with self._sessions:
-            yield await self.connection()
+    async def session(self, make: Callable[[], S], command: str) -> AsyncIterator[tuple[Channel, S]]:
+        """A session of the connection's, and its channel, on which `command` was begun. Raises HostUnreachable.
+
+        Learns how many the server has room for. One that has no room for a single one keeps what was given up: logged in to
+        anew, it has.
+        """
+        while True:
+            # Asked before as well as after: behind a full house, a dead link should be known at once.
+            await self.connection()
+            async with self._sessions:
+                connection = await self.connection()
+                try:
+                    opened = await connection.create_session(make, command, encoding=None)
+                except asyncssh.ChannelOpenError:
+                    self._found_full(connection)
+                    continue
+                yield cast(tuple[Channel, S], opened)
+                return
+
+    def _found_full(self, connection: asyncssh.SSHClientConnection) -> None:
+        """In an exception's handler; raises it again where to wait for another session's end is no help."""
+        others = self._sessions.borrowed_tokens - 1
+        if others >= 1 and not connection.is_closed():
+            self._sessions.total_tokens = min(others, self._sessions.total_tokens)
+            return
+        connection.close()
+        raise
 
     async def login(self, answer: Answer) -> None:
         """Log in now, with a person's answers where the server asks; the connection is then held.
@@ -220,6 +245,7 @@ class SshLink:
 
     def _take(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
+        self._sessions.total_tokens = self._pace.sessions
         self._trouble_since = None
         self._show(Connected(self._now()))
         if connection.is_closed():

@@ -1,43 +1,50 @@
-"""One command in a session of its own, its output bounded while it arrives."""
+"""One command in a session of its own: what it writes is bounded while it arrives, and begins where it is known to be its own."""
 
 import anyio
 import asyncssh
-import msgspec
 
-from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.shell import TooMuch
 
-
-class Ended(msgspec.Struct, frozen=True):
-    """A command that ended, and said how: minus the signal's number where one ended it."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
+#: Of what isn't ours: for a message that says what was there instead.
+_KEPT_BYTES = 4096
 
 
-class TooMuch(HostUnreachable):
-    """Raised when a command, or a login shell before it, wrote more than it may: nobody reads on."""
+class _Stream:
+    """Drops what stands before `begin`, however much it is: a banner is nobody's answer."""
+
+    def __init__(self, begin: bytes) -> None:
+        self._begin = begin
+        self._has_begun = False
+        self.data = bytearray()
+
+    def take(self, data: bytes) -> None:
+        self.data += data
+        if not self._has_begun:
+            at = self.data.find(self._begin)
+            self._has_begun = at >= 0
+            del self.data[: at if self._has_begun else max(0, len(self.data) - _KEPT_BYTES)]
 
 
-class _Session(asyncssh.SSHClientSession[bytes]):
-    def __init__(self, most_bytes: int) -> None:
-        self._room = most_bytes
+class Session(asyncssh.SSHClientSession[bytes]):
+    """`most_bytes`: of both streams together, from `begin` on."""
+
+    def __init__(self, begin: bytes, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
-        self.streams: dict[int | None, bytearray] = {
-            None: bytearray(),
-            asyncssh.EXTENDED_DATA_STDERR: bytearray(),
-        }
+        self._stdout, self._stderr = _Stream(begin), _Stream(begin)
         self.is_full = False
         self.ended = anyio.Event()
+
+    @property
+    def streams(self) -> tuple[bytes, bytes]:
+        return bytes(self._stdout.data), bytes(self._stderr.data)
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._room -= len(data)
-        if self._room >= 0:
-            self.streams[datatype] += data
-        elif not self.is_full and self._channel is not None:
+        (self._stdout if datatype is None else self._stderr).take(data)
+        if len(self._stdout.data) + len(self._stderr.data) > self._most_bytes and self._channel is not None:
             self.is_full = True
             self._channel.abort()
             self.ended.set()
@@ -46,20 +53,19 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self.ended.set()
 
 
-async def run(
-    connection: asyncssh.SSHClientConnection, command: str, stdin: bytes, what: str, most_bytes: int
-) -> Ended | None:
-    """None where it isn't known how it ended. Raises TooMuch, and what asyncssh raises."""
-    session = _Session(most_bytes)
-    channel, _ = await connection.create_session(lambda: session, command, encoding=None)
+#: A channel, and its session.
+Opened = tuple[asyncssh.SSHClientChannel[bytes], Session]
+
+
+async def finished(opened: Opened, script: bytes, what: str) -> Session:
+    """Once its streams have ended. Raises TooMuch, and what asyncssh raises."""
+    channel, session = opened
     try:
-        if stdin:
-            channel.write(stdin)
+        channel.write(script)
         channel.write_eof()
         await session.ended.wait()
     finally:
         channel.close()
     if session.is_full:
-        raise TooMuch(f"{what}: more than {most_bytes} bytes of output, so nobody read on")
-    exit_code = channel.get_returncode()
-    return None if exit_code is None else Ended(exit_code, *map(bytes, session.streams.values()))
+        raise TooMuch(what)
+    return session

@@ -22,6 +22,7 @@ from runexpd.hosts.base import (
     Listing,
     Missing,
     Part,
+    Place,
     ReadPart,
     Withheld,
 )
@@ -233,7 +234,7 @@ def _data(path: str, answer: Answer) -> bytes | None:
             return None
         case Withheld():
             raise BadExperiment(answer.why.removeprefix(f"{path}: "), path)
-        case Listing() | Found():
+        case Listing() | Found() | Place():
             raise AssertionError("nobody asked for that")
         case _:
             assert_never(answer)

@@ -1,12 +1,13 @@
 """When a watcher asks its cluster next: ever so often on this machine, within a budget of queries where each one costs.
 
-What a schedule knows it learns from the watches and reports of each round; after a restart it starts anew. `now` is of a clock
-that nobody sets; when a job began is by a clock that somebody may.
+What a schedule knows it learns from the watches, the reports of each round and the looks between them; after a restart it starts
+anew. `now` is of a clock that nobody sets; when a job began is by a clock that somebody may. Of ten thousand that wait none is
+looked at when one of those that run has made progress.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Protocol
 
 from runexp.wire import states
@@ -15,20 +16,31 @@ from runexpd.clusters.base import JobReport
 from runexpd.core import pacing
 from runexpd.core.commands import Watch
 from runexpd.core.pacing import Awaited
+from runexpd.runtime.ends import Ends
 
 
 class Schedule(Protocol):
-    def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
-        """A round was asked at `now`, about these, with this answer."""
+    def watch(self, watch: Watch, now: float) -> None:
+        """There is a job to ask about, or one of which more is known."""
         ...
 
-    def next_at(
-        self, watches: Sequence[Watch], open_gates: Set[str], progress: Mapping[str, Progress], now: float
-    ) -> float:
-        """When to ask again; `progress` is by token, `open_gates` as the core has them."""
+    def forget(self, token: str) -> None:
+        """There is no longer."""
         ...
 
-    def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
+    def progressed(self, token: str, made: Progress, now: float) -> None:
+        """A look into a job's output found this."""
+        ...
+
+    def note(self, reports: Sequence[JobReport], now: float) -> None:
+        """A round was asked at `now`, with this answer."""
+        ...
+
+    def next_at(self, open_gates: Set[str], now: float) -> float:
+        """When to ask again; `open_gates` as the core has them."""
+        ...
+
+    def look_pause_seconds(self, watch: Watch, now: float) -> float:
         """How long to leave a running job's output alone; looking costs the scheduler nothing."""
         ...
 
@@ -40,15 +52,22 @@ class Every:
         self._seconds = seconds
         self._asked_at = -math.inf
 
-    def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
+    def watch(self, watch: Watch, now: float) -> None:
+        pass
+
+    def forget(self, token: str) -> None:
+        pass
+
+    def progressed(self, token: str, made: Progress, now: float) -> None:
+        pass
+
+    def note(self, reports: Sequence[JobReport], now: float) -> None:
         self._asked_at = now
 
-    def next_at(
-        self, watches: Sequence[Watch], open_gates: Set[str], progress: Mapping[str, Progress], now: float
-    ) -> float:
+    def next_at(self, open_gates: Set[str], now: float) -> float:
         return self._asked_at + self._seconds
 
-    def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
+    def look_pause_seconds(self, watch: Watch, now: float) -> float:
         return self._seconds
 
 
@@ -65,49 +84,74 @@ class Budget:
         """`queries`: how many have been asked so far; `offset`: seconds since 1970, less what `now` is at the moment."""
         self._queries = queries
         self._offset = offset
-        #: By token: when it began, on the clock of `now`, as it was first understood.
-        self._began: dict[str, float] = {}
         self._paid = queries()
         self._bucket = pacing.full(queries_per_minute, now)
         self._asked_at = now
-        #: By token: what was seen last, and when it had changed.
+        self._ends = Ends()
+        #: By token: all; those of them that have begun; what was seen last, and when it had changed.
+        self._watches: dict[str, Watch] = {}
+        self._begun: dict[str, Watch] = {}
         self._seen: dict[str, tuple[str, str | None]] = {}
         self._changed_at: dict[str, float] = {}
-        #: When a job was first seen to have said its last word.
-        self._finishing_at: dict[str, float] = {}
-        #: Progress, and when it makes its job likely to end: as of when it was made, so that one that stalls is overdue.
-        self._moved: dict[str, tuple[Progress, float | None]] = {}
-        #: How long finished jobs ran, by what they have in common.
-        self._durations: dict[tuple[str, str], list[float]] = defaultdict(list)
+        #: How many at each gate have not begun.
+        self._waiting: Counter[str] = Counter()
+        #: When these had changed, without repetition; None: to be counted anew.
+        self._changes: frozenset[float] | None = None
 
-    def note(self, watches: Sequence[Watch], reports: Sequence[JobReport], now: float) -> None:
+    def watch(self, watch: Watch, now: float) -> None:
+        self._put_away(watch.token)
+        self._watches[watch.token] = watch
+        self._changed_at.setdefault(watch.token, now)
+        if watch.started_at is not None:
+            self._ends.began(watch.token, min(now, watch.started_at - self._offset()))
+        if watch.state == states.RUNNING or watch.started_at is not None:
+            self._begun[watch.token] = watch
+        else:
+            self._waiting[watch.gate] += 1
+
+    def forget(self, token: str) -> None:
+        self._put_away(token)
+        self._ends.forget(token)
+        for known in (self._seen, self._changed_at):
+            known.pop(token, None)
+
+    def _put_away(self, token: str) -> None:
+        self._changes = None
+        before = self._watches.pop(token, None)
+        if before is not None and self._begun.pop(token, None) is None:
+            self._waiting[before.gate] -= 1
+            if not self._waiting[before.gate]:
+                del self._waiting[before.gate]
+
+    def progressed(self, token: str, made: Progress, now: float) -> None:
+        self._ends.progressed(token, made, now)
+
+    def note(self, reports: Sequence[JobReport], now: float) -> None:
         self._pay(now)
         self._asked_at = now
-        kinds = {watch.token: _kind(watch) for watch in watches}
-        for known in (self._began, self._seen, self._changed_at, self._finishing_at, self._moved):
-            for token in known.keys() - kinds.keys():
-                known.pop(token)
         for report in reports:
-            if self._seen.get(report.token) != (report.state, report.reason):
-                self._changed_at[report.token] = now
-            self._seen[report.token] = (report.state, report.reason)
-            if report.final and report.started_at is not None and report.ended_at is not None:
-                self._durations[kinds[report.token]].append(report.ended_at - report.started_at)
+            if (watch := self._watches.get(report.token)) is not None:
+                self._note_one(watch, report, now)
 
-    def next_at(
-        self, watches: Sequence[Watch], open_gates: Set[str], progress: Mapping[str, Progress], now: float
-    ) -> float:
+    def _note_one(self, watch: Watch, report: JobReport, now: float) -> None:
+        if self._seen.get(watch.token) != (report.state, report.reason):
+            self._seen[watch.token] = report.state, report.reason
+            self._changed_at[watch.token] = now
+            self._changes = None
+        if report.final:
+            self._ends.ended(watch, report)
+
+    def next_at(self, open_gates: Set[str], now: float) -> float:
         self._pay(now)
-        self._learn(watches, progress, now)
-        return pacing.next_round_at(
-            self._bucket, now, self._asked_at, list(self._awaited(watches, open_gates, now))
-        )
+        awaited = [*self._awaited_to_begin(now), *self._awaited_to_end(open_gates, now)]
+        return pacing.next_round_at(self._bucket, now, self._asked_at, awaited)
 
-    def look_pause_seconds(self, watch: Watch, progress: Progress | None, now: float) -> float:
+    def look_pause_seconds(self, watch: Watch, now: float) -> float:
         seen_at = self._changed_at.get(watch.token, now)
-        began_at = self._began.get(watch.token, seen_at)
-        end_at = self._end_at(watch)
-        return pacing.look_pause_seconds(now - began_at, None if end_at is None else end_at - now)
+        began_at = self._ends.began_at(watch.token)
+        end_at = self._ends.end_at(watch)
+        so_far = now - (seen_at if began_at is None else began_at)
+        return pacing.look_pause_seconds(so_far, None if end_at is None else end_at - now)
 
     def _pay(self, now: float) -> None:
         """For whatever has been asked: rounds, and what a person's command or a lost submission took."""
@@ -115,57 +159,30 @@ class Budget:
         self._bucket = pacing.spent(self._bucket, now, queries - self._paid)
         self._paid = queries
 
-    def _learn(self, watches: Sequence[Watch], progress: Mapping[str, Progress], now: float) -> None:
-        for watch in watches:
-            self._changed_at.setdefault(watch.token, now)
-            if watch.started_at is not None:
-                self._began.setdefault(watch.token, min(now, watch.started_at - self._offset()))
-            made = progress.get(watch.token)
-            if made is not None and made.finishing:
-                self._finishing_at.setdefault(watch.token, now)
-            if made is not None and self._moved.get(watch.token, (None,))[0] != made:
-                share, began_at = _share(made), self._began.get(watch.token)
-                end = pacing.expected_end(began_at, now, share) if began_at is not None else None
-                self._moved[watch.token] = (made, end)
+    def _awaited_to_begin(self, now: float) -> Iterator[Awaited]:
+        """One for all that changed at the same moment, as most do in the same round."""
+        if self._changes is None:
+            self._changes = frozenset(
+                at for token, at in self._changed_at.items() if token not in self._begun
+            )
+        return (Awaited(min(at, now)) for at in self._changes)
 
-    def _awaited(self, watches: Sequence[Watch], open_gates: Set[str], now: float) -> Iterator[Awaited]:
-        ends = {watch.token: self._end_at(watch) for watch in watches}
-        gates: dict[str, list[Watch]] = defaultdict(list)
-        for watch in watches:
-            gates[watch.gate].append(watch)
-        for gate, waiting in gates.items():
-            opens = gate in open_gates or gate == waiting[0].token
-            last = self._last_of(waiting, ends) if opens else None
-            for watch in waiting:
-                changed_at, limit = min(self._changed_at[watch.token], now), watch.job.time_limit_seconds
-                yield Awaited(changed_at, ends[watch.token], watch is last)
-                if watch.token in self._began and limit is not None:
-                    yield Awaited(changed_at, self._began[watch.token] + limit)
+    def _awaited_to_end(self, open_gates: Set[str], now: float) -> Iterator[Awaited]:
+        ends = {token: self._ends.end_at(watch) for token, watch in self._begun.items()}
+        last = set(self._last_ones(open_gates, ends))
+        for token, watch in self._begun.items():
+            changed_at, limit = min(self._changed_at[token], now), watch.job.time_limit_seconds
+            yield Awaited(changed_at, ends[token], token in last)
+            if limit is not None and (began_at := self._ends.began_at(token)) is not None:
+                yield Awaited(changed_at, began_at + limit)
 
-    def _last_of(self, waiting: Sequence[Watch], ends: Mapping[str, float | None]) -> Watch | None:
-        """The job whose end the gate will open at; None while that can't be told."""
-        if any(ends[watch.token] is None for watch in waiting):
-            return None
-        return max(waiting, key=lambda watch: ends[watch.token] or 0.0)
-
-    def _end_at(self, watch: Watch) -> float | None:
-        """When it is expected to end: by its own last word, else by its progress or its siblings; None: no idea."""
-        if watch.token in self._finishing_at:
-            return self._finishing_at[watch.token]
-        if watch.token not in self._began or watch.state != states.RUNNING:
-            return None
-        if watch.token in self._moved:
-            return self._moved[watch.token][1]
-        durations = sorted(self._durations[_kind(watch)])
-        return self._began[watch.token] + durations[len(durations) // 2] if durations else None
-
-
-def _kind(watch: Watch) -> tuple[str, str]:
-    """Siblings: jobs of one experiment and phase."""
-    return watch.experiment, watch.job.phase
-
-
-def _share(progress: Progress | None) -> float | None:
-    if progress is None or not progress.total or progress.done is None:
-        return None
-    return min(1.0, progress.done / progress.total)
+    def _last_ones(self, open_gates: Set[str], ends: dict[str, float | None]) -> Iterator[str]:
+        """Of each gate that only ends keep shut, the job whose end it will open at, where that can be told."""
+        gates: dict[str, list[str]] = defaultdict(list)
+        for token, watch in self._begun.items():
+            if watch.gate in open_gates or watch.gate == token:
+                gates[watch.gate].append(token)
+        for gate, tokens in gates.items():
+            known = [(end, token) for token in tokens if (end := ends[token]) is not None]
+            if not self._waiting[gate] and len(known) == len(tokens):
+                yield max(known, key=lambda each: each[0])[1]

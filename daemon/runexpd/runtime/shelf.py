@@ -24,8 +24,8 @@ from runexpd.runtime.loop import Loop, NotTaken
 
 #: One that runs gets a snapshot after so many events, and so many for each of its jobs: what it takes to write is proportionate.
 EVENTS, EVENTS_PER_JOB = 1000, 2
-#: One that is over stays at hand for so long after something was asked of it.
-AT_HAND_SECONDS = 600.0
+#: One that is over stays at hand for so long after something was asked of it. To recall it takes a fraction of a second.
+AT_HAND_SECONDS = 30.0
 #: Between two looks at what there is to write and to put away.
 LOOK_SECONDS = 2.0
 
@@ -99,8 +99,9 @@ class Shelf:
             try:
                 for experiment in self._due(loop.state):
                     await desk.ask(lambda each=experiment: self._put(each))  # type: ignore[misc]
-                for shelved in self._left(loop.state):
+                for shelved in list(self._left(loop.state)):
                     await loop.tell(shelved)
+                    self._asked_at.pop(shelved.experiment, None)
                 said = ""
             except (LedgerError, NotTaken) as error:  # it is done the next time
                 if error.what != said:

@@ -3,7 +3,7 @@
 Rounds and looks into outputs are two tasks: what is only shown never holds up what counts.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 from loguru import logger
@@ -58,6 +58,7 @@ class Watcher:
         if watch.token not in self._watches or (runs and watch.token not in self._running):
             self._more.ring()
         self._watches[watch.token] = watch
+        self._schedule.watch(watch, clock.steady())
         self._running.pop(watch.token, None)
         if runs:
             self._running[watch.token] = watch
@@ -69,6 +70,7 @@ class Watcher:
         for known in (self._watches, self._running, self.starts):
             known.pop(watch.token, None)
         self._looks.forget(watch.token)
+        self._schedule.forget(watch.token)
 
     async def run(self, loop: Loop) -> None:
         """Ask when the schedule says so, tell the loop, read progress beside it; until cancelled."""
@@ -109,8 +111,7 @@ class Watcher:
         self._more.ring()
 
     def _next_at(self) -> float:
-        watches = list(self._watches.values())
-        return self._schedule.next_at(watches, self.open_gates, self.progress, clock.steady())
+        return self._schedule.next_at(self.open_gates, clock.steady())
 
     async def _round(self, loop: Loop) -> None:
         watches = dict(self._watches)
@@ -118,11 +119,11 @@ class Watcher:
         try:
             answer = await self._cluster.query(known)
         except ClusterUnreachable as error:
-            self._note_trouble(error, list(watches.values()))
+            self._note_trouble(error)
             return
         self.trouble = None
         reports = [report for report in answer if report.token in watches]
-        self._schedule.note(list(watches.values()), reports, clock.steady())
+        self._schedule.note(reports, clock.steady())
         told = {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
         if told.items() - self.starts.items():
             self.starts = self.starts | told
@@ -132,11 +133,11 @@ class Watcher:
             except NotTaken as error:  # the same news comes with the next round
                 logger.debug("the news of {} isn't in the ledger yet: {}", self._cluster.name, error.what)
 
-    def _note_trouble(self, error: ClusterUnreachable, watches: Sequence[Watch]) -> None:
+    def _note_trouble(self, error: ClusterUnreachable) -> None:
         if self.trouble is None:
             logger.warning("cluster {}: {}", self._cluster.name, error.what)
         self.trouble = (self.trouble[0] if self.trouble else clock.now(), error.what)
-        self._schedule.note(watches, (), clock.steady())
+        self._schedule.note((), clock.steady())
 
     async def _look(self) -> None:
         """Into the outputs that it is time for."""
@@ -147,9 +148,10 @@ class Watcher:
             async with limit:
                 progress = await self._progress_of(watch)
             now = clock.steady()
-            self._looks.again(watch.token, self._schedule.look_pause_seconds(watch, progress, now), now)
-            if progress is not None:
+            if progress is not None and watch.token in self._running:
                 found[watch.token] = progress
+                self._schedule.progressed(watch.token, progress, now)
+            self._looks.again(watch.token, self._schedule.look_pause_seconds(watch, now), now)
 
         async with anyio.create_task_group() as tasks:
             for token in self._looks.due(clock.steady()):
