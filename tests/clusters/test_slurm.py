@@ -2,28 +2,18 @@
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
 
-from fakes.slurm.sites import Site, fake_site, real_site
+from fakes.slurm.sites import Site
 from runexp.text import printable
 from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission, Unclear
 from runexpd.clusters.slurm import cluster as slurm_cluster
 from runexpd.clusters.slurm import commands, parse
 from runexpd.clusters.slurm.cluster import SlurmCluster
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.real)])
-async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
-    if request.param == "fake":
-        yield fake_site(tmp_path)[0]
-    else:
-        async with real_site(request.getfixturevalue("slurm")) as real:
-            yield real
 
 
 async def test_a_job_runs_where_and_as_it_should(site: Site) -> None:

@@ -3,10 +3,11 @@
 Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in faults.json:
 
     sbatch   lost (submits, then `Socket timed out`), timeout (the same without submitting), limit, down, killed (dies
-             by SIGKILL after submitting), early (dies before), size (a limit that doesn't pass), unnamed (a limit, and
-             not which), drain, wait (as with --wait, of a job that failed), wordless (submits, and says nothing)
+             by SIGKILL after submitting), early (dies before), drain, wait (as with --wait, of a job that failed),
+             wordless (submits, and says nothing)
 
-As the real ones, they take wishes from the environment: SBATCH_ARRAY_INX, SBATCH_WAIT, SBATCH_OUTPUT, SQUEUE_PARTITION,
+Of its QOSes `deny` takes no job of more than two tasks, `one` takes one job at a time, and `unnamed` refuses as a site's own
+plugin does. As the real ones, they take wishes from the environment: SBATCH_ARRAY_INX, SBATCH_WAIT, SBATCH_OUTPUT, SQUEUE_PARTITION,
 SQUEUE_USERS, SQUEUE_FORMAT, SACCT_FORMAT, SCANCEL_PARTITION, SLURM_CLUSTERS.
     squeue   down, empty (an answer, with nothing in it)
     sacct    down, stub, no-end, disabled, no-submit-line
@@ -31,7 +32,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
 def sbatch(dir, fault, argv):
-    token_path, options = argv[-1], argv[:-1]
+    token_path, options = (argv[-1], argv[:-1]) if argv and argv[-1][0] != "-" else (_input(dir), argv)
     if fault == "early":
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -51,6 +52,7 @@ def sbatch(dir, fault, argv):
             f"sbatch: error: invalid partition specified: {directives['partition']}\n"
             "sbatch: error: Batch job submission failed: Invalid partition name specified"
         )
+    _limit(dir, directives)
     directives["output"] = os.environ.get("SBATCH_OUTPUT", directives.get("output", "slurm-%j.out"))
     with jobs(dir) as known:
         id = str(len(known) + 1)
@@ -59,13 +61,14 @@ def sbatch(dir, fault, argv):
             "name": directives.get("job-name", os.path.basename(token_path)),
             "state": "PENDING",
             "reason": "JobHeldUser" if "hold" in directives else "None",
-            "command": token_path,
+            "command": "(null)" if token_path.endswith(".input") else token_path,
             "submit_line": shlex.join(["sbatch", *argv]),
             "exit": "0:0",
-            "workdir": os.getcwd(),
+            "workdir": os.path.join(os.getcwd(), directives.get("chdir", "")).rstrip("/"),
             "submitted": int(time.time()),
             "limit": directives.get("time", "UNLIMITED"),
             "gpus": directives.get("gres", "gpu:0").split(":")[-1],
+            "qos": directives.get("qos", "normal"),
             "cpu": 0.0,
             "memory": 0,
             "start": None,
@@ -92,6 +95,13 @@ def _print(id, fault, directives):
         print(id if "parsable" in directives else f"Submitted batch job {id}")
 
 
+def _input(dir):
+    """A script that comes on the input: Slurm's word for its path is `(null)`."""
+    path = Path(dir) / f"{time.time_ns()}.input"
+    path.write_text(sys.stdin.read())
+    return str(path)
+
+
 POLICY = (
     "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size "
     "and/or time limits)"
@@ -100,10 +110,8 @@ POLICY = (
 
 def _refuse(fault):
     """Before anything of a job is looked at."""
-    if fault in ("limit", "down", "timeout", "size", "unnamed", "drain"):
+    if fault in ("limit", "down", "timeout", "drain"):
         fail({
-            "size": f"sbatch: error: QOSMaxCpuPerJobLimit\n{POLICY}",
-            "unnamed": POLICY,
             "drain": "sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)",
             "limit": f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}",
             "down": "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
@@ -113,8 +121,22 @@ def _refuse(fault):
         fail("sbatch: error: No cluster 'other' known by database.")
 
 
+def _limit(dir, directives):
+    qos = directives.get("qos")
+    with jobs(dir) as known:
+        taken = any(job["qos"] == qos and job["state"] not in ENDED for job in known.values())
+    if qos == "deny" and int(directives.get("ntasks", 1)) > 2:
+        fail(f"sbatch: error: QOSMaxCpuPerJobLimit\n{POLICY}")
+    if qos == "one" and taken:
+        fail(f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}")
+    if qos == "unnamed":
+        fail(f"sbatch: error: ask for less\n{POLICY}")
+
+
 def _start(dir, id, script, directives):
-    """In a session of its own: run the script, note its end."""
+    """In a session of its own: run the script as it is now, note its end."""
+    kept = Path(dir) / f"{id}.script"
+    kept.write_text(Path(script).read_text())
     if os.fork():
         return
     os.setsid()
@@ -129,7 +151,7 @@ def _start(dir, id, script, directives):
     environment = {**os.environ, "SLURM_JOB_ID": id, "SLURM_SUBMIT_DIR": os.getcwd()}
     environment["SLURM_JOB_NAME"] = directives.get("job-name", os.path.basename(script))
     with open(output, "wb") as out:
-        job = subprocess.Popen(["bash", script], stdout=out, stderr=out, env=environment)
+        job = subprocess.Popen(["bash", kept], stdout=out, stderr=out, env=environment)
     with jobs(dir) as known:
         known[id] |= {"state": "RUNNING", "start": int(time.time()), "pid": job.pid}
     code = job.wait()
@@ -247,7 +269,7 @@ def scontrol(dir, fault, argv):
 
 
 SHORT = {"j": "jobs", "o": "format", "t": "states", "J": "job-name", "p": "partition", "S": "starttime", "u": "user",
-         "H": "hold", "A": "account", "D": "chdir"}  # fmt: skip
+         "H": "hold", "A": "account", "D": "chdir", "q": "qos", "n": "ntasks"}  # fmt: skip
 VALUED = {
     "jobs",
     "format",
@@ -260,6 +282,9 @@ VALUED = {
     "account",
     "output",
     "time",
+    "qos",
+    "ntasks",
+    "chdir",
 }
 
 
