@@ -176,9 +176,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
         identity=settings.identity,
     )
     pace = Pace(sessions=settings.sessions)
-    async with open_ssh(
-        target, now=clock.steady, jitter=random.random, prepend=prepend, pace=pace
-    ) as host:
+    async with open_ssh(target, now=clock.steady, jitter=random.random, prepend=prepend, pace=pace) as host:
         yield site(host, host.link)
 
 

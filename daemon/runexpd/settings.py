@@ -48,7 +48,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stagger_seconds: Seconds = 5.0
     #: Slurm queries on average.
     queries_per_minute: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 4.0
-    #: SSH sessions at a time, besides the one for files.
+    #: SSH sessions at a time at most; fewer where the server has room for fewer.
     sessions: Count = 4
     #: As for this machine.
     results_seconds: Seconds = 120.0

@@ -132,7 +132,7 @@ async def test_before_the_beginning_is_the_beginning(host: Host, odd: Path, offs
 async def test_no_read_is_larger_than_the_most(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("local", "local_files", "shell", "evidence"):
+    for module in ("local", "local_files", "shell", "asking"):
         monkeypatch.setattr(f"runexpd.hosts.{module}.MOST_READ_BYTES", 1000)
     (tmp_path / "file").write_bytes(b"x" * 3000)
     path = f"{tmp_path}/file"

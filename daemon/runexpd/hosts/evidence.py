@@ -1,19 +1,14 @@
-"""Questions about files as one script for sh, and answers from what it prints. Pure.
-
-On the far side: find, head, stat, tail, xargs and readlink, of GNU's or of busybox's. Types are known before anything is opened,
-paths are given with NULs between them, and what is printed is cut at words that were made for this one time: no name and no
-content can be taken for another's.
-"""
+"""Answers from what the script of `asking` printed. Pure."""
 
 import stat as modes
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, assert_never
+from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
 from runexpd.hosts import complaints, paths
+from runexpd.hosts.asking import Piece, Words, piece, read
 from runexpd.hosts.base import (
-    MOST_READ_BYTES,
     Answer,
     Ask,
     FileFact,
@@ -32,48 +27,6 @@ from runexpd.hosts.base import (
     Tree,
     Withheld,
 )
-from runexpd.hosts.envelope import printed
-
-#: Further on than any file goes; shells and their tools count no further.
-_FARTHEST = 2**62
-
-
-class Piece(NamedTuple):
-    """Bytes of a file: of its last `tail` ones, or behind its first `skip` ones, the first `size`."""
-
-    path: str
-    size: int
-    skip: int = 0
-    tail: int = 0
-
-
-def piece(ask: ReadPart) -> Piece:
-    size = min(ask.size, MOST_READ_BYTES)
-    if ask.offset < 0:
-        return Piece(ask.path, size, tail=min(-ask.offset, _FARTHEST))
-    return Piece(ask.path, size, skip=min(ask.offset, _FARTHEST))
-
-
-class Words(msgspec.Struct, frozen=True):
-    """What cuts the answers of one script: a token, and a way to spell paths that nobody could have known before."""
-
-    token: str
-
-    @property
-    def row(self) -> bytes:
-        return f"{self.token} ".encode()
-
-    @property
-    def spelled(self) -> str:
-        """Put before an absolute path, it leads to the same file: `/./` is `/`, and so is `//`."""
-        bits = f"{int(self.token, 16):b}"[-32:]
-        return "/" + "".join("./" if bit == "1" else "/" for bit in bits)
-
-    def section(self, name: str) -> bytes:
-        return f"\n{self.token}:{name}\n".encode()
-
-    def print_section(self, name: str) -> str:
-        return f"printf '\\n%s:{name}\\n' {self.token}"
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -90,74 +43,6 @@ class Evidence(msgspec.Struct, frozen=True):
     is_whole: bool
 
 
-def script(asks: Sequence[Ask], words: Words, most_bytes: int) -> str:
-    """`most_bytes`: of all that is read of files, at which it is cut."""
-    return "\n".join(["export LC_ALL=C", *_lines(asks, words, most_bytes)])
-
-
-def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:
-    row = f"xargs -0 -r stat -L -c '{words.token} %f %s %Y %n' --"
-    yield words.print_section("facts")
-    yield _fed(dict.fromkeys(ask.path for ask in asks), row)
-    yield words.print_section("below")
-    yield from (_fed(paths, f"{_walk(depth)} -print0' sh | {row}") for depth, paths in _depths(asks))
-    yield words.print_section("links")
-    yield from (_fed(paths, f"{_walk(depth)} -type l -print0' sh") for depth, paths in _depths(asks))
-    yield words.print_section("places")
-    if located := [ask.path for ask in asks if isinstance(ask, Locate)]:
-        yield _fed(dict.fromkeys(located), _places(words))
-    yield words.print_section("pieces")
-    yield "{"
-    yield from _reads({piece(ask) for ask in asks if isinstance(ask, ReadPart)}, words)
-    yield words.print_section("whole")
-    yield f"}} | head -c {most_bytes}"
-
-
-def _depths(asks: Iterable[Ask]) -> list[tuple[int, list[str]]]:
-    """Directories to be listed, by how deep: one at a time but those of a single level."""
-    flat = list(dict.fromkeys(ask.path for ask in asks if isinstance(ask, ListDir)))
-    deep = dict.fromkeys(ask for ask in asks if isinstance(ask, Tree))
-    return [*([(1, flat)] if flat else []), *((tree.depth, [tree.path]) for tree in deep)]
-
-
-def _walk(depth: int) -> str:
-    """Links that lead to the top are followed, others are not walked into."""
-    return f"""xargs -0 -r sh -c 'exec find -H "$@" -mindepth 1 -maxdepth {depth}"""
-
-
-def _places(words: Words) -> str:
-    each = f"""for path; do printf "%s " {words.token}; readlink -f -- "$path" || echo; done"""
-    return f"xargs -0 -r sh -c '{each}' sh"
-
-
-def _reads(pieces: Iterable[Piece], words: Words) -> Iterator[str]:
-    """One command for all of a kind: a process costs more than a file."""
-    groups: dict[str, list[str]] = {}
-    for each in sorted(pieces):
-        groups.setdefault(_read(each), []).append(words.spelled + each.path[1:])
-    for number, (read, spelled) in enumerate(groups.items()):
-        yield words.print_section(f"group{number}")
-        regular = """xargs -0 -r sh -c 'for path; do [ ! -f "$path" ] || printf "%s\\0" "$path"; done' sh"""
-        yield _fed(spelled, f"{regular} | xargs -0 -r sh -c '{read}' sh")
-
-
-def _read(each: Piece) -> str:
-    """Prints each file that it is given behind a line with its name, as head does."""
-    if each.tail and each.tail == each.size:
-        return f"""printf "\\n"; exec tail -v -c {each.size} -- "$@\""""
-    if not each.tail and not each.skip:
-        return f"""printf "\\n"; exec head -v -c {each.size} -- "$@\""""
-    start = f"-c {each.tail}" if each.tail else f"-c +{each.skip + 1}"
-    one = f"""printf "\\n==> %s <==\\n" "$path"; tail {start} -- "$path" | head -c {each.size}"""
-    return f"for path; do {one}; done"
-
-
-def _fed(paths: Iterable[str], to: str) -> str:
-    """What reads paths with a NUL behind each."""
-    data = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in paths)
-    return f"{{\n{printed(data)}\n}} | {to}"
-
-
 def parse(asks: Sequence[Ask], words: Words, stdout: bytes, stderr: bytes) -> Evidence:
     """Raises ValueError for what the script can't have printed."""
     rest, sections = stdout, {}
@@ -168,13 +53,13 @@ def parse(asks: Sequence[Ask], words: Words, stdout: bytes, stderr: bytes) -> Ev
         sections[name] = before
     # Each stands before the section that follows it.
     facts, below, links, places = (sections[name] for name in ("below", "links", "places", "pieces"))
-    read, whole, _ = rest.rpartition(words.section("whole"))
+    contents, whole, _ = rest.rpartition(words.section("whole"))
     known = _facts(below, words)
     dangling = {path: FileFact(_text(path), 0, 0.0, Kind.OTHER) for path in links.split(b"\0")[:-1]}
     return Evidence(
         facts=_facts(facts, words),
         below=dangling | known,
-        pieces=_pieces(asks, words, read if whole else rest, bool(whole)),
+        pieces=_pieces(asks, words, contents if whole else rest, bool(whole)),
         places=dict(zip(_located(asks), _rows(places, words), strict=True)),
         said=complaints.read(stderr.replace(words.spelled.encode(), b"/")),
         is_whole=bool(whole),
@@ -197,25 +82,29 @@ def _facts(section: bytes, words: Words) -> dict[bytes, FileFact]:
     return facts
 
 
-def _pieces(asks: Iterable[Ask], words: Words, read: bytes, is_whole: bool) -> dict[Piece, bytes]:
+def _pieces(asks: Iterable[Ask], words: Words, contents: bytes, is_whole: bool) -> dict[Piece, bytes]:
     """By group, in the order in which they were asked; where it was cut, without the last one, which may be a part only."""
     wanted: dict[str, dict[bytes, Piece]] = {}
     for each in sorted({piece(ask) for ask in asks if isinstance(ask, ReadPart)}):
-        wanted.setdefault(_read(each), {})[_bytes(each.path)] = each
+        wanted.setdefault(read(each), {})[_bytes(each.path)] = each
     found: dict[Piece, bytes] = {}
     for number, group in enumerate(wanted.values()):
-        _, _, read = read.partition(words.section(f"group{number}"))
-        mine = read.partition(words.section(f"group{number + 1}"))[0] if number + 1 < len(wanted) else read
+        _, _, contents = contents.partition(words.section(f"group{number}"))
+        mine = (
+            contents.partition(words.section(f"group{number + 1}"))[0]
+            if number + 1 < len(wanted)
+            else contents
+        )
         found |= _cut(mine, group, words)
     if not is_whole and found:
         found.popitem()
     return found
 
 
-def _cut(read: bytes, group: Mapping[bytes, Piece], words: Words) -> dict[Piece, bytes]:
+def _cut(contents: bytes, group: Mapping[bytes, Piece], words: Words) -> dict[Piece, bytes]:
     heads = f"\n==> {words.spelled}".encode()
     found: dict[Piece, bytes] = {}
-    for part in read.split(heads)[1:]:
+    for part in contents.split(heads)[1:]:
         path, data = _headed(part, group)
         if path is not None:
             found[group[path]] = data

@@ -35,7 +35,7 @@ from runexpd.hosts.base import (
     Withheld,
 )
 
-#: There can be nothing at such a path. As SFTP says it: OpenSSH knows one word for all of them.
+#: There can be nothing at such a path.
 _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 #: Not the file's fault: of a network file system that is away, or of a process that has run out of something.
 _NO_ANSWER = frozenset(
@@ -240,7 +240,7 @@ def _entry(entry: os.DirEntry[str]) -> FileFact | None:
 
 
 def _fact(path: str, found: os.stat_result) -> FileFact:
-    # Whole seconds, since SFTP has no finer ones: the same file is to have the same facts however it was seen.
+    # Whole seconds, as a shell's tools have them: the same file is to have the same facts however it was seen.
     return FileFact(path, found.st_size, float(found.st_mtime_ns // 10**9), _kind(found.st_mode))
 
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from runexpd.hosts import envelope, evidence, paths, writing
+from runexpd.hosts import asking, envelope, evidence, paths, writing
 from runexpd.hosts.base import (
     MOST_READ_BYTES,
     Answer,
@@ -171,8 +171,8 @@ class ShellHost:
 
     async def _some(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer | None]:
         sendable = [ask for ask in asks if paths.is_sendable(ask.path)]
-        words = evidence.Words(envelope.marks().token)
-        script = evidence.script(sendable, words, _READ_BYTES)
+        words = asking.Words(envelope.marks().token)
+        script = asking.script(sendable, words, _READ_BYTES)
         try:
             ended = await self._run(
                 script, asks[0].path, seconds, _READ_BYTES + _ROWS_BYTES, math.ceil(seconds)
@@ -190,7 +190,7 @@ class ShellHost:
         return [*await self._fetch(asks[:half], seconds), *await self._fetch(asks[half:], seconds)]
 
     def _answers(
-        self, asks: Sequence[Ask], sendable: Sequence[Ask], words: evidence.Words, ended: envelope.Ended
+        self, asks: Sequence[Ask], sendable: Sequence[Ask], words: asking.Words, ended: envelope.Ended
     ) -> Sequence[Answer | None]:
         """In a thread: it may be much. Raises HostUnreachable for what isn't an answer."""
         try:

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 
 from runexpd.hosts import shell, ssh_link, ssh_session
 from runexpd.hosts.base import DEFAULT_LIMITS, Limits
+from runexpd.hosts.ssh_room import Room
 from runexpd.hosts.ssh_target import SshTarget
 
 
@@ -16,7 +17,7 @@ class SshShell:
     """A runexpd.hosts.shell.Shell: a session for each command."""
 
     def __init__(self, link: ssh_link.SshLink) -> None:
-        self._link = link
+        self._link, self._room = link, Room(link)
 
     @property
     def name(self) -> str:
@@ -26,7 +27,7 @@ class SshShell:
         self, command: str, script: bytes, begin: bytes, what: str, most_bytes: int
     ) -> tuple[bytes, bytes]:
         with ssh_link.unclear(what):
-            async with self._link.session(lambda: ssh_session.Session(begin, most_bytes), command) as opened:
+            async with self._room.session(lambda: ssh_session.Session(begin, most_bytes), command) as opened:
                 return (await ssh_session.finished(opened, script, what)).streams
 
 

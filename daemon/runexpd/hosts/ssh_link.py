@@ -4,9 +4,8 @@ Never more than one login at a time, never two within the floor (sites ban those
 while a person is needed. Knows nothing of commands and files.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import asyncssh
@@ -17,9 +16,6 @@ from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.login import Answer
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.hosts.threads import Threads
-
-S = TypeVar("S", bound=asyncssh.SSHClientSession[Any])
-Channel = asyncssh.SSHClientChannel[bytes]
 
 _CLOSE_SECONDS = 2.0
 
@@ -109,7 +105,6 @@ class SshLink:
         self._wanted = anyio.Event()
         self._turn = anyio.Lock()
         self._threads = Threads(2, "{count} earlier attempts hang")
-        self._sessions = anyio.CapacityLimiter(pace.sessions)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._failures = 0
         self._tried_at = float("-inf")
@@ -154,35 +149,6 @@ class SshLink:
             if self._is_parked():
                 raise HostUnreachable(self.trouble())
             await changed.wait()
-
-    @asynccontextmanager
-    async def session(self, make: Callable[[], S], command: str) -> AsyncIterator[tuple[Channel, S]]:
-        """A session of the connection's, and its channel, on which `command` was begun. Raises HostUnreachable.
-
-        Learns how many the server has room for. One that has no room for a single one keeps what was given up: logged in to
-        anew, it has.
-        """
-        while True:
-            # Asked before as well as after: behind a full house, a dead link should be known at once.
-            await self.connection()
-            async with self._sessions:
-                connection = await self.connection()
-                try:
-                    opened = await connection.create_session(make, command, encoding=None)
-                except asyncssh.ChannelOpenError:
-                    self._found_full(connection)
-                    continue
-                yield cast(tuple[Channel, S], opened)
-                return
-
-    def _found_full(self, connection: asyncssh.SSHClientConnection) -> None:
-        """In an exception's handler; raises it again where to wait for another session's end is no help."""
-        others = self._sessions.borrowed_tokens - 1
-        if others >= 1 and not connection.is_closed():
-            self._sessions.total_tokens = min(others, self._sessions.total_tokens)
-            return
-        connection.close()
-        raise
 
     async def login(self, answer: Answer) -> None:
         """Log in now, with a person's answers where the server asks; the connection is then held.
@@ -245,7 +211,6 @@ class SshLink:
 
     def _take(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
-        self._sessions.total_tokens = self._pace.sessions
         self._trouble_since = None
         self._show(Connected(self._now()))
         if connection.is_closed():

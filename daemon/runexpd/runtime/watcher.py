@@ -21,7 +21,7 @@ from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
 
-#: Outputs looked into at a time; each is a round trip or two over SFTP.
+#: Outputs looked into at a time; each is a round trip or two.
 CONCURRENT_READS = 8
 #: After a fault of our own.
 FAULT_SECONDS = 10.0

@@ -15,7 +15,7 @@ from runexpd.tools import output, questions
 from runexpd.tools.base import Attempt
 from runexpd.tools.torchtune_config import Training
 
-#: File systems and hosts keep time of their own; SFTP has whole seconds only.
+#: File systems and hosts keep time of their own; times come in whole seconds.
 CLOCK_TOLERANCE_SECONDS = 2.0
 PROGRESS_BYTES = 8 * 1024
 #: A log whose name says that it was begun so long after its last change was named by somebody else.

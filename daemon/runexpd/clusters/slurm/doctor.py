@@ -44,7 +44,9 @@ def _commands(look: Mapping[str, Section]) -> Iterator[Check]:
 def _variables(look: Mapping[str, Section]) -> Check:
     names = sorted(printable(look.get("variables", _NONE).text).split())
     if not names:
-        return Check(name="variables", verdict=Verdict.OK, found="your account sets none for Slurm's commands")
+        return Check(
+            name="variables", verdict=Verdict.OK, found="your account sets none for Slurm's commands"
+        )
     found = f"your account sets {limits.listed(names)}: left out"
     hint = "fine, unless you want them: then put `export NAME=value` under `prepend`"
     return Check(name="variables", verdict=Verdict.OK, found=found, hint=hint)
