@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from clusters.machine import spec
 from runexpd.clusters.base import Found
@@ -43,6 +44,20 @@ async def test_a_copy_that_runs_in_the_directory_is_it_too(run: Path) -> None:
         "7", "RUNNING", None, None, "/var/spool/copy/finetune.slurm", workdir=str(run.parent / "link")
     )
     assert await found(run, copied, linked=True) == {"run1": Found("7", "finetune.slurm")}
+
+
+async def test_a_copy_by_the_site_s_own_sbatch_has_no_more_than_the_job_s_name(run: Path) -> None:
+    copied = Queued("7", "RUNNING", None, None, "/tmp/sbatch.x7", workdir=str(run), name="finetune.slurm")
+    assert await found(run, copied) == {"run1": Found("7", "sbatch.x7")}
+    for changed in (
+        {"workdir": "/elsewhere"},
+        {"name": "other"},
+        {"command": f"{run}/other.slurm"},
+        {"command": "(null)"},
+        {"command": "/home/me/.runexp/ours/../../../exp/x"},
+        {"state": "COMPLETED"},
+    ):
+        assert await found(run, replace(copied, **changed)) == {}
 
 
 async def test_one_that_runs_comes_before_one_that_waits_and_an_older_before_a_newer(run: Path) -> None:

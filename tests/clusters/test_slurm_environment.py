@@ -1,6 +1,9 @@
 """What an account's environment wishes of Slurm's commands reaches none of ours, unless the configuration says so."""
 
-from fakes.slurm.sites import Site
+import pytest
+
+from cluster import Cluster
+from fakes.slurm.sites import Site, real_site
 from runexp.wire.views import Verdict
 from runexpd.clusters.base import Accepted
 from runexpd.clusters.slurm import environment
@@ -67,6 +70,21 @@ async def test_what_the_configuration_sets_does(site: Site) -> None:
     assert isinstance(answer, Accepted)
     await site.ended(one.token)
     assert (site.dir / "as-configured.txt").read_text() == "ran\n"
+
+
+@pytest.mark.real
+async def test_a_cluster_that_the_configuration_names_is_asked_by_all(slurm: Cluster) -> None:
+    async with real_site(slurm) as site:
+        site.behind(account=LINES, prepend=["export SLURM_CLUSTERS=test"])
+        long, short = site.submission("long", "sleep 60"), site.submission("short", "exit 3")
+        answers = await site.send(long, short)
+        assert {type(answer) for answer in answers} == {Accepted}
+        assert (await site.until(long.token, ["RUNNING"])).final is False
+        assert (await site.ended(short.token)).exit_code == "3:0"
+        site.lose_receipt(long)
+        assert await site.resolve(long, short) == answers
+        await site.cluster.cancel([site.known[long.token]])
+        assert (await site.ended(long.token)).state == "CANCELLED"
 
 
 async def test_doctor_names_what_is_left_out(site: Site) -> None:

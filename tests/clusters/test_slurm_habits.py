@@ -69,6 +69,26 @@ async def test_a_copy_from_a_linked_directory_and_in_another_one(site: Site) -> 
         assert (await site.ended(submission.token)).state == "COMPLETED"
 
 
+async def test_a_copy_without_accounting(tmp_path: Path) -> None:
+    site, fake = fake_site(tmp_path)
+    fake.fail(sacct="disabled")
+    wrapped(site, WRAPPERS["a copy"])
+    one = site.submission("one", "exit 3")
+    await site.send(one)
+    assert (await site.ended(one.token)).exit_code == "3:0"
+
+
+async def test_a_word_that_nobody_knows_is_shown_until_it_is_over(tmp_path: Path) -> None:
+    site, fake = fake_site(tmp_path)
+    one = site.submission("one", "while [ ! -e go ]; do sleep 0.05; done")
+    await site.send(one)
+    await site.until(one.token, ["RUNNING"])
+    fake.call("1", "EXPEDITING")
+    assert (await site.until(one.token, ["EXPEDITING"])).final is False
+    (site.dir / "go").touch()
+    assert (await site.ended(one.token)).state == "COMPLETED"
+
+
 async def test_two_of_one_name_in_one_place_are_told_apart_by_their_ids(site: Site) -> None:
     wrapped(site, WRAPPERS["a copy"])
     one = site.submission("one", "sleep 60")

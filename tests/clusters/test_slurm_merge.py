@@ -1,6 +1,7 @@
 """What queue and accounting say together, a rule at a time."""
 
 import pytest
+from msgspec.structs import replace
 
 from runexp.wire.states import END_STATES, LOST
 from runexpd.clusters.base import JobReport, Known
@@ -71,6 +72,15 @@ def test_no_news_while_one_of_the_two_was_not_asked(accounting: list[Accounted])
     assert report(None, accounting) is None
     assert report(None, None) is None
     assert report([], None) is None
+
+
+def test_of_what_somebody_else_submitted_an_old_sacct_knows_no_more_than_the_id() -> None:
+    row = replace(recorded("FAILED", line=None), workdir="/exp/run")
+    adopted = Known("7", "t1", mark="finetune.slurm")
+    (found,) = merge.reports([adopted], [], [row])
+    assert (found.state, found.final) == ("FAILED", True)
+    stub = replace(row, workdir="", user="root")
+    assert merge.reports([adopted], None, [stub]) == []
 
 
 def test_a_row_whose_command_says_nothing_is_ours_if_it_is_said_to_be() -> None:

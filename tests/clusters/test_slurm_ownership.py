@@ -56,7 +56,14 @@ def test_without_a_receipt_sbatch_may_have_tried_on_and_without_a_room_nothing_i
     late = replace(RECORDED, submitted_at=1000.0 + SBATCH_SECONDS)
     assert owned(late, room=replace(ROOM, ended_at=None)) == {("t1", late)}
     assert owned(RECORDED, room=Room()) == set()
-    assert owned(replace(RECORDED, name=""), room=replace(ROOM, name="", places=frozenset())) == set()
+    assert owned(RECORDED, room=replace(ROOM, name="")) == set(), "the script's own name could be any"
+
+
+def test_an_older_room_holds_neither_name_nor_directory() -> None:
+    older = replace(ROOM, name="", places=frozenset())
+    assert owned(RECORDED, room=older) == {("t1", RECORDED)}
+    assert owned(replace(RECORDED, user="you"), room=older) == set()
+    assert owned(replace(RECORDED, submitted_at=9000.0), room=older) == set()
 
 
 def test_one_that_slurm_requeued_is_still_ours() -> None:

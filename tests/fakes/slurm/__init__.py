@@ -29,6 +29,12 @@ class FakeSlurm:
         """Every job, as a slurmctld that lost its state does. What runs, runs on."""
         (self.dir / "jobs.json").write_text("{}")
 
+    def call(self, id: str, state: str) -> None:
+        """A job's state, by a word of its own."""
+        jobs = json.loads((self.dir / "jobs.json").read_text())
+        jobs[id]["state"] = state
+        (self.dir / "jobs.json").write_text(json.dumps(jobs))
+
     def jobs(self) -> list[dict[str, object]]:
         path = self.dir / "jobs.json"
         return list(json.loads(path.read_text()).values()) if path.exists() else []

@@ -79,7 +79,9 @@ def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _is_ours(row: Queued | Accounted, job: Known, owned: Owned) -> bool:
-    """A stub has no command, and root's name or none."""
+    """A stub has neither command nor directory. Of what somebody else submitted an old sacct knows no more than the id."""
+    if job.mark and isinstance(row, Accounted) and row.submit_line is None:
+        return bool(row.workdir)
     line = row.command if isinstance(row, Queued) else row.submit_line or ""
     return bears(line, job) or (job.token, row) in owned
 

@@ -30,6 +30,11 @@ class Room(msgspec.Struct, frozen=True):
     #: The directory that it was to run in, as it was said and without its links.
     places: frozenset[str] = frozenset()
 
+    @property
+    def is_older(self) -> bool:
+        """Made by a runexpd that noted neither name nor directory."""
+        return not self.name and not self.places
+
 
 class Receipt(msgspec.Struct, frozen=True):
     """What became of a token."""
@@ -95,9 +100,9 @@ def fits(room: Room, row: Queued | Accounted, clocks_seconds: float, *, seen: bo
         return False
     latest = room.ended_at if room.ended_at is not None else room.begun_at + SBATCH_SECONDS
     timely = seen or row.submitted_at <= latest + clocks_seconds
-    return (
-        timely
-        and row.submitted_at >= room.begun_at - clocks_seconds
-        and (row.user, row.name) == (room.user, room.name)
-        and bool({row.workdir, normpath(row.workdir)} & room.places)
-    )
+    known = row.user == room.user and (room.is_older or _agrees(room, row))
+    return known and timely and row.submitted_at >= room.begun_at - clocks_seconds
+
+
+def _agrees(room: Room, row: Queued | Accounted) -> bool:
+    return row.name == room.name and bool({row.workdir, normpath(row.workdir)} & room.places)
