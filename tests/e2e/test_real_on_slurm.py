@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from scaffold import scaffold
 
-from cluster import Cluster, as_user
+from cluster import Cluster
 from fakes.adapters import save_adapters_alone
 from fakes.home import blocks, harvested
 from fakes.remote import Remote
@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 PACKAGES = sysconfig.get_path("purelib")
 
 
-def usable(python: str, user: str) -> bool:
-    """Whether the cluster's user can run this Python, and read what is installed here."""
+def usable(python: str, slurm: Cluster) -> bool:
+    """Whether the cluster's user can run this Python, and read what is installed here, where its jobs run."""
     test = f"import sys; sys.path.append({PACKAGES!r}); import msgspec; print(sys.version_info[:2])"
     # By way of a shell, as in a job: a program that root hands over to another user is judged more leniently.
-    shell = [*as_user(user), "sh", "-c", '"$0" -c "$1"', python, test]
+    shell = slurm.there("sh", "-c", '"$0" -c "$1"', python, test)
     done = subprocess.run(shell, capture_output=True, text=True, check=False, cwd="/")
     return done.stdout.strip() == str(sys.version_info[:2])
 
@@ -36,7 +36,7 @@ def environment(slurm: Cluster) -> Path:
         for path in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3")
         if os.path.exists(path)
     ]
-    python = next((path for path in pythons if usable(path, slurm.user)), None)
+    python = next((path for path in pythons if usable(path, slurm)), None)
     if python is None:
         pytest.skip(f"{slurm.user} can neither read {PACKAGES} nor run a Python {sys.version_info[:2]}")
     venv = slurm.path / "env"

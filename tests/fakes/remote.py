@@ -57,12 +57,16 @@ class Remote(Home):
         is late, have it between them."""
         tokens = {event["token"] for event in self.of_type("AttemptIntended")}
         queue = self.slurm.run("squeue", "-h", "-t", "all", "-o", "%A|%o").stdout
-        accounting = self.slurm.run(
-            "sacct", "-n", "-X", "-P", "-S", "now-1days", "--format=JobID,SubmitLine"
-        ).stdout
-        rows = (line.partition("|") for line in (queue + accounting).splitlines())
+        rows = (line.partition("|") for line in (queue + self._accounted()).splitlines())
         seen = {(id, token_of(command)) for id, _, command in rows}
         return Counter(token for _, token in seen if token in tokens)
+
+    def _accounted(self) -> str:
+        """Before 21.08 accounting didn't keep the command; then it is the queue's five minutes that count."""
+        if self.slurm.version < "21.08":
+            return ""
+        fields = "--format=JobID,SubmitLine"
+        return self.slurm.run("sacct", "-n", "-X", "-P", "-S", "now-1days", fields).stdout
 
     def accepted(self) -> dict[str, Any]:
         """Slurm job ids by token."""
