@@ -77,7 +77,8 @@ async def test_an_ended_job_tells_what_it_used(site: Site) -> None:
     assert usage.cpus >= 1
     assert usage.cpu_seconds is not None
     assert 0.4 < usage.cpu_seconds < 5
-    assert usage.memory_bytes == 64000 << 20
+    # Where none was asked for it is the node's; 20.11 names none.
+    assert usage.memory_bytes in (64000 << 20, None)
     assert usage.peak_memory_bytes is not None
     assert 2e8 < usage.peak_memory_bytes < 4e8
 
