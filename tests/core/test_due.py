@@ -1,15 +1,17 @@
 """What is owed to the world is told of touched jobs alone, and what is over may be put away."""
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from fakes.builders import GOOD, ID, SCORED, World, owed, scaffold
 from runexp.wire import events
-from runexp.wire.states import Outcome
+from runexp.wire.states import Outcome, Stage
 from runexpd.core.commands import Submit
 from runexpd.core.due import due
-from runexpd.core.observations import Recalled, Shelved
+from runexpd.core.observations import CancelWanted, Recalled, Shelved
 from runexpd.core.state import Parked
-from runexpd.core.steps import report
+from runexpd.core.steps import report, submit
 from runexpd.core.touched import Touched
 
 TWO = "e2"
@@ -58,6 +60,33 @@ def test_what_two_have_touched_is_of_both() -> None:
         == 3
     )
     assert list((some | Touched([TWO])).of(world.experiment)) == list(some.of(world.experiment))
+
+
+def test_one_of_which_all_is_meant_is_a_wide_matter() -> None:
+    world = begun()
+    assert world.happened.touched.is_wide
+    world.accept("rank4")
+    assert not world.happened.touched.is_wide
+
+
+def test_few_submissions_are_on_their_way_at_a_time_and_each_answer_lets_another_go() -> None:
+    runs = [f"r{n}" for n in range(submit.MOST_ON_THEIR_WAY + 50)]
+    world = World(max_submit=10_000)
+    world.see(scaffold(runs))
+    for done in range(50):
+        assert len(world.in_stage(Stage.SUBMITTING)) == submit.MOST_ON_THEIR_WAY
+        world.accept(runs[done])
+    world.accept(runs[50])
+    assert len(world.in_stage(Stage.SUBMITTING)) == submit.MOST_ON_THEIR_WAY - 1
+
+
+def test_what_was_asked_to_end_is_counted_as_it_is_shown() -> None:
+    world = begun()
+    world.accept("rank4")
+    world.see(CancelWanted(experiment=ID, jobs=("rank4",)))
+    shown = Counter(view.state for view in report.report(world.experiment, "words").optimization.jobs)
+    counts = report.line(world.experiment).counts
+    assert counts["CANCELLING"] == shown["CANCELLING"] == 1
 
 
 def test_what_is_over_is_put_away_and_recalled_and_nothing_has_happened() -> None:

@@ -101,3 +101,11 @@ def test_as_many_pictures_are_kept_as_there_is_room_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(pictures, "MOST_JOBS_KEPT", 1)
     kept.of("d", (), lambda before: (made.drawn, made.view))
     assert list(kept._kept) == ["d"]
+
+
+def test_none_is_kept_of_what_is_no_longer_at_hand() -> None:
+    world, kept = begun(), Pictures()
+    made = picture(kept, world)
+    kept.of("gone", (), lambda before: (made.drawn, made.view))
+    kept.keep({ID: world.experiment})
+    assert list(kept._kept) == [ID]

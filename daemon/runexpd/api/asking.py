@@ -24,8 +24,7 @@ from runexpd.core.observations import (
 )
 from runexpd.core.state import Experiment
 from runexpd.core.steps import again, forecast, plan
-from runexpd.runtime import clock
-from runexpd.runtime.admission import admit
+from runexpd.runtime import aside, clock
 from runexpd.runtime.inspector import look_at, of_known
 from runexpd.runtime.loop import NotTaken
 from runexpd.runtime.reader import check_writable, read_experiment
@@ -59,7 +58,7 @@ async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
     state = context.loop.state
     if why := plan.contested(state, seen):
         raise _contested(why)
-    tried = admit(state, seen, clock.now(), 0)
+    tried = await aside.admit(state, seen, clock.now(), 0)
     if tried.refused:
         raise Refusal(Code.INTERNAL, tried.refused, seen.dir, "the daemon's journal has the details")
     before, after = state.experiments.get(seen.experiment), tried.state.experiments[seen.experiment]
@@ -68,7 +67,7 @@ async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
         name=after.name,
         dir=after.dir,
         cluster=after.cluster,
-        lines=tuple(forecast.lines(before, after, typed)),
+        lines=await aside.aside(lambda: tuple(forecast.lines(before, after, typed))),
         warnings=seen.warnings,
     )
 

@@ -62,6 +62,7 @@ class Context:
             drawn = report.drawn(experiment, typed, progress or {}, starts or {}, before)
             return drawn, report.view(experiment, typed, drawn, trouble)
 
+        self.pictures.keep(self.loop.state.experiments)
         return self.pictures.of(experiment.id, (experiment, progress, starts, typed, trouble), make)
 
     def _trouble(self, experiment: Experiment) -> str:

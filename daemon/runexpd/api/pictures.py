@@ -1,6 +1,6 @@
 """How experiments stand, made once for all who look. Of what has changed little, little is made and encoded anew."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property
 
 import msgspec
@@ -53,6 +53,11 @@ def _changed(before: tuple[JobView, ...], after: tuple[JobView, ...]) -> tuple[J
 class Pictures:
     def __init__(self) -> None:
         self._kept: dict[str, Picture] = {}
+
+    def keep(self, at_hand: Container[str]) -> None:
+        """Let go of those of all other experiments."""
+        for id in [id for id in self._kept if id not in at_hand]:
+            del self._kept[id]
 
     def of(self, id: str, source: tuple[object, ...], make: Make) -> Picture:
         """The one that was made of the same things, or a new one. A view that turns out to be the same stays the same."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from immutables import Map
 
-from runexp.wire.states import Phase, Stage
+from runexp.wire.states import UNDER_WAY, Phase, Stage
 from runexpd.core.job import Job
 
 
@@ -20,9 +20,11 @@ class Kind(NamedTuple):
 
     phase: Phase
     stage: Stage
-    #: The word that is shown.
+    #: Slurm's word, or ours.
     state: str
     retired: bool
+    #: It was asked to end, and hasn't yet.
+    cancelling: bool
 
 
 class Jobs(Mapping[str, Job]):
@@ -116,7 +118,8 @@ def _of_runs(jobs: Iterable[Job]) -> dict[str, dict[Phase, list[str]]]:
 
 
 def _kind(job: Job) -> Kind:
-    return Kind(job.spec.phase, job.stage, job.state, job.retired)
+    cancelling = job.cancel_asked and job.stage in UNDER_WAY
+    return Kind(job.spec.phase, job.stage, job.state, job.retired, cancelling)
 
 
 def _is_trained(job: Job) -> tuple[bool, bool]:

@@ -24,6 +24,11 @@ class Touched:
         """The experiments' ids."""
         return iter(self._jobs)
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether all jobs of an experiment are meant."""
+        return None in self._jobs.values()
+
     def note(self, experiment: str, event: Event) -> None:
         """What concerns a phase, or what was asked for, may concern any job."""
         if isinstance(event, _OF_NONE):

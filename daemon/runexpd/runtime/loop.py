@@ -21,8 +21,8 @@ from runexpd.core.touched import Touched
 from runexpd.ledger import desk
 from runexpd.ledger.errors import LedgerError
 from runexpd.ledger.store import Ledger, NotUnique
-from runexpd.runtime import clock
-from runexpd.runtime.admission import Admitted, admit, joined, parked
+from runexpd.runtime import aside, clock
+from runexpd.runtime.admission import Admitted, joined, parked
 from runexpd.runtime.bell import Bell
 
 #: Until an unwritable ledger is tried again by itself.
@@ -103,22 +103,24 @@ class Loop:
             while True:
                 batch = [await self._next(), *self._more()]
                 await self._take(batch)
-                self._carry_out(carry)
+                await self._carry_out(carry)
                 for each in batch:
                     each.done.set()
 
-    def _carry_out(self, carry: Callable[[Due], None]) -> None:
+    async def _carry_out(self, carry: Callable[[Due], None]) -> None:
         try:
-            carry(self._due())
+            carry(await self._due())
         except Exception as error:  # it is tried again with the next observation
             self._log("what is due can't be carried out", error)
         else:
             self._touched = Touched()
 
-    def _due(self) -> Due:
+    async def _due(self) -> Due:
         """What is owed to the world; an experiment of which that can't be told is parked."""
         now = clock.now()
         try:
+            if self._touched.is_wide:
+                return await aside.aside(lambda: due(self.state, self._touched, now))
             return due(self.state, self._touched, now)
         except Exception as error:
             self._log("what is due can't be told of each experiment", error)
@@ -148,7 +150,9 @@ class Loop:
     async def _take(self, batch: Sequence[_Told]) -> None:
         now, after = clock.now(), Admitted(self.state)
         for told in batch:
-            one = admit(after.state, told.observation, now, self._ledger.last_seq + len(after.rows))
+            one = await aside.admit(
+                after.state, told.observation, now, self._ledger.last_seq + len(after.rows)
+            )
             self._note(told, one)
             after = joined(after, one)
         if after.rows:

@@ -33,9 +33,18 @@ def line(e: Experiment, trouble: str = "") -> ExperimentLine:
         evaluation=e.evaluation,
         asked_at=e.asked_at,
         ended_at=e.ended_at,
-        counts=dict(Counter(jobviews.shown_state(job) for job in e.current)),
+        counts=_counts(e),
         trouble=trouble,
     )
+
+
+def _counts(e: Experiment) -> dict[str, int]:
+    """Jobs by the word that is shown of them."""
+    counts: Counter[str] = Counter()
+    for kind, count in e.jobs.counts():
+        if not kind.retired:
+            counts[states.CANCELLING if kind.cancelling else kind.state] += count
+    return dict(sorted(counts.items()))
 
 
 def drawn(

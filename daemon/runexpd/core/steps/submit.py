@@ -1,6 +1,6 @@
 """Who may go now, and what the cluster's answer means.
 
-At most `max_submit` jobs of ours are in flight on a cluster; training submissions keep `stagger_seconds` between them.
+At most `max_submit` jobs of ours are in flight on a cluster, and few of them unanswered; training submissions keep `stagger_seconds` between them.
 A token is the experiment's id and a count of all its tokens, which only grows: made of what the ledger holds, so a replay
 makes the same ones, and no two attempts ever share one, whatever happens to the scaffold in between.
 """
@@ -14,6 +14,9 @@ from runexpd.core.job import Job
 from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
 from runexpd.core.state import Experiment, Limits, State
 
+#: So many of a cluster's are on their way at a time: it takes them a batch after another anyway, and no event is to be followed by
+#: ten thousand others at once.
+MOST_ON_THEIR_WAY = 200
 #: A cluster that takes no more is asked again as soon as a job of ours has ended there, or after this long.
 DEFER_SECONDS = 20.0
 
@@ -62,7 +65,8 @@ def intended(state: State, now: float) -> Iterator[tuple[str, events.Event]]:
     for cluster in sorted({e.cluster for e in state.running()}):
         limits = state.limits.get(cluster, Limits())
         room = _most(state, cluster, limits, now) - _count(state, cluster, states.IN_FLIGHT)
-        yield from _next(state, cluster, limits, room, now)
+        on_their_way = _count(state, cluster, frozenset({Stage.SUBMITTING}))
+        yield from _next(state, cluster, limits, min(room, MOST_ON_THEIR_WAY - on_their_way), now)
 
 
 def _next(
