@@ -1,6 +1,7 @@
 """What commands print: text for people, one JSON document for programs, errors in two lines. Commands print through here."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,17 @@ def raw(shown: str) -> None:
 
 def say(shown: str = "") -> None:
     click.echo(clean(shown))
+
+
+def pages(shown: str) -> None:
+    """A screen at a time where a terminal would lose the beginning; into a pipe or a file at once."""
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not is_terminal or shown.count("\n") < shutil.get_terminal_size().lines:
+        say(shown)
+        return
+    # Long lines are not wrapped: a table stays one.
+    os.environ.setdefault("LESS", "FRSX")
+    click.echo_via_pager(clean(shown))
 
 
 def note(shown: str) -> None:

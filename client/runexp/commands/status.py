@@ -35,7 +35,7 @@ def _running(as_json: bool) -> None:
     if as_json:
         output.json(running)
         return
-    output.say("\n".join(rows.experiments(running)) if running else "nothing is running")
+    output.pages("\n".join(rows.experiments(running)) if running else "nothing is running")
     if len(every) > len(running):
         output.say(f"{len(every) - len(running)} have ended: runexp ls")
 
@@ -43,7 +43,7 @@ def _running(as_json: bool) -> None:
 @click.command()
 @arguments.as_json
 def ls(as_json: bool) -> None:
-    """List every experiment that the daemon knows, the newest first.
+    """List every experiment that the daemon knows, the newest first; in a terminal a screen at a time (PAGER).
 
     \b
     Example:  runexp ls
@@ -53,4 +53,6 @@ def ls(as_json: bool) -> None:
         if as_json:
             output.json(known)
         else:
-            output.say("\n".join(rows.experiments(known)) if known else "no experiments yet: runexp run DIR")
+            output.pages(
+                "\n".join(rows.experiments(known)) if known else "no experiments yet: runexp run DIR"
+            )
