@@ -64,12 +64,13 @@ async def test_nor_does_it_go_on_to_the_jobs(site: Site) -> None:
 
 
 async def test_what_the_configuration_sets_does(site: Site) -> None:
-    site.behind(account=LINES, prepend=["export SBATCH_OUTPUT=as-configured.txt"])
-    one = site.submission("one", "echo ran")
+    site.behind(account=LINES, prepend=["export SBATCH_TIMELIMIT=3"])
+    one = site.submission("one", "true")
     (answer,) = await site.send(one)
     assert isinstance(answer, Accepted)
-    await site.ended(one.token)
-    assert (site.dir / "as-configured.txt").read_text() == "ran\n"
+    usage = (await site.ended(one.token)).usage
+    assert usage is not None
+    assert usage.time_limit_seconds == 180
 
 
 @pytest.mark.real

@@ -1,5 +1,6 @@
 """Habits of sites: a wrapper in place of sbatch, one that submits a copy, an old sacct, limits that pass and limits that don't."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -147,9 +148,10 @@ DENIED = "#SBATCH --qos=deny\n#SBATCH --ntasks=4"
 
 
 @pytest.fixture
-def qoses(site: Site, request: pytest.FixtureRequest) -> None:
+def qoses(site: Site, request: pytest.FixtureRequest) -> Iterator[None]:
     """`deny` takes no job of more than two tasks, `one` takes one job at a time. The fake has them."""
     if site.user is None:
+        yield
         return
     slurm: Cluster = request.getfixturevalue("slurm")
     for words in (
@@ -158,6 +160,8 @@ def qoses(site: Site, request: pytest.FixtureRequest) -> None:
         ["modify", "user", slurm.user, "set", "QOS=normal,deny,one"],
     ):
         slurm.run("sacctmgr", "-i", *words, check=False)
+    yield
+    slurm.run("sacctmgr", "-i", "modify", "user", slurm.user, "set", "QOS=normal")
 
 
 @pytest.mark.usefixtures("qoses")

@@ -7,8 +7,8 @@ Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in fa
              wordless (submits, and says nothing)
 
 Of its QOSes `deny` takes no job of more than two tasks, `one` takes one job at a time, and `unnamed` refuses as a site's own
-plugin does. As the real ones, they take wishes from the environment: SBATCH_ARRAY_INX, SBATCH_WAIT, SBATCH_OUTPUT, SQUEUE_PARTITION,
-SQUEUE_USERS, SQUEUE_FORMAT, SACCT_FORMAT, SCANCEL_PARTITION, SLURM_CLUSTERS.
+plugin does. As the real ones, they take wishes from the environment: SBATCH_ARRAY_INX, SBATCH_WAIT, SBATCH_OUTPUT, SBATCH_TIMELIMIT,
+SBATCH_CLUSTERS, SQUEUE_PARTITION, SQUEUE_USERS, SCANCEL_PARTITION, SLURM_CLUSTERS.
     squeue   down, empty (an answer, with nothing in it)
     sacct    down, stub, no-end, disabled, no-submit-line
 """
@@ -66,7 +66,7 @@ def sbatch(dir, fault, argv):
             "exit": "0:0",
             "workdir": os.path.join(os.getcwd(), directives.get("chdir", "")).rstrip("/"),
             "submitted": int(time.time()),
-            "limit": directives.get("time", "UNLIMITED"),
+            "limit": os.environ.get("SBATCH_TIMELIMIT", directives.get("time", "UNLIMITED")),
             "gpus": directives.get("gres", "gpu:0").split(":")[-1],
             "qos": directives.get("qos", "normal"),
             "cpu": 0.0,

@@ -47,7 +47,7 @@ def _variables(look: Mapping[str, Section]) -> Check:
         return Check(
             name="variables", verdict=Verdict.OK, found="your account sets none for Slurm's commands"
         )
-    found = f"your account sets {limits.listed(names)}: left out"
+    found = f"your account sets {limits.listed(names, 40)}: left out"
     hint = "fine, unless you want them: then put `export NAME=value` under `prepend`"
     return Check(name="variables", verdict=Verdict.OK, found=found, hint=hint)
 
