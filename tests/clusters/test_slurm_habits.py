@@ -1,5 +1,6 @@
 """Habits of sites: a wrapper in place of sbatch, one that submits a copy, an old sacct, limits that pass and limits that don't."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +229,15 @@ async def test_an_id_counts_though_sbatch_ends_as_badly_as_its_job(tmp_path: Pat
     site, fake = fake_site(tmp_path)
     fake.fail(sbatch="wait")
     assert await site.send(site.submission("one", "exit 7")) == [Accepted("1")]
+
+
+async def test_an_sbatch_that_waits_for_its_job_has_said_the_id(tmp_path: Path) -> None:
+    site, _ = fake_site(tmp_path)
+    one = site.submission("one", "true")
+    site.leave_a_lock(one)
+    (site.spool / one.token / "out").write_text("7\n")
+    with subprocess.Popen(["sh", "-c", "read line", f"x/{one.token}/y"], stdin=subprocess.PIPE):
+        assert await site.resolve(one) == [Accepted("7")]
 
 
 @pytest.mark.real

@@ -5,6 +5,7 @@
 # Then the time, the queue and accounting, for tokens without a receipt; and the ids that are other submissions'.
 fields=$1
 shift
+unsure=
 me=$(id -un)
 now=$(date +%s)
 [ -d "$spool" ] || mkdir -m 700 "$spool" || [ -d "$spool" ] || exit 1
@@ -19,10 +20,11 @@ traces() { # what is known of one that left no receipt
   elif grep -qs "[/]$token/" /proc/[0-9]*/cmdline; then
     what=locked
   else
-    # sbatch may have said its word, and nobody was left to write the receipt.
-    text "$room/out"
-    what=gone out=$line
+    what=gone
   fi
+  # sbatch may have said its word, and waits for the job, or nobody was left to write the receipt.
+  text "$room/out"
+  out=$line
 }
 
 for token; do
@@ -41,6 +43,7 @@ for token; do
   told "$room"
   case $pid in withdrawn) what=withdrawn ;; esac
   [ -n "$what" ] || traces
+  case $out in [0-9]*) ;; *) unsure=yes ;; esac
   say "$token" "$what" "$place" "$out" "$err"
 done
 echo "==now"
@@ -53,7 +56,7 @@ echo "==accounting"
 SLURM_TIME_FORMAT=%s timeout 30 sacct -n -X -P --delimiter="$us" -S now-14days --format="$fields"
 echo "==end $?"
 echo "==taken"
-for out in "$spool"/*/out; do
+for out in ${unsure:+"$spool"/*/out}; do
   while IFS= read -r line; do printf '%s\n' "$line"; done <"$out"
 done 2>/dev/null
 echo "==end 0"
