@@ -1,6 +1,7 @@
 """Snapshots: what is over is put away and recalled, and what can't be read of one is made anew."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from runexp.wire.states import Stage
 from runexpd.core.observations import RetryWanted
 from runexpd.core.state import State
 from runexpd.ledger import desk
+from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger, Row
 from runexpd.runtime import shelf as shelves
 from runexpd.runtime import snapshot
@@ -63,6 +65,15 @@ def test_an_experiment_survives_being_kept() -> None:
 def test_bytes_that_are_none_are_said_to_be_none(body: bytes) -> None:
     with pytest.raises(snapshot.Unreadable):
         snapshot.decode(body)
+
+
+def test_no_bit_of_a_snapshot_flips_unseen() -> None:
+    body = snapshot.encode(past().experiment)
+    for place in range(len(body)):
+        flipped = bytearray(body)
+        flipped[place] ^= 1
+        with suppress(snapshot.Unreadable):
+            assert snapshot.decode(bytes(flipped)) == past().experiment
 
 
 def test_what_is_over_is_a_row_and_the_others_are_at_hand(kept: tuple[World, Path]) -> None:
@@ -120,6 +131,25 @@ async def test_one_that_is_over_is_recalled_when_something_is_asked_of_it(ledger
         assert set(loop.state.shelved) == set()
         await loop.tell(RetryWanted(seen=scaffold(["rank4", "rank8"]), jobs=("rank8",)))
         assert loop.state.experiments[ID].jobs["rank8"].stage is Stage.SUBMITTING
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM snapshots", "UPDATE snapshots SET body = substr(body, 9)", "DROP TABLE snapshots"]
+)
+async def test_one_whose_snapshot_is_lost_or_damaged_meanwhile_is_recalled_from_its_events_or_said_in_a_line(
+    ledger: TroubledLedger, change: str
+) -> None:
+    world, shelf = await filled(ledger)
+    loop = Loop(ledger, await desk.ask(lambda: shelf.opened(EMPTY)))
+    await desk.ask(lambda: ledger.change(change))
+    async with anyio.create_task_group() as tasks:
+        await start(tasks, loop)
+        if change.startswith("DROP"):
+            with pytest.raises(LedgerDamaged, match="snapshots"):
+                await shelf.recall(loop, ID)
+        else:
+            assert await shelf.recall(loop, ID) == world.experiment
         tasks.cancel_scope.cancel()
 
 

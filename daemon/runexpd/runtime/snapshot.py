@@ -30,7 +30,8 @@ class _Whole(msgspec.Struct, array_like=True):
 def encode(experiment: Experiment) -> bytes:
     without = msgspec.structs.replace(experiment, jobs=Jobs())
     packed = msgspec.msgpack.encode(_Whole(without, list(experiment.jobs.values())), enc_hook=_nothing)
-    return zstandard.ZstdCompressor(level=3).compress(packed)
+    # With a checksum: a bit that flips on the disk is not to become another experiment.
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(packed)
 
 
 def decode(body: bytes) -> Experiment:
