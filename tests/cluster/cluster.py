@@ -26,7 +26,7 @@ from pathlib import Path
 
 import configs
 import roots
-from processes import children, free_ports, kill_marked, started
+from processes import children, free_ports, kill_marked, name_of, started
 
 ACCOUNT = "alice"
 NODES = ["sn1", "sn2", "sn3", "sn4"]
@@ -146,10 +146,15 @@ class Cluster:
             child.wait()
 
     def cut_ssh(self) -> None:
-        """Kill every session of our sshd; it goes on listening."""
-        for pid in children(self.pids["sshd"][0]):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Kill every session of our sshd; it goes on listening, and commands go on.
+
+        A session is two processes: a monitor, and its child, which has the connection and outlives it.
+        """
+        monitors = children(self.pids["sshd"][0])
+        for pid in [*monitors, *(child for monitor in monitors for child in children(monitor))]:
+            if name_of(pid).startswith("sshd"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def start_without_state(self) -> None:
         """slurmctld, whose jobs are gone: a newer one begins anew only when it is told to."""

@@ -18,6 +18,13 @@ def children(pid: int) -> list[int]:
     return [int(entry.name) for entry in _processes() if _stat(int(entry.name))[1:2] == [str(pid)]]
 
 
+def name_of(pid: int) -> str:
+    """As the kernel has it; empty for no such process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 def kill_marked(mark: bytes) -> None:
     """Those that have it in their environment, but for ourselves."""
     for entry in _processes():

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,9 +55,13 @@ def test_another_slurm_is_refused_in_the_same_directory(slurm: cluster.Cluster) 
         cluster.up(slurm.path, "1.2")
 
 
-def test_cutting_ssh_leaves_the_listener(slurm: cluster.Cluster) -> None:
-    assert slurm.is_up
-    slurm.cut_ssh()
+def test_cutting_ssh_ends_sessions_and_leaves_the_listener(slurm: cluster.Cluster) -> None:
+    ssh = ["ssh", "-F", str(slurm.path / "ssh_config"), "cluster", "echo there; exec sleep 60"]
+    with subprocess.Popen(ssh, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == "there\n"
+        slurm.cut_ssh()
+        assert session.wait(10) == 255
     assert slurm.is_up
 
 
