@@ -45,6 +45,7 @@ class SlurmCluster:
         #: By token, on the monotonic clock. Forgotten with the daemon: then it only takes longer.
         self._traceless_since: dict[str, float] = {}
         self._ownership = Ownership()
+        self._patience = doubt.Patience()
 
     async def submit(self, batch: Sequence[Submission]) -> AsyncIterator[Mapping[str, Answer]]:
         unfit = {each.token: Refused(why) for each in batch if (why := commands.unfit(each))}
@@ -61,16 +62,21 @@ class SlurmCluster:
         receipts = list(rooms.receipts(ran.stdout))
         answers = {receipt.token: errors.answer(receipt) for receipt in receipts}
         if doubtful := {receipt.token for receipt in receipts if errors.may_pass(receipt)}:
-            answers |= await self._put_off({token: answers[token] for token in doubtful})
+            queue = await self._queue_if_any()
+            answers |= {
+                each.token: self._patience.answer(each, answers[each.token], queue)
+                for each in batch
+                if each.token in doubtful
+            }
         return {s.token: answers.get(s.token, _lost(ran)) for s in batch}
 
-    async def _put_off(self, refusals: Mapping[str, Answer]) -> dict[str, Answer]:
-        """Refusals that may pass when a job ends: final only once there is none of this user's that could."""
+    async def _queue_if_any(self) -> list[parse.Queued] | None:
+        """None where it gives no answer."""
         try:
             ran = await self._ask(commands.list_queue(), queries=1)
         except ClusterUnreachable:
-            ran = Ran(exit_code=1, stdout="", stderr="")
-        return doubt.put_off(refusals, _queue(Section(ran.stdout, ran.exit_code)))
+            return None
+        return _queue(Section(ran.stdout, ran.exit_code))
 
     async def resolve(self, batch: Sequence[Submission]) -> Mapping[str, Answer]:
         tokens = [submission.token for submission in batch]
@@ -87,10 +93,10 @@ class SlurmCluster:
             if _NO_ACCOUNTING in ran.stderr and doubt.queue_remembers(receipt, now):
                 recorded = []
             verdict = doubt.verdict(each, receipt, queue, recorded, taken)
+            if receipt is not None and errors.may_pass(receipt) and verdict is not None:
+                verdict = self._patience.answer(each, verdict, queue)
             answers[each.token] = self._sure(each.token, receipt, verdict)
-        return answers | doubt.put_off(
-            {t: answers[t] for t, r in receipts.items() if t in answers and errors.may_pass(r)}, queue
-        )
+        return answers
 
     def _sure(self, token: str, receipt: rooms.Receipt | None, verdict: Answer | None) -> Answer:
         """There is no job once no trace of it was found for a while."""

@@ -1,6 +1,6 @@
 """What became of a submission whose answer was lost: the receipt first, then the queue, then accounting. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -59,11 +59,27 @@ def traceless(receipt: Receipt | None) -> Answer:
     return Deferred("its submission never reached Slurm", at_once=True)
 
 
-def put_off(refusals: Mapping[str, Answer], queue: Sequence[Queued] | None) -> dict[str, Answer]:
-    """Refusals that may pass when a job ends, as they are where the queue has none that could."""
-    if queue is not None and all(row.state in END_STATES for row in queue):
-        return dict(refusals)
-    return {token: Deferred(a.error) if isinstance(a, Refused) else a for token, a in refusals.items()}
+class Patience:
+    """With refusals that may be of a limit on how many are queued, though nobody says so.
+
+    Such a limit passes when a job of this user's ends. One that is refused again after that, or while there is none, is
+    refused for another reason. Forgotten with the daemon: then it only takes longer.
+    """
+
+    def __init__(self) -> None:
+        #: By script: how many jobs were there when it was refused, at least.
+        self._least: dict[str, int] = {}
+
+    def answer(self, submission: Submission, refusal: Answer, queue: Sequence[Queued] | None) -> Answer:
+        if not isinstance(refusal, Refused):
+            return refusal
+        if queue is not None:
+            there = sum(row.state not in END_STATES for row in queue)
+            least = self._least.pop(submission.script, there)
+            if there == 0 or there < least:
+                return refusal
+            self._least[submission.script] = least
+        return Deferred(refusal.error)
 
 
 def _of_token(token: str, queue: Sequence[Queued], accounting: Sequence[Accounted]) -> list[str]:
