@@ -22,7 +22,7 @@ WISHES = {
     **{"SBATCH_ARRAY_INX": "0-1", "SBATCH_OUTPUT": "elsewhere.txt", "SBATCH_CLUSTERS": "other"},
     **{"SBATCH_JOB_NAME": "forged", "SBATCH_EXPORT": "NONE", "SBATCH_OF_A_NEWER_ONE": "x"},
     **{"SLURM_CLUSTERS": "other", "SLURM_TIME_FORMAT": "relative", "SLURM_BITSTR_LEN": "1", "SLURM_EXIT_ERROR": "0"},
-    **{"SLURM_JOB_ID": "77", "SLURM_JOBID": "77", "SLURM_NTASKS": "9999", "SLURM_HINT": "nope", "SLURM_OF_A_NEWER_ONE": "x"},
+    **{"SLURM_JOB_ID": "77", "SLURM_JOBID": "77", "SLURM_NTASKS": "9999", "SLURM_HINT": "nope", "SLURM_OF_A_NEWER_ONE": "x", "SLURM_JWT": "x"},
     **{"SINFO_FORMAT": "x", "SINFO_PARTITION": "nope", "SCONTROL_ALL": "1", "SCONTROL_FEDERATION": "1"},
 }  # fmt: skip
 LINES = [f"export {name}='{value}'" for name, value in WISHES.items()]

@@ -7,17 +7,29 @@ itself sets, in `prepend`, comes after it and stays.
 
 from collections.abc import Sequence
 
-#: Where Slurm is, and who one is to it: without these no command works on a site that needs them.
-_KEPT = ("CONF", "CONF_SERVER", "JWT", "SACK_KEY", "BIN", "HOME", "LIB", "PATH", "PREFIX", "ROOT")
+#: Where Slurm is: without these no command works on a site that needs them.
+_KEPT = ("CONF", "CONF_SERVER", "BIN", "HOME", "LIB", "PATH", "PREFIX", "ROOT")
 _COMMANDS = ("SACCT", "SACCTMGR", "SBATCH", "SCANCEL", "SCONTROL", "SINFO", "SLURM", "SQUEUE")
 #: Names of what was taken out, for doctor; jobs don't get it.
 LEFT_OUT = "RUNEXP_LEFT_OUT"
 #: awk reads no text of env's, where a value may look like a name.
 _LEFT_OUT = f"""$(awk 'BEGIN {{ for (name in ENVIRON)
   if (name ~ /^({"|".join(_COMMANDS)})_[A-Za-z0-9_]+$/ && name !~ /^SLURM_({"|".join(_KEPT)})$/) print name }}')"""
-#: Also functions that a shell exported in place of the programs.
+#: In whose place a shell may have exported a function; others stay, such as `module`.
+_PROGRAMS = (
+    *(name.lower() for name in _COMMANDS),
+    "awk",
+    "date",
+    "grep",
+    "id",
+    "mkdir",
+    "stat",
+    "timeout",
+    "uname",
+    "xargs",
+)
 CLEAN = (
-    f"unset -f awk timeout {' '.join(name.lower() for name in _COMMANDS if name != 'SLURM')}; unset {LEFT_OUT}",
+    f"unset -f {' '.join(_PROGRAMS)}; unset {LEFT_OUT}",
     f'{LEFT_OUT}="{_LEFT_OUT}"',
     f'test -z "${LEFT_OUT}" || {{ unset ${LEFT_OUT}; export {LEFT_OUT}; }}',
 )
