@@ -14,17 +14,19 @@ from loguru import logger
 from runexp import __version__, paths
 from runexpd import stopping
 from runexpd.api import socket
-from runexpd.api.context import Context
+from runexpd.api.context import Context, Doctor
 from runexpd.clusters.base import Cluster
 from runexpd.clusters.local.cluster import LocalCluster
 from runexpd.clusters.slurm import environment
 from runexpd.clusters.slurm.cluster import SlurmCluster
 from runexpd.core import names
 from runexpd.core.state import Limits, State
+from runexpd.hosts import openssh_doctor, ssh_doctor
 from runexpd.hosts.base import Host
 from runexpd.hosts.local import LocalHost
+from runexpd.hosts.openssh import open_openssh
 from runexpd.hosts.ssh import open_ssh
-from runexpd.hosts.ssh_link import Connected, Pace, SshLink
+from runexpd.hosts.ssh_link import AnyLink, Connected, Pace
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger import desk
 from runexpd.ledger.store import Ledger
@@ -37,7 +39,7 @@ from runexpd.runtime.schedule import Budget, Every
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Cluster as ClusterSettings
-from runexpd.settings import Settings
+from runexpd.settings import Settings, Transport
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
 
@@ -51,7 +53,9 @@ class _Site:
 
     cluster: Cluster
     watcher: Watcher
-    link: SshLink | None = None
+    link: AnyLink | None = None
+    #: Looks the connection over.
+    doctor: Doctor | None = None
 
 
 async def run(settings: Settings) -> None:
@@ -99,6 +103,7 @@ def _context(
         carriers=Carriers(loop, clusters, watchers, Errands(loop, tools, waits), tasks),
         tools=tools,
         links={site.cluster.name: site.link for site in sites if site.link is not None},
+        doctors={site.cluster.name: site.doctor for site in sites if site.doctor is not None},
         started_at=clock.now(),
         config_path=str(paths.config()),
     )
@@ -129,7 +134,7 @@ async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook:
     await desk.ask_long(context.ledger.examine)
 
 
-async def _catch_up(link: SshLink, watcher: Watcher) -> None:
+async def _catch_up(link: AnyLink, watcher: Watcher) -> None:
     """One round as soon as a lost connection is back."""
     while True:
         await link.changed().wait()
@@ -154,7 +159,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
     asked = {"partition": settings.partition, "account": settings.account}
     defaults = {option: value for option, value in asked.items() if value is not None}
 
-    def site(host: Host, link: SshLink | None) -> _Site:
+    def site(host: Host, link: AnyLink | None = None, doctor: Doctor | None = None) -> _Site:
         cluster = SlurmCluster(name, host, defaults)
         budget = Budget(
             settings.queries_per_minute,
@@ -162,11 +167,11 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
             clock.steady(),
             lambda: clock.now() - clock.steady(),
         )
-        return _Site(cluster, Watcher(cluster, tools, budget), link)
+        return _Site(cluster, Watcher(cluster, tools, budget), link, doctor)
 
     prepend = environment.before(settings.prepend)
     if settings.host is None:
-        yield site(LocalHost(prepend), None)
+        yield site(LocalHost(prepend))
         return
     target = SshTarget(
         name=name,
@@ -175,9 +180,14 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
         port=settings.port,
         identity=settings.identity,
     )
-    pace = Pace(sessions=settings.sessions)
-    async with open_ssh(target, now=clock.steady, jitter=random.random, prepend=prepend, pace=pace) as host:
-        yield site(host, host.link)
+    now, jitter, pace = clock.steady, random.random, Pace(sessions=settings.sessions)
+    if settings.transport is Transport.OPENSSH:
+        opened = open_openssh(target, dir=paths.state(), now=now, jitter=jitter, prepend=prepend, pace=pace)
+        async with opened as ours:
+            yield site(ours, ours.link, lambda: openssh_doctor.examine(ours))
+    else:
+        async with open_ssh(target, now=now, jitter=jitter, prepend=prepend, pace=pace) as host:
+            yield site(host, host.link, lambda: ssh_doctor.examine(host.link))
 
 
 def _limits(settings: Settings) -> dict[str, Limits]:

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,15 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     results_seconds: Seconds = 120.0
 
 
+class Transport(StrEnum):
+    """What speaks SSH."""
+
+    #: The daemon itself, which reads ~/.ssh/config.
+    ASYNCSSH = "asyncssh"
+    #: The user's own `ssh`, with all of her configuration, and over the connection that she has open.
+    OPENSSH = "openssh"
+
+
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Slurm cluster. Without a host: Slurm on this machine."""
 
@@ -42,6 +52,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     #: A private key's path.
     identity: str | None = None
+    transport: Transport = Transport.ASYNCSSH
     #: Lines of shell before every command, such as `module load slurm`.
     prepend: tuple[str, ...] = ()
     max_submit: Count = 25

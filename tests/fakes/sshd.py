@@ -75,6 +75,7 @@ class FakeSshd:
         self._children: set[asyncio.subprocess.Process] = set()
         self._client_key = asyncssh.generate_private_key("ssh-ed25519")
         self._client_key.write_private_key(self.identity)
+        self.identity.chmod(0o600)  # ssh uses no other
 
     async def listen(self) -> None:
         self._listener = await asyncssh.listen(

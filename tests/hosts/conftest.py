@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fakes.sshd import run_sshd
-from runexpd.hosts import local, ssh
+from runexpd.hosts import local, openssh, ssh
 from runexpd.hosts.base import DEFAULT_LIMITS, Host, Limits
 
-KINDS = ("ssh", "local")
+KINDS = ("ssh", "openssh", "local")
 
 
 @pytest.fixture(params=KINDS)
@@ -38,8 +38,14 @@ async def _open(kind: str, home: Path, limits: Limits) -> AsyncIterator[Host]:
     if kind == "local":
         yield local.LocalHost(limits=limits)
         return
-    async with (
-        run_sshd(home) as server,
-        ssh.open_ssh(server.target(), now=time.time, jitter=random.random, limits=limits) as opened,
-    ):
-        yield opened
+    async with run_sshd(home) as server:
+        opening: AbstractAsyncContextManager[Host]
+        target = server.target()
+        if kind == "ssh":
+            opening = ssh.open_ssh(target, limits=limits, now=time.time, jitter=random.random)
+        else:
+            opening = openssh.open_openssh(
+                target, dir=home, limits=limits, now=time.time, jitter=random.random
+            )
+        async with opening as opened:
+            yield opened

@@ -1,16 +1,16 @@
 """What handlers work with."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runexp.wire.views import ExperimentLine, ExperimentView, Report
+from runexp.wire.views import Check, ExperimentLine, ExperimentView, Report
 from runexpd.api.pictures import Picture, Pictures
 from runexpd.clusters.base import Cluster
 from runexpd.core import names
 from runexpd.core.state import Experiment
 from runexpd.core.steps import report
 from runexpd.core.steps.jobviews import Drawn
-from runexpd.hosts.ssh_link import SshLink
+from runexpd.hosts.ssh_link import AnyLink
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers, Trouble
@@ -18,6 +18,8 @@ from runexpd.runtime.loop import Loop
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.watcher import Watcher
 from runexpd.tools.base import Tool
+
+Doctor = Callable[[], Awaitable[Sequence[Check]]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Context:
     carriers: Carriers
     tools: Mapping[str, Tool]
     #: Connections of the clusters that are reached over SSH.
-    links: Mapping[str, SshLink]
+    links: Mapping[str, AnyLink]
+    #: By cluster, what looks its connection over.
+    doctors: Mapping[str, Doctor]
     started_at: float
     config_path: str
     pictures: Pictures = field(default_factory=Pictures)

@@ -6,7 +6,6 @@ from runexp.wire.views import Check, Verdict
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core.state import Limits
-from runexpd.hosts import ssh_doctor
 from runexpd.hosts.base import HostUnreachable
 
 
@@ -16,8 +15,8 @@ async def doctor(context: Context, asked: requests.Doctor) -> requests.DoctorRep
         known = ", ".join(sorted(context.clusters))
         hint = f"clusters: {known}; others are added in {context.config_path}"
         raise Refusal(Code.UNKNOWN, f"no cluster is called {asked.cluster}", hint=hint)
-    link = context.links.get(asked.cluster)
-    checks = list(await ssh_doctor.examine(link)) if link else []
+    look_over = context.doctors.get(asked.cluster)
+    checks = list(await look_over()) if look_over else []
     if not any(check.verdict is Verdict.BAD for check in checks):
         limits = context.loop.state.limits.get(asked.cluster, Limits())
         try:

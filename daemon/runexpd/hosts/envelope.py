@@ -25,7 +25,7 @@ _SIGNALLED, _LAST_SIGNAL = 128, 64
 #: printf's own words of one line: sh takes long ones, and some slowly.
 _LINE_BYTES = 16 * 1024
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"%\\'!")
-_ESCAPED = tuple(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in range(256))
+_ESCAPES = {byte: f"\\{byte:03o}" for byte in range(256) if byte not in _PLAIN}
 #: Functions that a shell exported in place of what we call; and what a start-up file switched on for all shells to come.
 _CLEAN = "set +eu; unset -f cat dd env find head mv readlink rm sh stat tail timeout xargs; unset CDPATH"
 
@@ -103,9 +103,9 @@ def printed(data: bytes) -> str:
 
 def _printed(data: bytes) -> Iterator[str]:
     for start in range(0, len(data), _LINE_BYTES):
+        first, rest = data[start], data[start + 1 : start + _LINE_BYTES].decode("latin-1")
         # Else a dash at the start would begin an option.
-        first, *rest = data[start : start + _LINE_BYTES]
-        yield f"printf '\\{first:03o}{''.join([_ESCAPED[byte] for byte in rest])}'"
+        yield f"printf '\\{first:03o}{rest.translate(_ESCAPES)}'"
 
 
 def opened(stdout: bytes, stderr: bytes, marks: Marks) -> Ended | None:

@@ -57,8 +57,8 @@ class LoginRefused(Exception):
 class Keepalive(msgspec.Struct, frozen=True, kw_only=True):
     """How a dead link is noticed: after about `seconds * (count + 1)`."""
 
-    seconds: float = 15.0
-    count: int = 3
+    seconds: float = 3.0
+    count: int = 2
 
 
 #: Told once when the connection has ended, with the reason in words.
@@ -168,11 +168,7 @@ async def dial(
     keepalive: Keepalive,
     answer: Answer | None = None,
 ) -> asyncssh.SSHClientConnection:
-    """Connect and log in, through jump hosts if the configuration says so. Closing the connection closes them all.
-
-    `seconds` is for each hop, the person's typing included. Configuration and keys are read in `threads`.
-    Raises LoginNeedsPerson, LoginRefused, and HostUnreachable, OSError or asyncssh.Error where trying again later may do.
-    """
+    """A runexpd.hosts.ssh_link.Dial, through jump hosts if the configuration says so. Closing the connection closes them all."""
     hops = await _read_hops(target, threads)
     connection: asyncssh.SSHClientConnection | None = None
     for index, hop in enumerate(hops):

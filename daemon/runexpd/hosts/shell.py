@@ -5,7 +5,7 @@ Everything that is asked at one moment goes in one command. Files that hang hold
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
@@ -77,6 +77,8 @@ class ShellHost:
         self.shell = shell
         self._prepend = tuple(prepend)
         self._limits = limits
+        # In threads, since it may be much.
+        self._packing = anyio.CapacityLimiter(1)
         self._parsing = anyio.CapacityLimiter(1)
         self._gathering = Gathering(self._fetch, tasks, limits.files_timeout_seconds, shell.name)
 
@@ -127,10 +129,10 @@ class ShellHost:
         return answer.path
 
     async def append(self, path: str, data: bytes) -> None:
-        await self._write(path, writing.append(path, data))
+        await self._write(path, lambda: writing.append(path, data))
 
     async def replace(self, path: str, data: bytes) -> None:
-        await self._write(path, writing.replace(path, data))
+        await self._write(path, lambda: writing.replace(path, data))
 
     async def _answer(self, ask: Ask) -> Answer:
         (answer,) = await self.fetch([ask])
@@ -150,8 +152,9 @@ class ShellHost:
             raise FileMissing(f"~{user}: there is no such user")
         return home + slash + rest if first.startswith("~") else f"{home}/{path}"
 
-    async def _write(self, path: str, script: str) -> None:
+    async def _write(self, path: str, make: Callable[[], str]) -> None:
         paths.check(path)
+        script = await anyio.to_thread.run_sync(make, limiter=self._packing)
         async with self._gathering.turn(path):
             ended = await self._run(script, path, self._limits.files_timeout_seconds, _ROWS_BYTES)
         writing.check(path, ended)
@@ -172,7 +175,9 @@ class ShellHost:
     async def _some(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer | None]:
         sendable = [ask for ask in asks if paths.is_sendable(ask.path)]
         words = asking.Words(envelope.marks().token)
-        script = asking.script(sendable, words, _READ_BYTES)
+        script = await anyio.to_thread.run_sync(
+            asking.script, sendable, words, _READ_BYTES, limiter=self._packing
+        )
         try:
             ended = await self._run(
                 script, asks[0].path, seconds, _READ_BYTES + _ROWS_BYTES, math.ceil(seconds)
@@ -192,7 +197,7 @@ class ShellHost:
     def _answers(
         self, asks: Sequence[Ask], sendable: Sequence[Ask], words: asking.Words, ended: envelope.Ended
     ) -> Sequence[Answer | None]:
-        """In a thread: it may be much. Raises HostUnreachable for what isn't an answer."""
+        """Raises HostUnreachable for what isn't an answer."""
         try:
             found = evidence.parse(sendable, words, ended.stdout, ended.stderr)
         except ValueError as error:
@@ -204,9 +209,10 @@ class ShellHost:
         self, script: str, name: str, timeout_seconds: float, most_bytes: int, kill_seconds: int | None = None
     ) -> envelope.Ended:
         marks, what = envelope.marks(), f"{self.shell.name}: {name}"
-        sealed, command = envelope.sealed(script, marks), envelope.command(kill_seconds)
+        command = envelope.command(kill_seconds)
         try:
             with anyio.fail_after(timeout_seconds):
+                sealed = envelope.sealed(script, marks)
                 streams = await self.shell.run(command, sealed, marks.begin, what, most_bytes + _MARKS_BYTES)
         except TooMuch:
             raise TooMuch(f"{what}: more than {most_bytes} bytes of output, so nobody read on") from None

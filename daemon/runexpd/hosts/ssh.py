@@ -7,16 +7,18 @@ import anyio
 import asyncssh
 from anyio.abc import TaskGroup
 
-from runexpd.hosts import shell, ssh_link, ssh_session
+from runexpd.hosts import login, shell, ssh_link, ssh_session
 from runexpd.hosts.base import DEFAULT_LIMITS, Limits
 from runexpd.hosts.ssh_room import Room
 from runexpd.hosts.ssh_target import SshTarget
+
+Link = ssh_link.SshLink[asyncssh.SSHClientConnection]
 
 
 class SshShell:
     """A runexpd.hosts.shell.Shell: a session for each command."""
 
-    def __init__(self, link: ssh_link.SshLink) -> None:
+    def __init__(self, link: Link) -> None:
         self._link, self._room = link, Room(link)
 
     @property
@@ -26,9 +28,11 @@ class SshShell:
     async def run(
         self, command: str, script: bytes, begin: bytes, what: str, most_bytes: int
     ) -> tuple[bytes, bytes]:
+        def work(connection: asyncssh.SSHClientConnection) -> Awaitable[tuple[bytes, bytes]]:
+            return ssh_session.run(connection, ssh_session.Session(begin, most_bytes), command, script, what)
+
         with ssh_link.unclear(what):
-            async with self._room.session(lambda: ssh_session.Session(begin, most_bytes), command) as opened:
-                return (await ssh_session.finished(opened, script, what)).streams
+            return await self._room.run(work)
 
 
 class SshHost(shell.ShellHost):
@@ -36,7 +40,7 @@ class SshHost(shell.ShellHost):
 
     def __init__(
         self,
-        link: ssh_link.SshLink,
+        link: Link,
         tasks: TaskGroup,
         prepend: Sequence[str] = (),
         limits: Limits = DEFAULT_LIMITS,
@@ -63,7 +67,7 @@ async def open_ssh(
     """
     # asyncssh reports every session that it opens; its warnings and errors are enough.
     asyncssh.set_log_level("WARNING")
-    link = ssh_link.SshLink(target, pace, now, jitter, sleep)
+    link = ssh_link.SshLink(target, pace, login.dial, now, jitter, sleep)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(link.keep)
         try:

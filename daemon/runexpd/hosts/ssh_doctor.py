@@ -10,7 +10,8 @@ import asyncssh
 
 from runexp.wire.views import Check, Verdict
 from runexpd.hosts.base import HostUnreachable
-from runexpd.hosts.ssh_link import Connected, SshLink
+from runexpd.hosts.ssh import Link
+from runexpd.hosts.ssh_link import Connected
 
 #: OpenSSH's default MaxSessions.
 _USUAL_SESSIONS = 10
@@ -21,7 +22,7 @@ _ROUND_TRIPS = 5
 _SLOW_SECONDS = 0.5
 
 
-async def examine(link: SshLink) -> list[Check]:
+async def examine(link: Link) -> list[Check]:
     """Verdicts; the first is bad where there is no connection, and then the only one."""
     began, was_there = time.monotonic(), isinstance(link.status, Connected)
     try:
@@ -64,7 +65,7 @@ async def _round_trip(connection: asyncssh.SSHClientConnection) -> Check:
     return Check(name="round trip", verdict=Verdict.OK, found=found)
 
 
-async def _sessions(link: SshLink, connection: asyncssh.SSHClientConnection) -> Check:
+async def _sessions(link: Link, connection: asyncssh.SSHClientConnection) -> Check:
     """Counted by opening them; those that others of ours have open at the moment are not."""
     room = await _room(connection)
     wanted = link.sessions

@@ -6,6 +6,7 @@ while a person is needed. Knows nothing of commands and files.
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Generic
 
 import anyio
 import asyncssh
@@ -13,6 +14,7 @@ import msgspec
 
 from runexpd.hosts import login
 from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.dial import C, Dial
 from runexpd.hosts.login import Answer
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.hosts.threads import Threads
@@ -80,10 +82,10 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 Status = Idle | Connecting | Connected | Down | LoginNeeded | Refused
 
 
-class SshLink:
+class SshLink(Generic[C]):
     """Hands out the connection. `keep` must be running for it to come up.
 
-    Arguments: `now` tells the time in seconds, by a clock that nobody sets, `jitter` a number from 0 to 1 by chance,
+    Arguments: `dial` logs in, `now` tells the time in seconds, by a clock that nobody sets, `jitter` a number from 0 to 1 by chance,
     `sleep` waits.
     """
 
@@ -91,12 +93,14 @@ class SshLink:
         self,
         target: SshTarget,
         pace: Pace,
+        dial: Dial[C],
         now: Callable[[], float],
         jitter: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self.target = target
         self._pace = pace
+        self._dial = dial
         self._now = now
         self._jitter = jitter
         self._sleep = sleep
@@ -105,7 +109,7 @@ class SshLink:
         self._wanted = anyio.Event()
         self._turn = anyio.Lock()
         self._threads = Threads(2, "{count} earlier attempts hang")
-        self._connection: asyncssh.SSHClientConnection | None = None
+        self._connection: C | None = None
         self._failures = 0
         self._tried_at = float("-inf")
         self._trouble_since: float | None = None
@@ -136,7 +140,7 @@ class SshLink:
         finally:
             await self._close()
 
-    async def connection(self) -> asyncssh.SSHClientConnection:
+    async def connection(self) -> C:
         """The live connection. Waits while a login is under way or due; does not wait for a later one.
 
         Raises HostUnreachable at once where the link is down, parked or refused, saying why and since when.
@@ -183,7 +187,7 @@ class SshLink:
 
     async def _log_in(self, answer: Answer | None) -> None:
         try:
-            connection = await login.dial(
+            connection = await self._dial(
                 self.target,
                 threads=self._threads,
                 on_lost=self._lost,
@@ -209,14 +213,14 @@ class SshLink:
         else:
             self._show(Down(self._begun(), why, self._next_try_at()))
 
-    def _take(self, connection: asyncssh.SSHClientConnection) -> None:
+    def _take(self, connection: C) -> None:
         self._connection = connection
         self._trouble_since = None
         self._show(Connected(self._now()))
         if connection.is_closed():
             self._lost(connection, "closed right after the login")
 
-    def _lost(self, connection: asyncssh.SSHClientConnection, why: str) -> None:
+    def _lost(self, connection: C, why: str) -> None:
         if connection is not self._connection:
             return
         self._connection = None
@@ -256,6 +260,10 @@ class SshLink:
             await connection.wait_closed()
         if scope.cancelled_caught:
             connection.abort()
+
+
+#: By whatever program it is held.
+AnyLink = SshLink[Any]
 
 
 def pause_seconds(pace: Pace, failures: int, jitter: float) -> float:

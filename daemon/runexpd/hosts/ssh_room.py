@@ -1,48 +1,47 @@
 """The room for sessions on a link's connection: few at a time, and no more than the server has room for, which is learned."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 import anyio
-import asyncssh
 
+from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.dial import C
 from runexpd.hosts.ssh_link import SshLink
 
-S = TypeVar("S", bound=asyncssh.SSHClientSession[Any])
-Channel = asyncssh.SSHClientChannel[bytes]
+T = TypeVar("T")
 
 
-class Room:
-    def __init__(self, link: SshLink) -> None:
+class NoRoom(HostUnreachable):
+    """Raised when the server opens no session: nothing was begun."""
+
+
+class Room(Generic[C]):
+    def __init__(self, link: SshLink[C]) -> None:
         self._link = link
         self._places = anyio.CapacityLimiter(link.sessions)
-        self._connection: asyncssh.SSHClientConnection | None = None
+        self._connection: C | None = None
 
-    @asynccontextmanager
-    async def session(self, make: Callable[[], S], command: str) -> AsyncIterator[tuple[Channel, S]]:
-        """A session, and its channel, on which `command` was begun. Raises HostUnreachable, and what asyncssh raises."""
+    async def run(self, work: Callable[[C], Awaitable[T]]) -> T:
+        """`work` in a session of the connection's. Raises HostUnreachable, and what `work` raises."""
         while True:
             # Asked before as well as after: behind a full house, a dead link should be known at once.
             await self._link.connection()
             async with self._places:
                 connection = await self._current()
                 try:
-                    opened = await connection.create_session(make, command, encoding=None)
-                except asyncssh.ChannelOpenError:
+                    return await work(connection)
+                except NoRoom:
                     if not self._take_less(connection):
                         raise
-                    continue
-                yield cast(tuple[Channel, S], opened)
-                return
 
-    async def _current(self) -> asyncssh.SSHClientConnection:
+    async def _current(self) -> C:
         connection = await self._link.connection()
         if connection is not self._connection:
             self._connection, self._places.total_tokens = connection, self._link.sessions
         return connection
 
-    def _take_less(self, connection: asyncssh.SSHClientConnection) -> bool:
+    def _take_less(self, connection: C) -> bool:
         """Whether to wait for another session's end is of any help.
 
         A server that has no room for a single one keeps what was given up and still hangs: logged in to anew, it has.

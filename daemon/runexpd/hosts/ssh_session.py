@@ -4,25 +4,8 @@ import anyio
 import asyncssh
 
 from runexpd.hosts.shell import TooMuch
-
-#: Of what isn't ours: for a message that says what was there instead.
-_KEPT_BYTES = 4096
-
-
-class _Stream:
-    """Drops what stands before `begin`, however much it is: a banner is nobody's answer."""
-
-    def __init__(self, begin: bytes) -> None:
-        self._begin = begin
-        self._has_begun = False
-        self.data = bytearray()
-
-    def take(self, data: bytes) -> None:
-        self.data += data
-        if not self._has_begun:
-            at = self.data.find(self._begin)
-            self._has_begun = at >= 0
-            del self.data[: at if self._has_begun else max(0, len(self.data) - _KEPT_BYTES)]
+from runexpd.hosts.ssh_room import NoRoom
+from runexpd.hosts.stream import Stream
 
 
 class Session(asyncssh.SSHClientSession[bytes]):
@@ -31,7 +14,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
     def __init__(self, begin: bytes, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
-        self._stdout, self._stderr = _Stream(begin), _Stream(begin)
+        self._stdout, self._stderr = Stream(begin), Stream(begin)
         self.is_full = False
         self.ended = anyio.Event()
 
@@ -53,13 +36,14 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self.ended.set()
 
 
-#: A channel, and its session.
-Opened = tuple[asyncssh.SSHClientChannel[bytes], Session]
-
-
-async def finished(opened: Opened, script: bytes, what: str) -> Session:
-    """Once its streams have ended. Raises TooMuch, and what asyncssh raises."""
-    channel, session = opened
+async def run(
+    connection: asyncssh.SSHClientConnection, session: Session, command: str, script: bytes, what: str
+) -> tuple[bytes, bytes]:
+    """Both streams, once they have ended. Raises NoRoom, TooMuch, and what asyncssh raises."""
+    try:
+        channel, _ = await connection.create_session(lambda: session, command, encoding=None)
+    except asyncssh.ChannelOpenError as error:
+        raise NoRoom(f"{what}: no session to be had: {error.reason}") from error
     try:
         channel.write(script)
         channel.write_eof()
@@ -68,4 +52,4 @@ async def finished(opened: Opened, script: bytes, what: str) -> Session:
         channel.close()
     if session.is_full:
         raise TooMuch(what)
-    return session
+    return session.streams
