@@ -66,8 +66,8 @@ def test_one_login_is_enough(remote: Remote, slurm: Cluster) -> None:
 
 
 def test_a_daemon_on_a_login_node_needs_no_ssh(tmp_path: Path, slurm: Cluster) -> None:
-    """These tests may be root's; jobs, and the directories that they write to, are the cluster's user's."""
-    for name in ("sbatch", "squeue", "sacct", "scancel", "scontrol", "mkdir"):
+    """These tests may be root's; jobs, the directories that they write to, and whoever asks for them, are the cluster's user's."""
+    for name in ("sbatch", "squeue", "sacct", "scancel", "scontrol", "mkdir", "id"):
         command = shlex.join(slurm.there(f"/usr/bin/{name}"))
         (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tmp_path / name).chmod(0o755)
@@ -255,7 +255,7 @@ def test_a_batch_that_does_not_fit_is_halved(remote: Remote) -> None:
 
 def test_what_was_submitted_by_hand_is_adopted(remote: Remote, slurm: Cluster) -> None:
     """One run trained and one evaluated before, one in training, one not begun."""
-    dir = remote.experiment(Run("base", epochs=0), Run("done"), Run("under-way", seconds=4), Run("new"))
+    dir = remote.experiment(Run("base", epochs=0), Run("done"), Run("under-way", seconds=10), Run("new"))
     by_hand(slurm, dir / "done", "finetune.slurm")
     by_hand(slurm, dir / "base" / "eval" / "words", "cell.slurm")
     wait_for(lambda: len(executions(dir)) == 2 and idle(slurm), "these are over")
