@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SLURM ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale check format
+.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale soak check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,8 +44,11 @@ bench: $(VENV)/.dev ## print the figures that are promised, on a test cluster (a
 bench-far: $(VENV)/.dev ## print what distance costs: the same behind a delaying proxy (half an hour; FAR="--rtt 200 --row shards" for less)
 	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/far.py $(FAR)
 
-bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (five minutes, no Slurm needed)
-	@for bench in scale following large; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
+bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (a quarter of an hour, no Slurm needed)
+	@for bench in scale following large beside; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
+
+soak: $(VENV)/.dev ## print what ten minutes of thousands of events each leave in memory (SOAK="--minutes 2" for less, no Slurm needed)
+	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/soak.py $(SOAK)
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .

@@ -30,7 +30,7 @@ from runexpd.hosts.ssh_link import AnyLink, Connected, Pace
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger import desk
 from runexpd.ledger.store import Ledger
-from runexpd.runtime import clock, digest
+from runexpd.runtime import clock, digest, memory
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
 from runexpd.runtime.logbook import Hosts, Logbook
@@ -60,6 +60,7 @@ class _Site:
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Jobs go on without us. Raises LedgerError, SocketRefused."""
+    memory.keep_one_heap()
     tools = registry.load()
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(Ledger(paths.state() / "ledger.sqlite"))

@@ -57,7 +57,7 @@ def measure(home: Home, events: int) -> None:
     after = spent(home)
     print(
         f"{FOLLOWERS} at once: all served after {taken:.1f} s, {used - before:.1f} s of the daemon's CPU; "
-        f"then {(after - used) / 0.3:.1f} % of a core while nothing happens; {largest_megabytes(home)} MB at most"
+        f"then {(after - used) / 0.3:.1f} % of a core while nothing happens; {megabytes(home, 'VmHWM'):.0f} MB at most"
     )
 
 
@@ -86,10 +86,11 @@ def spent(home: Home) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def largest_megabytes(home: Home) -> int:
+def megabytes(home: Home, which: str = "VmRSS") -> float:
+    """What the daemon holds; `VmHWM`: the most that it ever held."""
     assert home.daemon is not None
     status = Path(f"/proc/{home.daemon.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith(which))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,24 @@
-"""10,000 runs of one experiment, entered and submitted to a stand-in Slurm on this machine that only takes them in.
+"""10,000 runs of one experiment, entered and submitted to a stand-in Slurm on this machine that only takes them in; then a
+minute in which all of them wait, and one in which 25 run and write.
 
 PYTHONPATH=tests:tests/cluster python tests/bench/large.py [RUNS]
 """
 
+import os
+import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from following import megabytes
+
 from fakes.experiments import Run, build
 from fakes.home import Home
+from runexp import connection
+from runexp.wire import requests
 
 #: Ids count up, and the queue keeps what it was given; a process a job, as sbatch is.
 STAND_INS = {
@@ -21,8 +30,11 @@ printf '%s\\037PENDING\\037Priority\\037N/A\\037%s\\n' $n "$script" >>{dir}/queu
     "scancel": "exit 0",
 }
 CONFIG = """clusters:
-  here: {{prepend: ["PATH={bin}:$PATH"], max_submit: 100000, stagger_seconds: 0, queries_per_minute: 20}}
+  here: {{prepend: ["PATH={bin}:$PATH"], max_submit: 100000, stagger_seconds: 0}}
 """
+
+
+RUNNING, STEPS = 25, 2000
 
 
 def main(runs: int) -> None:
@@ -37,12 +49,35 @@ def main(runs: int) -> None:
             (dir / "bin" / command).chmod(0o755)
         experiment = build(dir / "experiment", *(Run(f"r{n}", epochs=1) for n in range(runs)))
         home = Home(dir / "home", CONFIG.format(bin=dir / "bin"))
+        home.environment["HOME"] = name
         with home.running():
             measure(home, experiment, runs)
+            alone = bare_loop(dir, 1000) * runs / 1000
+            print(f"the stand-in's own time for so many, in a bare loop: {alone:.1f} s")
+            time.sleep(30)
+            print(f"{runs} jobs that wait, a quiet minute: {a_minute(home)}")
+            print(f"{RUNNING} of them run: {a_minute(home, begun(dir / 'slurm' / 'queue'))}")
+
+
+class Asking(threading.Thread):
+    """How long the daemon takes to answer `ls`, over and over, without the time that a client takes to start."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__()
+        self.is_over = threading.Event()
+        os.environ["RUNEXP_HOME"] = str(home.dir)
+        self.slowest_seconds = 0.0
+        self.start()
+
+    def run(self) -> None:
+        while not self.is_over.wait(0.05):
+            began = time.monotonic()
+            connection.ask(requests.Ls(), requests.LsReply)
+            self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
 
 
 def measure(home: Home, experiment: Path, runs: int) -> None:
-    began = time.monotonic()
+    asking, began = Asking(home), time.monotonic()
     done = home.runexp("run", "--detach", f"here:{experiment}")
     assert done.returncode == 0, done.stderr
     entered, slowest = time.monotonic() - began, 0.0
@@ -53,10 +88,61 @@ def measure(home: Home, experiment: Path, runs: int) -> None:
         if not {"PLANNED", "SUBMITTING"} & set(line["counts"]) or line["counts"].get("PENDING", 0) >= runs:
             break
         time.sleep(0.5)
+    asking.is_over.set()
+    asking.join()
     print(
         f"{runs} runs: entered in {entered:.1f} s, all submitted after {time.monotonic() - began:.1f} s; "
-        f"slowest `ls` meanwhile {slowest:.2f} s; {line['counts']}"
+        f"slowest `ls` meanwhile {slowest:.2f} s, its answer alone {asking.slowest_seconds:.2f} s; {line['counts']}"
     )
+
+
+def bare_loop(dir: Path, times: int) -> float:
+    """Seconds."""
+    loop = f'for n in $(seq {times}); do "{dir}/bin/sbatch" script >/dev/null; done'
+    kept, began = (dir / "slurm" / "queue").read_bytes(), time.monotonic()
+    subprocess.run(["sh", "-c", loop], check=True)
+    taken = time.monotonic() - began
+    (dir / "slurm" / "queue").write_bytes(kept)
+    return taken
+
+
+def begun(queue: Path) -> list[Path]:
+    """The first jobs of the queue run from now on; their outputs."""
+    rows = [line.split("\037") for line in queue.read_text().splitlines()]
+    for row in rows[:RUNNING]:
+        row[1:4] = "RUNNING", "None", str(int(time.time()))
+    fresh = queue.with_suffix(".new")
+    fresh.write_text("".join("\037".join(row) + "\n" for row in rows))
+    fresh.rename(queue)
+    return [Path(row[4]).parent.resolve() / "artifacts" / f"slurm-{row[0]}.out" for row in rows[:RUNNING]]
+
+
+def a_minute(home: Home, outputs: Sequence[Path] = ()) -> str:
+    """What it costs, with these outputs growing."""
+    before = spent(home)
+    for second in range(60):
+        for output in outputs:
+            append(
+                output, f"\r1|{second}|Loss: 2.0: {second:3}%|#| {second}/{STEPS} [00:00<00:01, 57.37it/s]\n"
+            )
+        time.sleep(1)
+    own, of_children = (after - earlier for after, earlier in zip(spent(home), before, strict=True))
+    held, most = megabytes(home), megabytes(home, "VmHWM")
+    return f"{own / 0.6:.1f} % of a core, and what it starts {of_children / 0.6:.1f} %; {held:.0f} MB, {most:.0f} at most so far"
+
+
+def append(output: Path, line: str) -> None:
+    output.parent.mkdir(exist_ok=True)
+    with output.open("a") as file:
+        file.write(line)
+
+
+def spent(home: Home) -> tuple[float, float]:
+    """CPU time of the daemon and of its children that have ended, in seconds."""
+    assert home.daemon is not None
+    fields = Path(f"/proc/{home.daemon.pid}/stat").read_text().rpartition(") ")[2].split()
+    own, theirs, children, of_theirs = map(int, fields[11:15])
+    return (own + theirs) / 100, (children + of_theirs) / 100
 
 
 if __name__ == "__main__":

@@ -96,14 +96,17 @@ def ended(runs: int) -> World:
     return world
 
 
-def years(path: Path, count: int) -> int:
-    """A ledger of so many experiments that are over, of 24 runs each; how many events it holds."""
+def years(path: Path, count: int, dirs: Path = Path("/exp")) -> int:
+    """A ledger of so many experiments that are over, of 24 runs each; how many events it holds.
+
+    Their directories are below `dirs`, where that exists.
+    """
     past = [(r.at, type(r.event).__name__, codec.encode(r.event)) for r in ended(24).ledger]
     with Ledger(path) as ledger:
         for number in range(count):
             told = (
                 (b"e1-", b"x%d-" % number),
-                (b'"/exp"', b'"/exp%d"' % number),
+                (b'"/exp', b'"%s/%d' % (bytes(dirs), number)),
                 (b'"words"', b'"words%d"' % number),
             )
             rows = [
@@ -111,6 +114,8 @@ def years(path: Path, count: int) -> int:
                 for n, (at, kind, body) in enumerate(past, 1)
             ]
             ledger.append(rows)
+            if dirs.exists():
+                (dirs / str(number)).mkdir()
         return ledger.last_seq
 
 

@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from following import attached, spent
+from following import attached, megabytes, spent
 from stand_in import Slurm
 
 from fakes.experiments import Run, build
@@ -91,7 +91,7 @@ class Soak:
     def _samples(self) -> Iterator[float]:
         for _ in range(SAMPLE_SECONDS):
             self._is_over.wait(1)
-            yield resident_megabytes(self._home)
+            yield megabytes(self._home)
 
     def _events(self) -> int:
         with closing(sqlite3.connect(self._home.dir / "state" / "ledger.sqlite")) as ledger:
@@ -141,12 +141,6 @@ class Soak:
                         with suppress(TimeoutError):
                             client.recv(1 << 20) if read else self._is_over.wait(0.5)
                 self._attached += 1
-
-
-def resident_megabytes(home: Home) -> float:
-    assert home.daemon is not None
-    status = Path(f"/proc/{home.daemon.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
 if __name__ == "__main__":

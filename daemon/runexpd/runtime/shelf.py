@@ -19,7 +19,8 @@ from runexpd.ledger import desk, snapshots
 from runexpd.ledger.errors import LedgerError
 from runexpd.ledger.snapshots import Kept
 from runexpd.ledger.store import Ledger
-from runexpd.runtime import admission, clock, snapshot
+from runexpd.runtime import admission, clock, memory, snapshot
+from runexpd.runtime.aside import aside
 from runexpd.runtime.loop import Loop, NotTaken
 
 #: One that runs gets a snapshot after so many events, and so many for each of its jobs: what it takes to write is proportionate.
@@ -99,14 +100,20 @@ class Shelf:
             try:
                 for experiment in self._due(loop.state):
                     await desk.ask(lambda each=experiment: self._put(each))  # type: ignore[misc]
-                for shelved in list(self._left(loop.state)):
-                    await loop.tell(shelved)
-                    self._asked_at.pop(shelved.experiment, None)
+                await self._put_away(loop)
                 said = ""
             except (LedgerError, NotTaken) as error:  # it is done the next time
                 if error.what != said:
                     logger.warning("no snapshot can be written just now: {}", said := error.what)
             await anyio.sleep(LOOK_SECONDS)
+
+    async def _put_away(self, loop: Loop) -> None:
+        """Raises NotTaken."""
+        for shelved in (left := list(self._left(loop.state))):
+            await loop.tell(shelved)
+            self._asked_at.pop(shelved.experiment, None)
+        if left:
+            await aside(memory.give_back)
 
     def _due(self, state: State) -> Iterator[Experiment]:
         """Those whose snapshot is to be written anew."""
