@@ -22,7 +22,7 @@ tools: {preparation: torchtune, evaluation: inspect-ai}
 runs: [{name: a, type: fine-tuned}, {name: b, type: fine-tuned}]
 evaluation: {matrix: [{run: a, tasks: [words], epochs: [0]}]}
 """
-COMMON = {"executions": "x", "jobs": "/jobs", "seconds": 0, "fate": "ok"}
+COMMON = {"executions": "x", "jobs": "/jobs", "seconds": 0, "fate": "ok", "shards": 1}
 TOOLS = registry.choose(registry.load(), None, None, "")
 
 
