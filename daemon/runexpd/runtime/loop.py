@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskStatus
 from loguru import logger
 
@@ -150,6 +151,8 @@ class Loop:
     async def _take(self, batch: Sequence[_Told]) -> None:
         now, after = clock.now(), Admitted(self.state)
         for told in batch:
+            if after.rows:  # clients are answered in between
+                await anyio.lowlevel.checkpoint()
             one = await aside.admit(
                 after.state, told.observation, now, self._ledger.last_seq + len(after.rows)
             )

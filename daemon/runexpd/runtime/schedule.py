@@ -6,6 +6,7 @@ looked at when one of those that run has made progress.
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Protocol
@@ -95,8 +96,8 @@ class Budget:
         self._changed_at: dict[str, float] = {}
         #: How many at each gate have not begun.
         self._waiting: Counter[str] = Counter()
-        #: When these had changed, without repetition; None: to be counted anew.
-        self._changes: frozenset[float] | None = None
+        #: When these had changed, in order, without repetition; None: to be listed anew.
+        self._changes: list[float] | None = None
 
     def watch(self, watch: Watch, now: float) -> None:
         self._put_away(watch.token)
@@ -160,12 +161,12 @@ class Budget:
         self._paid = queries
 
     def _awaited_to_begin(self, now: float) -> Iterator[Awaited]:
-        """One for all that changed at the same moment, as most do in the same round."""
+        """The most urgent ones: what changed last before the last round, and what changed first since then."""
         if self._changes is None:
-            self._changes = frozenset(
-                at for token, at in self._changed_at.items() if token not in self._begun
-            )
-        return (Awaited(min(at, now)) for at in self._changes)
+            waiting = self._changed_at.keys() - self._begun.keys()
+            self._changes = sorted({self._changed_at[token] for token in waiting})
+        since = bisect_right(self._changes, self._asked_at)
+        return (Awaited(min(at, now)) for at in self._changes[max(0, since - 1) : since + 1])
 
     def _awaited_to_end(self, open_gates: Set[str], now: float) -> Iterator[Awaited]:
         ends = {token: self._ends.end_at(watch) for token, watch in self._begun.items()}
