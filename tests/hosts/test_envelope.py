@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runexpd.hosts import envelope
@@ -63,12 +63,14 @@ def test_every_shell_passes_on_what_it_was_given(shell: str) -> None:
     assert ended.stdout.decode().split("\0")[:-1] == ODD_WORDS
 
 
+@settings(deadline=None, max_examples=40)
 @given(arguments=words)
 def test_arguments_arrive_as_they_are(arguments: list[str]) -> None:
     ended = answered("sh", envelope.running([*PRINT_ALL, *arguments], b"", ()))
     assert ended.stdout.decode().split("\0")[:-1] == arguments
 
 
+@settings(deadline=None, max_examples=40)
 @given(data=st.binary(max_size=100))
 def test_input_arrives_byte_for_byte(data: bytes) -> None:
     assert answered("sh", envelope.running(["cat"], data, ())).stdout == data

@@ -29,6 +29,7 @@ from runexpd.runtime.inspector import look_at, of_known
 from runexpd.runtime.loop import NotTaken
 from runexpd.runtime.reader import check_writable, read_experiment
 from runexpd.runtime.submitter import output_of
+from runexpd.runtime.together import together
 
 E = TypeVar("E", bound=events.Event)
 
@@ -36,8 +37,8 @@ E = TypeVar("E", bound=events.Event)
 async def run(context: Context, asked: requests.Run) -> requests.RunReply:
     cluster = _cluster(context, asked.cluster)
     seen = await _look(context, cluster, asked.dir, asked.choices)
-    for log in seen.logs.values():
-        await check_writable(cluster.host, log.rpartition("/")[0])
+    for dir in {log.rpartition("/")[0] for log in seen.logs.values()}:
+        await check_writable(cluster.host, dir)
     started = _first(await _tell(context, seen), events.RunAsked)
     if started is None:
         raise _unchanged(context, seen)
@@ -188,8 +189,9 @@ async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.
     if known and (parked := context.loop.state.parked.get(known.id)) and parked.for_good:
         raise Refusal(Code.INTERNAL, parked.why, known.dir, "nothing is submitted of it, to be safe")
     jobs = known.jobs if known else {}
-    seen = await look_at(
-        context.tools, cluster.host, [of_known(job, jobs.get(job.id)) for job in reading.jobs]
+    looks = [of_known(job, jobs.get(job.id)) for job in reading.jobs]
+    seen, queued = await together(
+        lambda: look_at(context.tools, cluster.host, looks), lambda: _queued(context, cluster, reading.jobs)
     )
     return ScaffoldSeen(
         experiment=known.id if known else _new_id(context),
@@ -202,7 +204,7 @@ async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.
         runs=reading.runs,
         jobs=reading.jobs,
         verdicts={job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)},
-        queued=await _queued(context, cluster, reading.jobs),
+        queued=queued,
         warnings=reading.warnings,
     )
 

@@ -33,6 +33,15 @@ def piece(ask: ReadPart) -> Piece:
     return Piece(ask.path, size, skip=min(ask.offset, _FARTHEST))
 
 
+class Walk(NamedTuple):
+    """Directories that are listed together."""
+
+    paths: tuple[str, ...]
+    depth: int = 1
+    #: Only where there is a file of this name.
+    holding: str = ""
+
+
 class Words(msgspec.Struct, frozen=True):
     """What cuts the answers of one script: a token, and a way to spell paths that nobody could have known before."""
 
@@ -64,10 +73,11 @@ def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:
     row = f"xargs -0 -r stat -L -c '{words.token} %f %s %Y %n' --"
     yield words.print_section("facts")
     yield _fed(dict.fromkeys(ask.path for ask in asks), row)
-    yield words.print_section("below")
-    yield from (_fed(paths, f"{_walk(depth)} -print0' sh | {row}") for depth, paths in _depths(asks))
-    yield words.print_section("links")
-    yield from (_fed(paths, f"{_walk(depth)} -type l -print0' sh") for depth, paths in _depths(asks))
+    for number, walk in enumerate(walks(asks)):
+        yield words.print_section(f"below{number}")
+        yield _fed(walk.paths, f"{_find(walk)} -print0' sh | {row}")
+        yield words.print_section(f"links{number}")
+        yield _fed(walk.paths, f"{_find(walk)} -type l -print0' sh")
     yield words.print_section("places")
     if located := [ask.path for ask in asks if isinstance(ask, Locate)]:
         yield _fed(dict.fromkeys(located), _places(words))
@@ -78,16 +88,19 @@ def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:
     yield f"}} | head -c {most_bytes}"
 
 
-def _depths(asks: Iterable[Ask]) -> list[tuple[int, list[str]]]:
-    """Directories to be listed, by how deep: one at a time but those of a single level."""
-    flat = list(dict.fromkeys(ask.path for ask in asks if isinstance(ask, ListDir)))
+def walks(asks: Iterable[Ask]) -> list[Walk]:
+    """Directories to be listed: those of a single level all at once, deeper ones each by itself."""
+    flat = tuple(dict.fromkeys(ask.path for ask in asks if isinstance(ask, ListDir)))
     deep = dict.fromkeys(ask for ask in asks if isinstance(ask, Tree))
-    return [*([(1, flat)] if flat else []), *((tree.depth, [tree.path]) for tree in deep)]
+    found = [Walk((tree.path,), tree.depth, tree.holding) for tree in deep]
+    return [*([Walk(flat)] if flat else []), *found]
 
 
-def _walk(depth: int) -> str:
+def _find(walk: Walk) -> str:
     """Links that lead to the top are followed, others are not walked into."""
-    return f"""xargs -0 -r sh -c 'exec find -H "$@" -mindepth 1 -maxdepth {depth}"""
+    only = f'[ -f "$1/{walk.holding}" ] || exit 0; ' if walk.holding else ""
+    find = f'exec find -H "$@" -mindepth 1 -maxdepth {walk.depth}'
+    return f"xargs -0 -r sh -c '{only}{find}"
 
 
 def _places(words: Words) -> str:

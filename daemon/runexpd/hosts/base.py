@@ -1,5 +1,6 @@
 """What the rest of the daemon may ask of a machine. Foreign exceptions are mapped to these three here, and only here."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -71,6 +72,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_LIMITS = Limits()
 
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{0,255}")
+
+
 class ListDir(msgspec.Struct, frozen=True, tag=True):
     """The entries of a directory? Answered by a Listing; an empty one where there is no such directory."""
 
@@ -92,10 +96,19 @@ class ReadPart(msgspec.Struct, frozen=True, tag=True):
 
 
 class Tree(msgspec.Struct, frozen=True, tag=True):
-    """All entries below a directory, at most `depth` levels down? Answered as ListDir. Links are listed, not walked into."""
+    """All entries below a directory, at most `depth` levels down? Answered as ListDir. Links are listed, not walked into.
+
+    `holding`: only if there is a file of this name in it: else there may be far more in it than anybody wants to know.
+    """
 
     path: str
     depth: int
+    holding: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a name that a shell could take for something else."""
+        if not _PLAIN_NAME.fullmatch(self.holding):
+            raise ValueError(f"no plain name: {self.holding!r}")
 
 
 class Locate(msgspec.Struct, frozen=True, tag=True):

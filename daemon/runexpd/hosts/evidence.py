@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 
 from runexpd.hosts import complaints, paths
-from runexpd.hosts.asking import Piece, Words, piece, read
+from runexpd.hosts.asking import Piece, Walk, Words, piece, read, walks
 from runexpd.hosts.base import (
     Answer,
     Ask,
@@ -34,7 +34,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
     facts: Mapping[bytes, FileFact]
     #: What is in the directories that were listed, links of which nobody knows where they lead included.
-    below: Mapping[bytes, FileFact]
+    below: Mapping[Walk, Mapping[bytes, FileFact]]
     pieces: Mapping[Piece, bytes]
     #: Where paths lead, links resolved.
     places: Mapping[bytes, bytes]
@@ -45,25 +45,37 @@ class Evidence(msgspec.Struct, frozen=True):
 
 def parse(asks: Sequence[Ask], words: Words, stdout: bytes, stderr: bytes) -> Evidence:
     """Raises ValueError for what the script can't have printed."""
-    rest, sections = stdout, {}
-    for name in ("facts", "below", "links", "places", "pieces"):
-        before, there, rest = rest.partition(words.section(name))
-        if not there:
-            raise ValueError(f"no section {name}")
-        sections[name] = before
-    # Each stands before the section that follows it.
-    facts, below, links, places = (sections[name] for name in ("below", "links", "places", "pieces"))
-    contents, whole, _ = rest.rpartition(words.section("whole"))
-    known = _facts(below, words)
-    dangling = {path: FileFact(_text(path), 0, 0.0, Kind.OTHER) for path in links.split(b"\0")[:-1]}
+    walked = walks(asks)
+    names = [f"{part}{number}" for number in range(len(walked)) for part in ("below", "links")]
+    sections = _sections(stdout, ["facts", *names, "places", "pieces"], words)
+    contents, whole, _ = sections["pieces"].rpartition(words.section("whole"))
     return Evidence(
-        facts=_facts(facts, words),
-        below=dangling | known,
-        pieces=_pieces(asks, words, contents if whole else rest, bool(whole)),
-        places=dict(zip(_located(asks), _rows(places, words), strict=True)),
+        facts=_facts(sections["facts"], words),
+        below={
+            walk: _below(sections[f"below{number}"], sections[f"links{number}"], words)
+            for number, walk in enumerate(walked)
+        },
+        pieces=_pieces(asks, words, contents if whole else sections["pieces"], bool(whole)),
+        places=dict(zip(_located(asks), _rows(sections["places"], words), strict=True)),
         said=complaints.read(stderr.replace(words.spelled.encode(), b"/")),
         is_whole=bool(whole),
     )
+
+
+def _sections(stdout: bytes, names: Sequence[str], words: Words) -> dict[str, bytes]:
+    """Each with what follows it up to the next. Raises ValueError where one is missing."""
+    rest, sections = stdout, {}
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        _, there, rest = rest.partition(words.section(name))
+        if not there:
+            raise ValueError(f"no section {name}")
+        sections[name] = rest.partition(words.section(following))[0] if following else rest
+    return sections
+
+
+def _below(rows: bytes, links: bytes, words: Words) -> dict[bytes, FileFact]:
+    dangling = {path: FileFact(_text(path), 0, 0.0, Kind.OTHER) for path in links.split(b"\0")[:-1]}
+    return dangling | _facts(rows, words)
 
 
 def _located(asks: Sequence[Ask]) -> list[bytes]:
@@ -131,10 +143,8 @@ def answer(ask: Ask, evidence: Evidence, most: int) -> Answer | None:
         match ask:
             case StatPath():
                 return Found(fact)
-            case ListDir(path):
-                return _listing(path, 1, fact, evidence, most)
-            case Tree(path, depth):
-                return _listing(path, depth, fact, evidence, most)
+            case ListDir() | Tree():
+                return _listing(ask, fact, evidence, most)
             case ReadPart():
                 return _part(piece(ask), fact, evidence)
             case Locate(path):
@@ -153,20 +163,27 @@ def _absent(ask: Ask, evidence: Evidence) -> Answer:
     return Listing(()) if isinstance(ask, ListDir | Tree) else Missing()
 
 
-def _listing(path: str, depth: int, top: FileFact, evidence: Evidence, most: int) -> Answer:
+def _listing(ask: ListDir | Tree, top: FileFact, evidence: Evidence, most: int) -> Answer:
     if not top.is_dir:
-        raise FileRefused(f"{path}: not a directory")
-    start = _bytes(path).rstrip(b"/") + b"/"
-    found = [fact for each, fact in evidence.below.items() if _is_below(each, start, depth)]
+        raise FileRefused(f"{ask.path}: not a directory")
+    start = _bytes(ask.path).rstrip(b"/") + b"/"
+    found = [fact for path, fact in _walked(ask, evidence).items() if _is_in(path, start, ask)]
     if len(found) > most:
-        raise paths.too_many(path, most)
-    if why := evidence.said.below(path):
+        raise paths.too_many(ask.path, most)
+    if why := evidence.said.below(ask.path):
         raise FileRefused(why)
     return Listing(tuple(sorted(found, key=lambda fact: fact.path)))
 
 
-def _is_below(path: bytes, start: bytes, depth: int) -> bool:
-    return path.startswith(start) and path.count(b"/", len(start)) < depth
+def _walked(ask: ListDir | Tree, evidence: Evidence) -> Mapping[bytes, FileFact]:
+    if isinstance(ask, Tree):
+        return evidence.below[Walk((ask.path,), ask.depth, ask.holding)]
+    return next(found for walk, found in evidence.below.items() if ask.path in walk.paths and walk.depth == 1)
+
+
+def _is_in(path: bytes, start: bytes, ask: ListDir | Tree) -> bool:
+    """In a listing of several directories: whether it is this one's."""
+    return isinstance(ask, Tree) or (path.startswith(start) and b"/" not in path[len(start) :])
 
 
 def _part(wanted: Piece, fact: FileFact, evidence: Evidence) -> Answer | None:

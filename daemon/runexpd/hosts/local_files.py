@@ -139,7 +139,9 @@ def _answer(ask: Ask, most: int) -> Answer:
         match ask:
             case ListDir(path):
                 return Listing(tuple(tree(path, 1, most)))
-            case Tree(path, depth):
+            case Tree(path, depth, holding):
+                if holding and not os.path.isfile(os.path.join(path, holding)):
+                    return Listing(())
                 return Listing(tuple(tree(path, depth, most)))
             case Locate(path):
                 return Place(resolve(path))

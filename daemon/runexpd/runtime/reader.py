@@ -3,27 +3,28 @@
 Only regular files are read, a fixed number of questions whatever the number of runs, and nothing of it is parsed here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar, assert_never
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import assert_never
 
-import anyio
+import msgspec
+from msgspec.structs import replace
 
 from runexpd.experiments import limits, summary
 from runexpd.experiments.problems import BadExperiment
 from runexpd.hosts.base import (
     Answer,
     FileFact,
-    FileMissing,
+    FileRefused,
     Found,
     Host,
-    HostError,
     Kind,
-    ListDir,
     Listing,
+    Locate,
     Missing,
     Part,
     Place,
     ReadPart,
+    Tree,
     Withheld,
 )
 from runexpd.runtime.digest import Indigestible, Lane, digest
@@ -33,8 +34,6 @@ from runexpd.tools.base import Tool
 
 __all__ = ["DEPTH", "Reading", "check_writable", "read_experiment"]
 
-T = TypeVar("T")
-
 #: A run's evaluation cells are four levels down: <run>/eval/<cell>/cell.slurm.
 DEPTH = 4
 #: By a child that shares a busy machine; an ordinary experiment takes a hundredth of it.
@@ -42,27 +41,24 @@ _SUMMARY_SECONDS = 30.0
 _SCAFFOLD_SECONDS = 60.0
 _TEXT_SECONDS = 0.01
 _MOST_SECONDS = 300.0
-_AT_A_TIME = 16
 _TEXTS = (".slurm", ".yaml", ".yml")
 
 
 async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optimize_only: bool) -> Reading:
     """Read it, and change nothing. Raises BadExperiment, FileRefused and HostUnreachable."""
-    dir = await _resolved(host, dir)
-    path = f"{dir}/{summary.FILE}"
-    text = await _summary(host, path)
+    dir = dir if dir.startswith("/") else await host.resolve(dir)
+    first = await _first(host, dir.rstrip("/") or "/")
+    dir, path = first.dir, f"{first.dir}/{summary.FILE}"
     try:
-        design = await digest(_design, text, path, dir, seconds=_SUMMARY_SECONDS, lane=Lane.READING)
+        design = await digest(_design, first.summary, path, dir, seconds=_SUMMARY_SECONDS, lane=Lane.READING)
         chosen = registry.choose(tools, design.preparation, design.evaluation, path)
-        found = await _gathered(host, dir, [run.name for run in design.runs])
+        found = await _gathered(host, first, [run.name for run in design.runs])
         seconds = min(_SCAFFOLD_SECONDS + _TEXT_SECONDS * len(found.texts), _MOST_SECONDS)
         return await digest(
             understand, found, design, chosen, optimize_only, seconds=seconds, lane=Lane.READING
         )
     except Indigestible as error:
         raise BadExperiment(f"it can't be read: {error.what}", dir) from error
-    except FileMissing as error:
-        raise BadExperiment(error.what, dir, "it went away while it was read: try again") from None
 
 
 async def check_writable(host: Host, dir: str) -> None:
@@ -74,31 +70,56 @@ async def check_writable(host: Host, dir: str) -> None:
         )
 
 
-async def _resolved(host: Host, dir: str) -> str:
-    try:
-        resolved = await host.resolve(dir)
-    except FileMissing:
-        raise BadExperiment("no such directory", dir) from None
-    if not is_fit(resolved):
-        raise BadExperiment("a directory whose name can't be shown", resolved, "rename it")
-    return resolved
+class First(msgspec.Struct, frozen=True):
+    """What an experiment's directory is asked at one moment."""
+
+    #: Without links.
+    dir: str
+    summary: bytes
+    entries: dict[str, FileFact]
+    #: Where `logs` in it leads; None where there is no such directory.
+    logs: str | None
+
+
+async def _first(host: Host, typed: str) -> First:
+    text = f"{typed}/{summary.FILE}"
+    tree = Tree(typed, DEPTH, holding=summary.FILE)
+    place, data, listing, logs = await host.fetch(
+        [Locate(typed), _whole(text), tree, Locate(f"{typed}/logs")]
+    )
+    if isinstance(place, Withheld):
+        raise FileRefused(place.why)
+    if not isinstance(place, Place):
+        raise BadExperiment("no such directory", typed)
+    if not is_fit(place.path):
+        raise BadExperiment("a directory whose name can't be shown", place.path, "rename it")
+    if (found := _data(text, data)) is None:
+        hint = "run design-experiment first, which writes it"
+        raise BadExperiment(f"there is no {summary.FILE}", text, hint)
+    if isinstance(listing, Withheld):
+        raise FileRefused(listing.why)
+    return First(
+        dir=place.path,
+        summary=found,
+        entries=_entries(listing, typed, place.path),
+        logs=logs.path if isinstance(logs, Place) else None,
+    )
+
+
+def _entries(answer: Answer, asked: str, real: str = "") -> dict[str, FileFact]:
+    """By path; below `real`, where it was asked for by another name."""
+    found = answer.entries if isinstance(answer, Listing) else ()
+    if asked != real and real:
+        found = tuple(replace(fact, path=real + fact.path.removeprefix(asked)) for fact in found)
+    return {fact.path: fact for fact in found}
 
 
 def _design(data: bytes, path: str, dir: str) -> summary.Summary:
     return summary.read(decoded(data, path), path, dir)
 
 
-async def _summary(host: Host, path: str) -> bytes:
-    (answer,) = await host.fetch([_whole(path)])
-    data = _data(path, answer)
-    if data is None:
-        hint = "run design-experiment first, which writes it"
-        raise BadExperiment(f"there is no {summary.FILE}", path, hint)
-    return data
-
-
-async def _gathered(host: Host, dir: str, runs: Sequence[str]) -> Gathered:
-    entries = {fact.path: fact for fact in await host.tree(dir, DEPTH)}
+async def _gathered(host: Host, first: First, runs: Sequence[str]) -> Gathered:
+    dir, entries = first.dir, dict(first.entries)
     links: dict[str, str] = {}
     for level, places in enumerate(_levels(dir, runs, entries), start=1):
         await _follow(host, places, DEPTH - level, entries, links)
@@ -111,7 +132,7 @@ async def _gathered(host: Host, dir: str, runs: Sequence[str]) -> Gathered:
         entries=tuple(fit.values()),
         texts=await _texts(host, dir, frozenset(runs), fit),
         links=links,
-        logs=await _logs(host, dir, fit),
+        logs=_logs(first, fit),
     )
 
 
@@ -133,41 +154,14 @@ async def _follow(
     """Take in what lies behind links. A listing doesn't follow them: a directory that has entries and shows none is one."""
     full = {path.rpartition("/")[0] for path in entries}
     bare = [path for path in places if path in entries and entries[path].is_dir and path not in full]
-    asked = await host.fetch([ListDir(path) for path in bare]) if bare else []
-    behind = [
-        path
-        for path, answer in zip(bare, asked, strict=True)
-        if isinstance(answer, Listing) and answer.entries
-    ]
-
-    async def look(path: str) -> tuple[str, Sequence[FileFact]]:
-        return await host.resolve(path), await host.tree(path, depth)
-
-    for path, (leads, found) in (await _each(behind, look)).items():
-        links[path] = leads
-        entries |= {fact.path: fact for fact in found}
-
-
-async def _each(paths: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> dict[str, T]:
-    """An answer for each path, in order. Raises what the first that fails raises, and asks no more."""
-    answers: dict[str, T] = {path: None for path in paths}  # type: ignore[misc]
-    limit = anyio.CapacityLimiter(_AT_A_TIME)
-    problems: list[Exception] = []
-
-    async def one(path: str) -> None:
-        async with limit:
-            try:
-                answers[path] = await ask(path)
-            except (HostError, BadExperiment) as problem:
-                problems.append(problem)
-                tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        for path in answers:
-            tasks.start_soon(one, path)
-    if problems:
-        raise problems[0]
-    return answers
+    asks = [ask for path in bare for ask in (Locate(path), Tree(path, depth))]
+    answers = await host.fetch(asks) if asks else []
+    for path, place, listing in zip(bare, answers[::2], answers[1::2], strict=True):
+        if isinstance(listing, Withheld):
+            raise FileRefused(listing.why)
+        if isinstance(place, Place) and (found := _entries(listing, path)):
+            links[path] = place.path
+            entries |= found
 
 
 async def _texts(
@@ -240,13 +234,12 @@ def _data(path: str, answer: Answer) -> bytes | None:
             assert_never(answer)
 
 
-async def _logs(host: Host, dir: str, entries: Mapping[str, FileFact]) -> str:
+def _logs(first: First, entries: Mapping[str, FileFact]) -> str:
     """Where the run logs go: in `logs/` where the experiment has such a folder, else beside the summary."""
-    path = f"{dir}/logs"
-    if path not in entries or not entries[path].is_dir:
-        return dir
-    leads = await host.resolve(path)
-    if not leads.startswith(f"{dir}/"):
+    path = f"{first.dir}/logs"
+    if path not in entries or not entries[path].is_dir or first.logs is None:
+        return first.dir
+    if not first.logs.startswith(f"{first.dir}/"):
         hint = "the run logs would be written there: make it a directory of the experiment's own, or take it away"
-        raise BadExperiment(f"a link that leads out of the experiment, to {leads}", path, hint)
-    return leads
+        raise BadExperiment(f"a link that leads out of the experiment, to {first.logs}", path, hint)
+    return first.logs

@@ -9,7 +9,7 @@ from runexpd.clusters.base import Found
 from runexpd.clusters.slurm.parse import Queued, mark
 from runexpd.clusters.slurm.rooms import is_silent
 from runexpd.clusters.slurm.usage import number
-from runexpd.hosts.base import FileMissing, FileRefused, Host
+from runexpd.hosts.base import Host, Locate, Place
 
 
 async def find(
@@ -18,15 +18,16 @@ async def find(
     """By job: the row that runs its script, one that runs already before one that waits."""
     names = {name for job in jobs for name in (basename(job.script), job.name)}
     marks = {mark(token) for token in ours}
-    real = _Resolved(host)
+    likely = [
+        row
+        for row in sorted(filter(_is_under_way, rows), key=lambda row: (row.state != RUNNING, int(row.id)))
+        if {basename(row.command), row.name} & names and not any(each in row.command for each in marks)
+    ]
+    real = await _resolved(host, [path for row in likely for path in (row.command, row.workdir)])
     found: dict[str, Found] = {}
-    for row in sorted(filter(_is_under_way, rows), key=lambda row: (row.state != RUNNING, int(row.id))):
-        named = {basename(row.command), row.name} & names
-        if not named or any(each in row.command for each in marks):
-            continue
-        script, workdir = await real.path(row.command), await real.path(row.workdir)
+    for row in likely:
         for job in jobs:
-            if job.id not in found and _runs(job, row, script, workdir):
+            if job.id not in found and _runs(job, row, real[row.command], real[row.workdir]):
                 found[job.id] = Found(row.id, basename(row.command))
                 break
     return found
@@ -54,17 +55,11 @@ def _real_script(job: JobSpec) -> str:
     return f"{job.place or job.workdir}/{basename(job.script)}"
 
 
-class _Resolved:
-    """Paths as the experiment's are: without links. Each is asked for once."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._known: dict[str, str] = {}
-
-    async def path(self, path: str) -> str:
-        if path not in self._known:
-            try:
-                self._known[path] = await self._host.resolve(path)
-            except (FileMissing, FileRefused):
-                self._known[path] = path
-        return self._known[path]
+async def _resolved(host: Host, paths: Sequence[str]) -> dict[str, str]:
+    """Paths as the experiment's are: without links, as far as they can be looked at."""
+    real = {path: path for path in paths}
+    asked = [path for path in real if path.startswith("/")]
+    answers = await host.fetch([Locate(path) for path in asked])
+    return real | {
+        path: answer.path for path, answer in zip(asked, answers, strict=True) if isinstance(answer, Place)
+    }
