@@ -74,9 +74,12 @@ async def test_what_the_configuration_sets_does(site: Site) -> None:
 
 
 @pytest.mark.real
-async def test_a_cluster_that_the_configuration_names_is_asked_by_all(slurm: Cluster) -> None:
+@pytest.mark.parametrize("variable", ["SLURM_CLUSTERS", "SBATCH_CLUSTERS"])
+async def test_a_cluster_that_the_configuration_names_is_the_one_that_all_ask(
+    slurm: Cluster, variable: str
+) -> None:
     async with real_site(slurm) as site:
-        site.behind(account=LINES, prepend=["export SLURM_CLUSTERS=test"])
+        site.behind(account=LINES, prepend=[f"export {variable}=test"])
         long, short = site.submission("long", "sleep 60"), site.submission("short", "exit 3")
         answers = await site.send(long, short)
         assert {type(answer) for answer in answers} == {Accepted}

@@ -33,8 +33,10 @@ CLEAN = (
     f'{LEFT_OUT}="{_LEFT_OUT}"',
     f'test -z "${LEFT_OUT}" || {{ unset ${LEFT_OUT}; export {LEFT_OUT}; }}',
 )
+#: A cluster that the configuration names for sbatch is the one that all are asked about.
+_TOGETHER = 'test -z "${SBATCH_CLUSTERS:-}" || { SLURM_CLUSTERS=$SBATCH_CLUSTERS; export SLURM_CLUSTERS; }'
 
 
 def before(prepend: Sequence[str]) -> tuple[str, ...]:
     """Lines of shell to put before every command: the account's wishes go, then the configuration's come."""
-    return (*CLEAN, *prepend)
+    return (*CLEAN, *prepend, _TOGETHER)

@@ -1,7 +1,6 @@
 # What the queue has of this user's jobs, and what accounting says of those that it no longer has. Arguments: sacct's fields, and
 # the states that are an end; on its input ids, one a line, however many. Accounting is asked after the queue, and only if need
 # be: a job that is in the queue is the queue's to tell of.
-export SLURM_TIME_FORMAT=%s
 queue=$(queue)
 status=$?
 # Ids of which the queue has no row that isn't an end, in lines that are no longer than a word may be.
@@ -18,7 +17,7 @@ echo "==accounting"
 worst=0 asked=0
 for ids in $left; do
   asked=$((asked + 1))
-  timeout 30 sacct -n -P --delimiter="$us" -j "$ids" --format="$1" || worst=$?
+  accounting -j "$ids" --format="$1" || worst=$?
 done
 echo "==end $worst"
 echo "==asked"

@@ -53,7 +53,7 @@ echo "==queue"
 queue
 echo "==end $?"
 echo "==accounting"
-SLURM_TIME_FORMAT=%s timeout 30 sacct -n -X -P --delimiter="$us" -S now-14days --format="$fields"
+accounting -X -S now-14days --format="$fields"
 echo "==end $?"
 echo "==taken"
 for out in ${unsure:+"$spool"/*/out}; do

@@ -8,6 +8,10 @@ queue() { # what the queue has of this user's jobs; the name comes last, since i
     -o "%i$us%T$us%r$us%S$us%V$us%u$us%Z$us%o$us%j"
 }
 
+accounting() { # accounting OPTION ...: sacct's rows; alone of all it takes no cluster from the environment
+  SLURM_TIME_FORMAT=%s timeout 30 sacct ${SLURM_CLUSTERS:+"--clusters=$SLURM_CLUSTERS"} -n -P --delimiter="$us" "$@"
+}
+
 born() { # born PID: when it was started, in $born; empty where it is over (a zombie is)
   born=
   { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return
