@@ -61,7 +61,7 @@ _UNFIT = {
     ),
     "clusters": (
         "the job would be on a cluster where nobody looks for it",
-        "take it out; a cluster is named in front of the directory, and set up in the configuration",
+        "take it out; a cluster gets an entry in the configuration, with `export SLURM_CLUSTERS=NAME` under `prepend`",
     ),
     "wrap": ("sbatch ignores it in a script", "take it out"),
     "test-only": ("sbatch would submit nothing", "take it out"),
