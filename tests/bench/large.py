@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 from following import megabytes
 
@@ -59,37 +60,43 @@ def main(runs: int) -> None:
             print(f"{RUNNING} of them run: {a_minute(home, begun(dir / 'slurm' / 'queue'))}")
 
 
-class Asking(threading.Thread):
+class Asking:
     """How long the daemon takes to answer `ls`, over and over, without the time that a client takes to start."""
 
     def __init__(self, home: Home) -> None:
-        super().__init__()
-        self.is_over = threading.Event()
         os.environ["RUNEXP_HOME"] = str(home.dir)
         self.slowest_seconds = 0.0
-        self.start()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
 
-    def run(self) -> None:
-        while not self.is_over.wait(0.05):
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._is_over.wait(0.05):
             began = time.monotonic()
             connection.ask(requests.Ls(), requests.LsReply)
             self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
 
 
 def measure(home: Home, experiment: Path, runs: int) -> None:
-    asking, began = Asking(home), time.monotonic()
-    done = home.runexp("run", "--detach", f"here:{experiment}")
-    assert done.returncode == 0, done.stderr
-    entered, slowest = time.monotonic() - began, 0.0
-    while True:
-        asked = time.monotonic()
-        (line,) = home.json("ls")
-        slowest = max(slowest, time.monotonic() - asked)
-        if not {"PLANNED", "SUBMITTING"} & set(line["counts"]) or line["counts"].get("PENDING", 0) >= runs:
-            break
-        time.sleep(0.5)
-    asking.is_over.set()
-    asking.join()
+    began = time.monotonic()
+    with Asking(home) as asking:
+        done = home.runexp("run", "--detach", f"here:{experiment}")
+        assert done.returncode == 0, done.stderr
+        entered, slowest = time.monotonic() - began, 0.0
+        while True:
+            asked = time.monotonic()
+            (line,) = home.json("ls")
+            slowest = max(slowest, time.monotonic() - asked)
+            if line["counts"].get("PENDING", 0) >= runs:
+                break
+            time.sleep(0.5)
     print(
         f"{runs} runs: entered in {entered:.1f} s, all submitted after {time.monotonic() - began:.1f} s; "
         f"slowest `ls` meanwhile {slowest:.2f} s, its answer alone {asking.slowest_seconds:.2f} s; {line['counts']}"
