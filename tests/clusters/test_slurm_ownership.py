@@ -45,7 +45,8 @@ def test_all_that_agrees_makes_it_ours(row: Queued | Accounted) -> None:
         {"submitted_at": 1000.0 - CLOCKS_SECONDS - 1},
         {"submitted_at": None},
         {"id": "8"},
-        {"submit_line": "sbatch /home/me/.runexp/t2/../../../../exp/run/x.slurm"},
+        {"submit_line": "sbatch /home/me/.runexp/e2-1/../../../../exp/run/x.slurm"},
+        {"submit_line": "sbatch --parsable /scratch/me/rooms/e2-1/../../../../exp/run/x.slurm"},
     ],
 )
 def test_whatever_does_not_agree_makes_it_another_s(changed: dict[str, object]) -> None:
@@ -68,7 +69,7 @@ def test_an_older_room_holds_neither_name_nor_directory() -> None:
 
 def test_one_that_slurm_requeued_is_still_ours() -> None:
     again = replace(RECORDED, submitted_at=9000.0)
-    for before in (RECORDED, QUEUED, replace(QUEUED, command="/home/me/.runexp/t1/../../x")):
+    for before in (RECORDED, QUEUED, replace(QUEUED, command="/home/me/.runexp/t1/../../../x")):
         ownership = Ownership()
         ownership.learn([Receipt("t1", "room", room=ROOM)])
         if isinstance(before, Queued):

@@ -14,8 +14,8 @@ RS = "\x1e"
 #: From the lock to the job at most: sbatch gives up after two minutes of tries.
 SBATCH_SECONDS = 600.0
 _SUBMITTED = re.compile(r"Submitted batch job ([0-9]{1,15})\b.*")
-#: A command line of ours leads through a room: see submit.sh.
-_OF_A_ROOM = re.compile(r"/\.runexp/[^/]+/\.\./")
+#: A command line of ours leads through a room, wherever the link ~/.runexp may lead: see submit.sh.
+_OF_A_ROOM = re.compile(r"/[^/ ]+-[^/ ]+/\.\./\.\./")
 
 
 class Room(msgspec.Struct, frozen=True):
