@@ -30,6 +30,15 @@ async def test_a_time_out_that_submitted_is_found_again(place: tuple[Site, FakeS
     assert len(fake.jobs()) == 1
 
 
+async def test_an_sbatch_that_says_nothing_is_found_out(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    fake.fail(sbatch="wordless")
+    submission = site.submission("one", "sleep 5")
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Unclear)
+    assert await site.resolve(submission) == [Accepted("1")]
+
+
 @pytest.mark.parametrize(("fault", "jobs"), [("killed", 1), ("early", 0)])
 async def test_whoever_dies_in_the_middle(place: tuple[Site, FakeSlurm], fault: str, jobs: int) -> None:
     site, fake = place
@@ -43,7 +52,7 @@ async def test_whoever_dies_in_the_middle(place: tuple[Site, FakeSlurm], fault: 
     assert len(fake.jobs()) == jobs
 
 
-@pytest.mark.parametrize("fault", ["limit", "down"])
+@pytest.mark.parametrize("fault", ["limit", "down", "drain"])
 async def test_put_off_is_not_refused(place: tuple[Site, FakeSlurm], fault: str) -> None:
     site, fake = place
     fake.fail(sbatch=fault)
