@@ -15,7 +15,7 @@ from runexp import __version__, paths
 from runexp.talk import Patience, Talk, Waiting, dialled
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
-from runexp.wire.views import JobView
+from runexp.wire.views import ExperimentView
 
 R = TypeVar("R")
 #: A daemon that was restarted is waited for so long by those who follow.
@@ -157,17 +157,21 @@ def follow(
 
 
 def _whole(replies: Iterator[requests.Reply]) -> Iterator[requests.Reply]:
-    """With each `Changed` made the `Shown` that it stands for."""
-    jobs: dict[str, JobView] = {}
+    """With each `Changed`, and each `AsOf`, made the `Shown` that it stands for."""
+    view: ExperimentView | None = None
     for reply in replies:
-        if isinstance(reply, requests.Shown):
-            jobs = {job.id: job for job in reply.experiment.jobs}
-        if isinstance(reply, requests.Changed):
-            jobs |= {job.id: job for job in reply.experiment.jobs}
-            view = msgspec.structs.replace(reply.experiment, jobs=tuple(jobs.values()))
-            yield requests.Shown(experiment=view)
-        else:
-            yield reply
+        match reply:
+            case requests.Shown(experiment=shown):
+                view = shown
+            case requests.Changed(experiment=shown) if view is not None:
+                jobs = {job.id: job for job in (*view.jobs, *shown.jobs)}
+                view = msgspec.structs.replace(shown, jobs=tuple(jobs.values()), as_of=view.as_of)
+            case requests.AsOf(at=at) if view is not None:
+                view = msgspec.structs.replace(view, as_of=at)
+            case _:
+                yield reply
+                continue
+        yield requests.Shown(experiment=view)
 
 
 def _in_order(replies: Iterator[requests.Reply], after: int) -> Iterator[requests.Reply]:

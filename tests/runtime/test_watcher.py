@@ -162,10 +162,11 @@ async def test_a_cluster_that_gives_no_answer_is_in_trouble_until_it_does(
         since = watcher.trouble[0]
         await until(lambda: cluster.queries > 3)
         assert watcher.trouble == (since, "no link")
-        assert listener.told == []
+        assert (listener.told, watcher.answered_at) == ([], None)
         cluster.on_query = running
         await until(lambda: bool(listener.told))
         assert watcher.trouble is None
+        assert watcher.answered_at is not None
 
 
 async def test_whoever_hurries_it_gets_one_round(cluster: FakeCluster, progressing: Any) -> None:

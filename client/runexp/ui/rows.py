@@ -34,6 +34,7 @@ def checks(found: Sequence[Check]) -> Iterator[str]:
 
 
 def experiment(view: ExperimentView) -> Iterator[str]:
+    now = clock(view)
     yield headline(view)
     if view.trouble:
         yield f"! {view.cluster}: {view.trouble}"
@@ -44,28 +45,42 @@ def experiment(view: ExperimentView) -> Iterator[str]:
         if jobs:
             yield ""
             yield f"{phase} ({getattr(view, phase)})"
-            yield from columns([job_row(job) for job in jobs], indent="  ")
+            yield from columns([job_row(job, now) for job in jobs], indent="  ")
     if retired := [job for job in view.jobs if job.retired]:
         yield ""
         yield "no longer in the scaffold"
-        yield from columns([job_row(job) for job in retired], indent="  ")
+        yield from columns([job_row(job, now) for job in retired], indent="  ")
 
 
 def headline(view: ExperimentView) -> str:
-    return one_line(f"{view.name} [{view.id}] on {view.cluster}: {view.outcome or 'running'}  {view.dir}")
+    said = f"{view.name} [{view.id}] on {view.cluster}: {view.outcome or 'running'}  {view.dir}"
+    return one_line("  ".join(filter(None, (said, age(view)))))
 
 
-def job_row(job: JobView) -> tuple[str, ...]:
+def age(view: ExperimentView) -> str:
+    """As of when it is; empty for what is over, and for what nothing is known of yet."""
+    if view.as_of is None or view.outcome is not None:
+        return ""
+    at = time.strftime("%H:%M:%S", time.localtime(view.as_of))
+    return f"as of {at}, {report.duration(max(0.0, time.time() - view.as_of))} ago"
+
+
+def clock(view: ExperimentView) -> float:
+    """Up to when times run: while the cluster gives no answer, to its last one."""
+    return view.as_of if view.trouble and view.as_of is not None else time.time()
+
+
+def job_row(job: JobView, now: float) -> tuple[str, ...]:
     """Name, state, job id, time, and the rest."""
     number = job.slurm_job_id or ""
-    return job.id, job.state, number, report.duration(running_seconds(job)), remark(job)
+    return job.id, job.state, number, report.duration(running_seconds(job, now)), remark(job)
 
 
-def running_seconds(job: JobView) -> float | None:
+def running_seconds(job: JobView, now: float) -> float | None:
     """How long it ran, or has been running."""
     if job.started_at is None:
         return None
-    return max(0.0, (job.ended_at or time.time()) - job.started_at)
+    return max(0.0, (job.ended_at or now) - job.started_at)
 
 
 def remark(job: JobView) -> str:

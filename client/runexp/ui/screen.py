@@ -1,6 +1,5 @@
 """What the live view draws: a view as a screenful. Pure but for the clock behind running times."""
 
-import time
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -46,10 +45,10 @@ def draw(view: ExperimentView, recent: Sequence[str], trouble: str, height: int)
         jobs = [job for job in view.jobs if job.phase is phase and not job.retired]
         if jobs:
             parts += [Text(""), _phase_line(view, phase, jobs)]
-            parts.append(_table([job for job in jobs if job.id in shown], names))
+            parts.append(_table([job for job in jobs if job.id in shown], names, rows.clock(view)))
     if retired := [job for job in view.jobs if job.retired and job.id in shown]:
         parts += [Text(""), Text("No longer in the scaffold", style="bold")]
-        parts.append(_table(retired, names))
+        parts.append(_table(retired, names, rows.clock(view)))
     hidden = len(view.jobs) - len(shown)
     if hidden:
         parts.append(Text(f"  and {hidden} more: runexp status {clean(view.typed)}", style="dim"))
@@ -62,9 +61,10 @@ def draw(view: ExperimentView, recent: Sequence[str], trouble: str, height: int)
 
 
 def _headline(view: ExperimentView) -> Text:
-    took = report.duration(time.time() - view.asked_at)
+    took = report.duration(max(0.0, rows.clock(view) - view.asked_at))
     line = Text(clean(view.name), style="bold")
-    return line.append(clean(f"  {view.id} on {view.cluster}, {took}  {view.dir}"), style="dim")
+    line.append(clean(f"  {view.id} on {view.cluster}, {took}  {view.dir}"), style="dim")
+    return line.append(f"  {rows.age(view)}", style="dim")
 
 
 def _phase_line(view: ExperimentView, phase: Phase, jobs: Sequence[JobView]) -> Text:
@@ -82,7 +82,7 @@ def _fitting(jobs: Sequence[JobView], room: int) -> set[str]:
     return {job.id for job in by_urgency[:room]}
 
 
-def _table(jobs: Sequence[JobView], name_cells: int) -> Table:
+def _table(jobs: Sequence[JobView], name_cells: int, now: float) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, overflow="ellipsis", width=name_cells)
     table.add_column(no_wrap=True, width=13)
@@ -90,7 +90,7 @@ def _table(jobs: Sequence[JobView], name_cells: int) -> Table:
     table.add_column(no_wrap=True, justify="right", min_width=10)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for job in jobs:
-        name, state, number, took, remark = (one_line(cell) for cell in rows.job_row(job))
+        name, state, number, took, remark = (one_line(cell) for cell in rows.job_row(job, now))
         colour = COLOURS[job.stage]
         table.add_row(
             Text(f"  {name}"), Text(state, style=colour), Text(number), Text(took), Text(remark, style="dim")

@@ -8,7 +8,7 @@ import msgspec
 from runexp.wire.requests import Reply, Request
 
 #: Goes up when an old client could misread a new daemon, or the other way round.
-PROTOCOL = 3
+PROTOCOL = 4
 #: A line longer than this is not ours. Views of a thousand jobs take about a megabyte.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 

@@ -76,7 +76,7 @@ class StatusReply(_Message, frozen=True, kw_only=True):
 
 
 class Follow(_Message, frozen=True, kw_only=True):
-    """Events after `after`, then live ones. The connection then carries `Seen`, `Live`, `Shown` and `Changed`."""
+    """Events after `after`, then live ones. The connection then carries `Seen`, `Live`, `Shown`, `Changed` and `AsOf`."""
 
     experiment: str
     after: Count = 0
@@ -96,6 +96,13 @@ class Shown(_Message, frozen=True, kw_only=True):
     """The experiment as it stands: sent after `Live`, after each event since, and as progress is made."""
 
     experiment: ExperimentView
+
+
+class AsOf(_Message, frozen=True, kw_only=True):
+    """When the cluster last said how its jobs are; follows `Shown` and `Changed`, and comes again as it moves on."""
+
+    #: Seconds since 1970.
+    at: float
 
 
 class Changed(_Message, frozen=True, kw_only=True):
@@ -257,6 +264,7 @@ Reply = (
     | Live
     | Shown
     | Changed
+    | AsOf
     | Chunk
     | LogsEnd
     | Report

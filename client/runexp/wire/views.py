@@ -74,6 +74,8 @@ class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     #: What hinders the cluster just now (link down, login needed), for how long; empty when all is well.
     trouble: str = ""
+    #: When the cluster last said how its jobs are, in seconds since 1970; None: not yet, or there is nothing to ask for.
+    as_of: float | None = None
 
 
 class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,8 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     #: Why nothing more is done with it; empty when all is well.
     trouble: str = ""
+    #: As for a view.
+    as_of: float | None = None
 
 
 class Verdict(StrEnum):
@@ -160,3 +164,5 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="typ
     #: Jobs that the scaffold no longer has, and that ran once.
     retired: tuple[JobView, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: As for a view.
+    as_of: float | None = None

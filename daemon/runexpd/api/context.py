@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Report
 from runexpd.api.pictures import Picture, Pictures
 from runexpd.clusters.base import Cluster
@@ -50,11 +52,12 @@ class Context:
     def line(self, experiment: Experiment) -> ExperimentLine:
         """A row of `runexp ls`."""
         parked = self.loop.state.parked.get(experiment.id)
-        return report.line(experiment, parked.why if parked else "")
+        line = report.line(experiment, parked.why if parked else "")
+        return replace(line, as_of=self.as_of(experiment))
 
     def report(self, experiment: Experiment) -> Report:
         """The combined summary."""
-        return report.report(experiment, self.typed(experiment))
+        return replace(report.report(experiment, self.typed(experiment)), as_of=self.as_of(experiment))
 
     def picture(self, experiment: Experiment) -> Picture:
         """The experiment as it stands, with progress and what hinders it."""
@@ -68,6 +71,11 @@ class Context:
 
         self.pictures.keep(self.loop.state.experiments)
         return self.pictures.of(experiment.id, (experiment, progress, starts, typed, trouble), make)
+
+    def as_of(self, experiment: Experiment) -> float | None:
+        """When its cluster last said how its jobs are, in seconds since 1970; None where there is nothing to ask for."""
+        watcher = self.watchers.get(experiment.cluster)
+        return watcher.answered_at if watcher and experiment.outcome is None else None
 
     def _trouble(self, experiment: Experiment) -> str:
         """What hinders it most."""

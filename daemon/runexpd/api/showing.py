@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import anyio
+from msgspec.structs import replace
 
 from runexp import __version__
 from runexp.wire import framing, requests, views
@@ -39,7 +40,8 @@ async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
     known = await find.experiment(context, asked.experiment)
-    return requests.StatusReply(experiment=context.picture(known).view)
+    view = replace(context.picture(known).view, as_of=context.as_of(known))
+    return requests.StatusReply(experiment=view)
 
 
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
@@ -62,6 +64,7 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
     """A cursor on the ledger, not a queue: take the bells, then read, wait only then. No gap, no double."""
     id, after = (await find.experiment(context, asked.experiment)).id, asked.after
     shown: views.ExperimentView | None = None
+    as_of: float | None = None
     while True:
         bells = [context.loop.bell.take()]
         if watcher := context.watchers.get((await context.at_hand(id)).cluster):
@@ -72,10 +75,14 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
             after = page[-1].seq
         if shown is None:
             yield requests.Live()
-        picture = context.picture(await context.at_hand(id))
+        known = await context.at_hand(id)
+        picture, at = context.picture(known), context.as_of(known)
         if picture.view is not shown:
             news, shown = picture.since(shown), picture.view
             yield news
+        if at is not None and at != as_of:
+            as_of = at
+            yield requests.AsOf(at=at)
         with anyio.move_on_after(REFRESH_SECONDS):
             await _first_of(bells)
         await anyio.sleep(max(GATHER_SECONDS, len(shown.jobs) * GATHER_SECONDS_PER_JOB))

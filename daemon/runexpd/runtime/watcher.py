@@ -51,6 +51,8 @@ class Watcher:
         self.bell = Bell()
         #: Since when (in seconds since 1970) the cluster gives no answer, and why; None while all is well.
         self.trouble: tuple[float, str] | None = None
+        #: When it last gave one; None: not since we began.
+        self.answered_at: float | None = None
 
     def watch(self, watch: Watch) -> None:
         """Ask about a job from now on, or about one that has changed."""
@@ -121,7 +123,7 @@ class Watcher:
         except ClusterUnreachable as error:
             self._note_trouble(error)
             return
-        self.trouble = None
+        self.trouble, self.answered_at = None, clock.now()
         reports = [report for report in answer if report.token in watches]
         self._schedule.note(reports, clock.steady())
         told = {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
