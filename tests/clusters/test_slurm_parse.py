@@ -155,6 +155,8 @@ def test_a_limit_on_size_or_time_does_not_pass_and_stops_no_other(word: str) -> 
 
 
 def test_a_limit_that_has_no_name_may_be_either() -> None:
+    assert isinstance(errors.answer(said("Submit from the login nodes", FAILED + "Access denied")), Refused)
+    assert not stops("Submit from the login nodes", FAILED + "Access denied")
     assert isinstance(errors.answer(said(POLICY)), Refused)
     assert errors.may_pass(said(POLICY))
     assert errors.may_pass(said("please ask for fewer GPUs", POLICY))

@@ -16,20 +16,9 @@ LEFT_OUT = "RUNEXP_LEFT_OUT"
 _LEFT_OUT = f"""$(awk 'BEGIN {{ for (name in ENVIRON)
   if (name ~ /^({"|".join(_COMMANDS)})_[A-Za-z0-9_]+$/ && name !~ /^SLURM_({"|".join(_KEPT)})$/) print name }}')"""
 #: In whose place a shell may have exported a function; others stay, such as `module`.
-_PROGRAMS = (
-    *(name.lower() for name in _COMMANDS),
-    "awk",
-    "date",
-    "grep",
-    "id",
-    "mkdir",
-    "stat",
-    "timeout",
-    "uname",
-    "xargs",
-)
+_PROGRAMS = f"{' '.join(_COMMANDS).lower()} awk date grep id mkdir stat timeout uname xargs"
 CLEAN = (
-    f"unset -f {' '.join(_PROGRAMS)}; unset {LEFT_OUT}",
+    f"unset -f {_PROGRAMS}; unset {LEFT_OUT}",
     f'{LEFT_OUT}="{_LEFT_OUT}"',
     f'test -z "${LEFT_OUT}" || {{ unset ${LEFT_OUT}; export {LEFT_OUT}; }}',
 )

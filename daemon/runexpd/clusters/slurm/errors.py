@@ -20,7 +20,7 @@ _UNCLEAR = (
 )
 #: Nothing was submitted, and it will work later: a limit on how many are queued, or a service that is away.
 _LATER = (
-    r"[A-Za-z]*Submit[A-Za-z]*( |$)|Unable to contact slurm controller|Slurm backup controller|Munge encode failed|"
+    r"[A-Za-z]*Submit[A-Za-z]*$|Unable to contact slurm controller|Slurm backup controller|Munge encode failed|"
     r".*controller is in standby|Protocol authentication error|Slurm is in the process of|Transport endpoint|Too many job|"
     r"Resource temporarily unavailable|Unable to create job record"
 )
