@@ -188,7 +188,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
             yield site(ours, ours.link, lambda: openssh_doctor.examine(ours))
     else:
         async with open_ssh(target, now=now, jitter=jitter, prepend=prepend, pace=pace) as host:
-            yield site(host, host.link, lambda: ssh_doctor.examine(host.link))
+            yield site(host, host.link, lambda: ssh_doctor.examine(host))
 
 
 def _limits(settings: Settings) -> dict[str, Limits]:

@@ -1,5 +1,6 @@
 """A cluster's files over SSH: all that is asked at one moment in one command, files that hang, and shells that say something else."""
 
+import os
 import random
 import re
 import time
@@ -20,7 +21,9 @@ from runexpd.hosts.base import (
     HostUnreachable,
     Limits,
     ListDir,
+    Listing,
     Locate,
+    Missing,
     Part,
     Place,
     Ran,
@@ -205,3 +208,35 @@ async def test_output_without_an_end_is_not_read_to_its_end(server: FakeSshd) ->
             await host.run(["head", "-c", "3000000", "/dev/zero"])
         assert (await host.run(["echo", "on it goes"])).stdout == "on it goes\n"
         assert len(server.logins) == 1
+
+
+@pytest.mark.parametrize("broken", ["find", "head", "readlink", "stat", "tail", "xargs"])
+@pytest.mark.parametrize("does", ["exit 1", "exit 127", "kill -KILL $$"])
+async def test_what_a_tool_does_not_say_is_no_answer(
+    server: FakeSshd, tmp_path: Path, broken: str, does: str
+) -> None:
+    """As where a machine has no processes left."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    (bin / broken).write_text(f"#!/bin/sh\n{does}\n")
+    (bin / broken).chmod(0o700)
+    (tmp_path / "file").write_bytes(b"there")
+    server.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
+    unanswered = 0
+    async with opened(server) as host:
+        for ask in (
+            StatPath(f"{tmp_path}/file"),
+            StatPath(f"{tmp_path}/none"),
+            ListDir(f"{tmp_path}"),
+            ReadPart(f"{tmp_path}/file"),
+            ReadPart(f"{tmp_path}/file", -3, 3),
+            Locate(f"{tmp_path}/file"),
+        ):
+            try:
+                (answer,) = await host.fetch([ask])
+            except HostUnreachable:
+                unanswered += 1
+            else:
+                assert not isinstance(answer, Missing) or ask.path.endswith("none")
+                assert not isinstance(answer, Listing) or answer.entries
+    assert unanswered

@@ -16,6 +16,11 @@ from runexpd.hosts.envelope import printed
 #: Further on than any file goes; shells and their tools count no further.
 _FARTHEST = 2**62
 
+_NEEDED = (
+    "for tool in find head readlink stat tail xargs; do "
+    'command -v "$tool" >/dev/null || { echo "$tool: not found" >&2; exit 127; }; done'
+)
+
 
 class Piece(NamedTuple):
     """Bytes of a file: of its last `tail` ones, or behind its first `skip` ones, the first `size`."""
@@ -60,13 +65,21 @@ class Words(msgspec.Struct, frozen=True):
     def section(self, name: str) -> bytes:
         return f"\n{self.token}:{name}\n".encode()
 
+    @property
+    def status(self) -> bytes:
+        return f"\n{self.token}?".encode()
+
+    def print_status(self) -> str:
+        """How what was run last has ended."""
+        return f"printf '\\n%s?%s' {self.token} \"$?\""
+
     def print_section(self, name: str) -> str:
         return f"printf '\\n%s:{name}\\n' {self.token}"
 
 
 def script(asks: Sequence[Ask], words: Words, most_bytes: int) -> str:
     """`most_bytes`: of all that is read of files, at which it is cut."""
-    return "\n".join(["export LC_ALL=C", *_lines(asks, words, most_bytes)])
+    return "\n".join(["export LC_ALL=C", _NEEDED, *_lines(asks, words, most_bytes)])
 
 
 def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:
@@ -76,8 +89,9 @@ def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:
     for number, walk in enumerate(walks(asks)):
         yield words.print_section(f"below{number}")
         yield _fed(walk.paths, f"{_find(walk)} -print0' sh | {row}")
-        yield words.print_section(f"links{number}")
-        yield _fed(walk.paths, f"{_find(walk)} -type l -print0' sh")
+        yield words.print_section(f"names{number}")
+        yield _fed(walk.paths, f"{_find(walk)} -print0' sh")
+        yield words.print_status()
     yield words.print_section("places")
     if located := [ask.path for ask in asks if isinstance(ask, Locate)]:
         yield _fed(dict.fromkeys(located), _places(words))

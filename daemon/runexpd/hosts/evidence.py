@@ -39,26 +39,29 @@ class Evidence(msgspec.Struct, frozen=True):
     #: Where paths lead, links resolved.
     places: Mapping[bytes, bytes]
     said: complaints.Said
-    #: Whether all pieces are there that could be read: there is a limit to what one script prints.
-    is_whole: bool
+
+
+#: How xargs ends where what it ran was run: well, and with complaints.
+_COMPLAINED = b"123"
+_FOUND = (b"0", _COMPLAINED)
 
 
 def parse(asks: Sequence[Ask], words: Words, stdout: bytes, stderr: bytes) -> Evidence:
     """Raises ValueError for what the script can't have printed."""
     walked = walks(asks)
-    names = [f"{part}{number}" for number in range(len(walked)) for part in ("below", "links")]
+    names = [f"{part}{number}" for number in range(len(walked)) for part in ("below", "names")]
     sections = _sections(stdout, ["facts", *names, "places", "pieces"], words)
+    said = complaints.read(stderr.replace(words.spelled.encode(), b"/"))
     contents, whole, _ = sections["pieces"].rpartition(words.section("whole"))
     return Evidence(
         facts=_facts(sections["facts"], words),
         below={
-            walk: _below(sections[f"below{number}"], sections[f"links{number}"], words)
+            walk: _below(_facts(sections[f"below{number}"], words), sections[f"names{number}"], said, words)
             for number, walk in enumerate(walked)
         },
         pieces=_pieces(asks, words, contents if whole else sections["pieces"], bool(whole)),
         places=dict(zip(_located(asks), _rows(sections["places"], words), strict=True)),
-        said=complaints.read(stderr.replace(words.spelled.encode(), b"/")),
-        is_whole=bool(whole),
+        said=said,
     )
 
 
@@ -73,9 +76,21 @@ def _sections(stdout: bytes, names: Sequence[str], words: Words) -> dict[str, by
     return sections
 
 
-def _below(rows: bytes, links: bytes, words: Words) -> dict[bytes, FileFact]:
-    dangling = {path: FileFact(_text(path), 0, 0.0, Kind.OTHER) for path in links.split(b"\0")[:-1]}
-    return dangling | _facts(rows, words)
+def _below(
+    facts: Mapping[bytes, FileFact], listed: bytes, said: complaints.Said, words: Words
+) -> dict[bytes, FileFact]:
+    """Raises ValueError where find was not run, and for a name of which stat said nothing at all."""
+    names, _, status = listed.rpartition(words.status)
+    if status not in _FOUND or (status == _COMPLAINED and not said.reasons and not said.others):
+        raise ValueError(f"find ended with {status.decode('ascii', 'replace')}")
+    return {name: facts.get(name) or _unresolved(name, said) for name in names.split(b"\0")[:-1]}
+
+
+def _unresolved(name: bytes, said: complaints.Said) -> FileFact:
+    """A link to nothing, or in a circle; or what may not be looked at, which is told of its directory."""
+    if not said.about(_text(name)) and not said.others:
+        raise ValueError(f"nothing is said of {_text(name)}")
+    return FileFact(_text(name), 0, 0.0, Kind.OTHER)
 
 
 def _located(asks: Sequence[Ask]) -> list[bytes]:
@@ -134,7 +149,7 @@ def _headed(part: bytes, group: Mapping[bytes, Piece]) -> tuple[bytes | None, by
 
 
 def answer(ask: Ask, evidence: Evidence, most: int) -> Answer | None:
-    """None: to be asked again, since the script was cut before it. `most`: entries of a listing."""
+    """None: to be asked again: the script was cut before it, or it changed meanwhile. `most`: entries of a listing."""
     try:
         paths.check(ask.path)
         fact = evidence.facts.get(_bytes(ask.path))
@@ -157,8 +172,11 @@ def answer(ask: Ask, evidence: Evidence, most: int) -> Answer | None:
         return Withheld(error.what)
 
 
-def _absent(ask: Ask, evidence: Evidence) -> Answer:
-    if (why := evidence.said.about(ask.path)) and why not in complaints.NOTHING_THERE:
+def _absent(ask: Ask, evidence: Evidence) -> Answer | None:
+    """Only what was said not to be there isn't."""
+    if not (why := evidence.said.about(ask.path)) and not evidence.said.others:
+        return None
+    if why and why not in complaints.NOTHING_THERE:
         return Withheld(f"{ask.path}: {why}")
     return Listing(()) if isinstance(ask, ListDir | Tree) else Missing()
 
@@ -193,13 +211,12 @@ def _part(wanted: Piece, fact: FileFact, evidence: Evidence) -> Answer | None:
         return Part(fact, data)
     if (why := evidence.said.about(wanted.path)) and why not in complaints.NOTHING_THERE:
         raise FileRefused(f"{wanted.path}: {why}")
-    return Missing() if evidence.is_whole else None
+    return None
 
 
-def _place(path: str, evidence: Evidence) -> Answer:
-    if not (place := evidence.places[_bytes(path)]):
-        return Missing()
-    return Place(_text(place))
+def _place(path: str, evidence: Evidence) -> Answer | None:
+    place = evidence.places[_bytes(path)]
+    return Place(_text(place)) if place else None
 
 
 def _kind(mode: int) -> Kind:

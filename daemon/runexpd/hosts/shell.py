@@ -40,6 +40,8 @@ from runexpd.hosts.gather import Gathering
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 #: A script's own rows, besides what it reads of files.
 _ROWS_BYTES = 64 * 1024 * 1024
+#: How a shell ends that lacks what it was to run.
+_NOT_FOUND = 127
 #: What stands around a command's own words.
 _MARKS_BYTES = 256
 #: Of all that one command reads, those that ask for more are asked again for the rest.
@@ -167,7 +169,7 @@ class ShellHost:
             some = await self._some(list(left.values()), seconds)
             found = {n: answer for n, answer in zip(left, some, strict=True) if answer is not None}
             if not found:
-                raise HostUnreachable(f"{self.shell.name}: {asks[0].path}: its answer came cut short")
+                raise HostUnreachable(f"{self.shell.name}: {asks[0].path}: nothing was said of it")
             answers |= found
             left = {n: ask for n, ask in left.items() if n not in found}
         return [answers[n] for n in range(len(asks))]
@@ -198,6 +200,10 @@ class ShellHost:
         self, asks: Sequence[Ask], sendable: Sequence[Ask], words: asking.Words, ended: envelope.Ended
     ) -> Sequence[Answer | None]:
         """Raises HostUnreachable for what isn't an answer."""
+        if ended.exit_code == _NOT_FOUND:
+            raise HostUnreachable(
+                f"{self.shell.name}: {ended.stderr[-200:].decode('utf-8', 'replace').strip()}"
+            )
         try:
             found = evidence.parse(sendable, words, ended.stdout, ended.stderr)
         except ValueError as error:

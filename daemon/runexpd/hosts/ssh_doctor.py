@@ -1,6 +1,5 @@
-"""A look at an SSH connection: who we are there, by which key, how far away, and how many sessions it has room for."""
+"""A look at an SSH connection: who we are there, by which key, and how many sessions it has room for."""
 
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
@@ -9,21 +8,20 @@ import anyio
 import asyncssh
 
 from runexp.wire.views import Check, Verdict
+from runexpd.hosts import shell_doctor
 from runexpd.hosts.base import HostUnreachable
-from runexpd.hosts.ssh import Link
+from runexpd.hosts.ssh import Link, SshHost
 from runexpd.hosts.ssh_link import Connected
 
 #: OpenSSH's default MaxSessions.
 _USUAL_SESSIONS = 10
 #: For commands, for files, and for files that hang.
 _ENOUGH_SESSIONS = 3
-_ROUND_TRIPS = 5
-#: At worst a submission or a look at a file waits so long for each answer.
-_SLOW_SECONDS = 0.5
 
 
-async def examine(link: Link) -> list[Check]:
+async def examine(host: SshHost) -> list[Check]:
     """Verdicts; the first is bad where there is no connection, and then the only one."""
+    link = host.link
     began, was_there = time.monotonic(), isinstance(link.status, Connected)
     try:
         with anyio.fail_after(60):
@@ -35,7 +33,11 @@ async def examine(link: Link) -> list[Check]:
         found = "no connection within a minute"
         return [Check(name="login", verdict=Verdict.BAD, found=found, hint=f"ssh {link.target.host}")]
     took = "connected already" if was_there else f"in {time.monotonic() - began:.2f} s"
-    return [*_login(connection, took), await _round_trip(connection), await _sessions(link, connection)]
+    return [
+        *_login(connection, took),
+        *await shell_doctor.examine(host),
+        await _sessions(link, connection),
+    ]
 
 
 def _login(connection: asyncssh.SSHClientConnection, took: str) -> Iterator[Check]:
@@ -46,23 +48,6 @@ def _login(connection: asyncssh.SSHClientConnection, took: str) -> Iterator[Chec
         f"{key.get_algorithm()} {key.get_fingerprint()}, as in known_hosts" if key else "by its certificate"
     )
     yield Check(name="host key", verdict=Verdict.OK, found=found)
-
-
-async def _round_trip(connection: asyncssh.SSHClientConnection) -> Check:
-    times = []
-    try:
-        for _ in range(_ROUND_TRIPS):
-            began = time.monotonic()
-            await connection.run("true", stdin=asyncssh.DEVNULL)
-            times.append(time.monotonic() - began)
-    except (asyncssh.Error, OSError) as error:
-        return Check(name="round trip", verdict=Verdict.BAD, found=f"a command got no answer: {error}")
-    seconds = statistics.median(times)
-    found = f"{seconds * 1000:.0f} ms for a command"
-    if seconds > _SLOW_SECONDS:
-        hint = "works, slowly: a login node nearer to you may be quicker"
-        return Check(name="round trip", verdict=Verdict.WARNING, found=found, hint=hint)
-    return Check(name="round trip", verdict=Verdict.OK, found=found)
 
 
 async def _sessions(link: Link, connection: asyncssh.SSHClientConnection) -> Check:
