@@ -4,6 +4,7 @@ Nobody is asked for anything here: where a person is needed, she opens the conne
 """
 
 import os
+import pwd
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
@@ -129,8 +130,11 @@ class Masters:
 def program(target: SshTarget) -> list[str]:
     """`ssh` with what the cluster's configuration says; all else is the user's own."""
     words = ["ssh"]
-    if target.config_files != _USUAL_CONFIG:
-        words += ["-F", *(target.config_files[:1] or ["none"])]
+    if target.config_files != _USUAL_CONFIG or not _is_at_home():
+        words += [
+            "-F",
+            *(map(os.path.expanduser, target.config_files[:1]) if target.config_files else ["none"]),
+        ]
     if target.user is not None:
         words += ["-l", target.user]
     if target.port is not None:
@@ -140,6 +144,11 @@ def program(target: SshTarget) -> list[str]:
     if target.known_hosts is not None:
         words += ["-o", f"UserKnownHostsFile={target.known_hosts}", "-o", "GlobalKnownHostsFile=none"]
     return words
+
+
+def _is_at_home() -> bool:
+    """ssh asks the password file where home is, and everything else asks HOME."""
+    return os.path.expanduser("~") == pwd.getpwuid(os.getuid()).pw_dir
 
 
 async def _configured_path(ssh: Sequence[str], target: SshTarget) -> str:
