@@ -21,7 +21,7 @@ from fakes.home import Home, wait_for
 CONFIG = """clusters:
   here: {{prepend: ["PATH={bin}:$PATH"], max_submit: 1000, stagger_seconds: 0, queries_per_minute: 120, results_seconds: 2}}
 """
-RUNS, ROUNDS = 20, 5
+RUNS, ROUNDS = 100, 3
 
 
 def main(count: int) -> None:

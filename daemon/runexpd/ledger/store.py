@@ -236,6 +236,8 @@ def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # A commit is on disk when it returns: an intent that a power cut could take back would be no intent.
         connection.execute("PRAGMA synchronous = FULL")
+        # What is written last is read next; of years before that nothing need be in memory.
+        connection.execute("PRAGMA cache_size = -1000")
         migrate(connection, migrations)
     except BaseException:
         connection.close()

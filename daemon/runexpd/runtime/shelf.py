@@ -26,7 +26,7 @@ from runexpd.runtime.loop import Loop, NotTaken
 #: One that runs gets a snapshot after so many events, and so many for each of its jobs: what it takes to write is proportionate.
 EVENTS, EVENTS_PER_JOB = 1000, 2
 #: One that is over stays at hand for so long after something was asked of it. To recall it takes a fraction of a second.
-AT_HAND_SECONDS = 30.0
+AT_HAND_SECONDS = 10.0
 #: Between two looks at what there is to write and to put away.
 LOOK_SECONDS = 2.0
 
