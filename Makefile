@@ -30,7 +30,7 @@ test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole
 
 test-slurm: $(VENV)/.dev ## run those with a real Slurm; SLURM=20.11, 24.11 or 26.05: with that one, in a Debian of its own (as root)
 	@$(PYTHON) tests/cluster/roots.py $(SLURM)
-	RUNEXP_SLURM=$(SLURM) $(BIN)/pytest -m real -n 2 --dist loadgroup tests/cluster tests/clusters tests/e2e/test_on_slurm.py
+	RUNEXP_SLURM=$(SLURM) $(BIN)/pytest -m real -n 2 --dist loadgroup tests/cluster tests/clusters tests/e2e/test_on_slurm.py tests/e2e/test_sites_on_slurm.py
 
 cluster-up: ## bring up a real Slurm with sshd in .cluster, to try things out (as root: installs Debian's packages); SLURM=26.05: that one
 	@$(PYTHON) tests/cluster/cluster.py up .cluster --slurm "$(SLURM)"
