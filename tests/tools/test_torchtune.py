@@ -240,7 +240,7 @@ def test_the_rounds_are_few_whatever_the_number_of_epochs_and_shards(trained: Tr
             (trained.epoch(number) / name).write_bytes(shard if name == names[0] else tensors((0, 64)))
     rounds: Rounds = []
     assert trained.verdict(attempt, rounds).detail == "12 epochs, 48 steps"
-    assert len(rounds) == 4
+    assert len(rounds) == 3
     asked = sum(
         ask.size for asks in rounds[1:] for ask in asks if isinstance(ask, ReadPart) and "model-" in ask.path
     )

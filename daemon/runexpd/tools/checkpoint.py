@@ -35,19 +35,26 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     base: str | None = None
 
 
-def inspect(directories: Sequence[str]) -> Question[list[Checkpoint]]:
-    """Look at epochs' directories."""
-    if not directories:
-        return []
-    groups = [_asks(directory, _index_bytes(len(directories))) for directory in directories]
-    answers = iter((yield [ask for group in groups for ask in group]))
-    found = [_promised([next(answers) for _ in group]) for group in groups]
+def inspect(
+    directories: Sequence[str], early: Mapping[str, Sequence[Answer]] | None = None
+) -> Question[list[Checkpoint]]:
+    """Look at epochs' directories. `early`: of some, what was answered to `asks` before."""
+    known = dict(early or {})
+    groups = asks([directory for directory in directories if directory not in known])
+    answers = iter((yield from questions.ask([ask for group in groups.values() for ask in group])))
+    known |= {directory: [next(answers) for _ in group] for directory, group in groups.items()}
+    found = [_promised(known[directory]) for directory in directories]
     whole = [checkpoint for checkpoint in found if checkpoint.problem is None]
     looks, bases = yield from questions.both(
         shards.look([shard for checkpoint in whole for shard in checkpoint.shards]),
         _bases(sorted({checkpoint.base for checkpoint in whole if checkpoint.base is not None})),
     )
     return [_judged(checkpoint, looks, bases) for checkpoint in found]
+
+
+def asks(directories: Sequence[str]) -> dict[str, list[Ask]]:
+    """What is asked first of each."""
+    return {directory: _asks(directory, _index_bytes(len(directories))) for directory in directories}
 
 
 def _index_bytes(directories: int) -> int:

@@ -7,7 +7,7 @@ must be whole, newer than the attempt's start, and nothing may show that no step
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from posixpath import join
 
 from msgspec.structs import replace
@@ -34,6 +34,8 @@ from runexpd.tools.torchtune_verdict import Evidence
 
 SCRIPT = "finetune.slurm"
 _CONFIG_BYTES = 4 * 1024 * 1024
+#: Epochs.
+_MOST_GUESSED = 16
 
 _BATCH_OVERRIDE = re.compile(r"^(batch_size|gradient_accumulation_steps)=", re.MULTILINE)
 
@@ -67,7 +69,11 @@ class Torchtune:
     def verify(self, job: JobSpec, attempt: Attempt | None) -> Question[Verdict]:
         if attempt is not None and attempt.state != COMPLETED:
             return (yield from _failed(job, attempt))
-        first = yield _first_look(job, attempt)
+        guesses = checkpoint.asks(_guessed(job))
+        looked = _first_look(job, attempt)
+        answers = iter((yield [*looked, *(ask for group in guesses.values() for ask in group)]))
+        first = [next(answers) for _ in looked]
+        early = {directory: [next(answers) for _ in group] for directory, group in guesses.items()}
         written, config, listing, *places = first
         if attempt is not None and (failure := output.traceback_at_end(questions.text(places[-1]))):
             return torchtune_verdict.bad(failure, _remedy(job, failure, config))
@@ -79,7 +85,7 @@ class Torchtune:
         epochs = torchtune_verdict.epochs(training, _str(job, "config"))
         if isinstance(epochs, Failure):
             return torchtune_verdict.bad(epochs)
-        return (yield from _judge(job, attempt, training, epochs, log, first))
+        return (yield from _judge(job, attempt, training, epochs, log, first, early))
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         log_dir = _str(job, "log_dir")
@@ -166,6 +172,12 @@ def _first_look(job: JobSpec, attempt: Attempt | None) -> list[Ask]:
     return [written, _config(job), ListDir(output_dir), *places]
 
 
+def _guessed(job: JobSpec) -> list[str]:
+    """Where its epochs should be: asked at once what else would have to wait for the listing. Of very many, it waits."""
+    epochs = _int(job, "epochs") or 0
+    return [f"{_str(job, 'output_dir')}/epoch_{n}" for n in range(epochs)] if epochs <= _MOST_GUESSED else []
+
+
 def _as_trained(job: JobSpec, written: Answer, since: float) -> Training:
     """The config that the attempt wrote beside its checkpoints, overrides included; else the run's own."""
     facts = Training(epochs=_int(job, "epochs"), log_every_n_steps=_int(job, "log_every_n_steps"))
@@ -188,6 +200,7 @@ def _judge(
     epochs: tuple[int, ...],
     log: torchtune_steps.Log | None,
     first: Sequence[Answer],
+    early: Mapping[str, Sequence[Answer]],
 ) -> Question[Verdict]:
     """Look at the epochs that are there, and at what the listings led to, and say what all of it proves."""
     _, _, listing, _, console, printed = first
@@ -195,7 +208,7 @@ def _judge(
     newest = torchtune_steps.newest_output(job, printed) if attempt is None else None
     (found, ends), environments = yield from questions.both(
         questions.both(
-            checkpoint.inspect([fact.path for fact in there.values()]),
+            checkpoint.inspect([fact.path for fact in there.values()], early),
             questions.ask(torchtune_steps.ends(log, newest)),
         ),
         peft.environments(_str(job, "environments").splitlines()),
