@@ -701,3 +701,20 @@ async def test_of_an_experiment_whose_directory_is_gone_no_past_is_read_until_it
         await until(lambda: len(site.naps.taken) == 4 or site.holds(gone))
         site.naps.end()
         await until(lambda: site.holds(gone))
+
+
+async def test_a_directory_that_is_gone_is_looked_for_seldom_and_at_once_when_there_is_news(
+    site: Site,
+) -> None:
+    gone = past_of("a")
+    site.enter(gone[:-1])
+    site.here.dirs.discard("/a")
+    async with site.running():
+        for tries in range(1, 7):
+            await until(lambda tries=tries: len(site.naps.taken) == tries)  # type: ignore[misc]
+            site.naps.end()
+        await until(lambda: len(site.naps.taken) == 7)
+        assert site.naps.taken == [300.0, 600.0, 1200.0, 2400.0, 3600.0, 3600.0, 3600.0]
+        site.here.dirs.add("/a")
+        site.enter(gone[-1:])
+        await until(lambda: site.holds(gone))

@@ -20,6 +20,8 @@ from runexpd.runtime.patience import pauses
 #: Until what could not be done is tried again: first, and in the end.
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 120.0
+#: The same for what only a person can change, and hardly does; news of it is looked at at once.
+FIRST_SELDOM_SECONDS, LONGEST_SELDOM_SECONDS = 300.0, 3600.0
 #: A look without a ring: a bell that was missed must not matter.
 LOOK_SECONDS = 60.0
 
@@ -28,12 +30,14 @@ class NotYet(Exception):
     """Raised by a follower that can't go on for now.
 
     `what` is said in the daemon's log, once; empty: it need not be. Once `until` is set, there is no need to wait any longer.
+    `is_seldom`: it is hardly worth another try before there is news.
     """
 
-    def __init__(self, what: str = "", until: anyio.Event | None = None) -> None:
+    def __init__(self, what: str = "", until: anyio.Event | None = None, *, is_seldom: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.until = until
+        self.is_seldom = is_seldom
 
 
 class Follower(Protocol):
@@ -79,6 +83,8 @@ class Followers:
         #: Those with a task, and of them those to which something new has happened since it looked.
         self._busy: set[Follower] = set()
         self._rung: set[Follower] = set()
+        #: Set when there is news for one that waits for nothing else.
+        self._news: dict[Follower, anyio.Event] = {}
         #: What the last try of each ended with, where it didn't end well.
         self._troubles: dict[Follower, NotYet] = {}
 
@@ -127,20 +133,22 @@ class Followers:
     def _wake(self, tasks: TaskGroup, followers: Iterable[Follower]) -> None:
         for follower in followers:
             self._rung.add(follower)
+            if follower in self._news:
+                self._news[follower].set()
             if follower not in self._busy:
                 self._busy.add(follower)
                 tasks.start_soon(self._follow, tasks, follower)
 
     async def _follow(self, tasks: TaskGroup, follower: Follower) -> None:
-        waits = _pauses()
+        waits, seldom = _pauses()
         while follower in self._rung:
             self._rung.discard(follower)
             self._wake(tasks, await self._catch_up(follower))
             if (trouble := self._troubles.get(follower)) is None:
-                waits = _pauses()
+                waits, seldom = _pauses()
             else:
                 self._rung.add(follower)
-                await self._wait(next(waits), trouble)
+                await self._wait(follower, next(seldom if trouble.is_seldom else waits), trouble)
         self._busy.discard(follower)
         group = self._followers[follower.experiment]
         if all(each.is_over and each not in self._busy for each in group):
@@ -167,17 +175,21 @@ class Followers:
             said = logger.opt(exception=error)
             (said.error if error else said.warning)("{}", trouble.what)
 
-    async def _wait(self, seconds: float, trouble: NotYet) -> None:
+    async def _wait(self, follower: Follower, seconds: float, trouble: NotYet) -> None:
         async def until(is_over: anyio.Event) -> None:
             await is_over.wait()
             tasks.cancel_scope.cancel()
 
+        over = self._news.setdefault(follower, anyio.Event()) if trouble.is_seldom else trouble.until
         async with anyio.create_task_group() as tasks:
-            if trouble.until is not None:
-                tasks.start_soon(until, trouble.until)
+            if over is not None:
+                tasks.start_soon(until, over)
             await self._sleep(seconds)
             tasks.cancel_scope.cancel()
+        self._news.pop(follower, None)
 
 
-def _pauses() -> Iterator[float]:
-    return pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+def _pauses() -> tuple[Iterator[float], Iterator[float]]:
+    """The usual ones, and the seldom ones."""
+    usual = pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+    return usual, pauses(FIRST_SELDOM_SECONDS, LONGEST_SELDOM_SECONDS)

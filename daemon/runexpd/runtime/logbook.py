@@ -167,7 +167,7 @@ class _RunLogs:
             return
         if there is None:
             self._failed = True
-            raise NotYet
+            raise NotYet(is_seldom=True)
 
     async def _read_on(self) -> bool:
         """Fold until there is something to write; False: all is written."""
