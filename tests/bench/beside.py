@@ -1,4 +1,5 @@
-"""What an experiment costs the daemon beside a thousand that are over and still lie on disk, against an empty ledger.
+"""What an experiment costs the daemon beside a thousand that are over, against an empty ledger: while they still lie on disk, and
+when their directories are gone.
 
 PYTHONPATH=tests:tests/cluster python tests/bench/beside.py [EXPERIMENTS]
 """
@@ -11,7 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from following import spent
+from process import spent
 from scale import years
 from stand_in import Slurm
 
@@ -26,21 +27,20 @@ RUNS, ROUNDS = 100, 3
 
 def main(count: int) -> None:
     with TemporaryDirectory() as name, Slurm(Path(name) / "slurm") as slurm, ExitStack() as stack:
-        empty, full = (_home(Path(name) / which, slurm) for which in ("empty", "full"))
-        events = years(full.dir / "state" / "ledger.sqlite", count, full.dir / "over")
-        for home in (empty, full):
+        empty, kept, gone = (_home(Path(name) / which, slurm) for which in ("empty", "kept", "gone"))
+        (kept.dir / "over").mkdir()
+        for home in (kept, gone):
+            events = years(home.dir / "state" / "ledger.sqlite", count, home.dir / "over")
+        for home in (empty, kept, gone):
             stack.enter_context(home.running())
             home.json("ls")
-        began = time.monotonic()
-        settled(full)
+            settled(home)
+        costs = [[a_round(home) for home in (empty, kept, gone)] for _ in range(ROUNDS)]
+        alone, beside, without = (statistics.median(cost) * 1e3 for cost in zip(*costs, strict=True))
         print(
-            f"{count} experiments that are over, {events} events: settled after {time.monotonic() - began:.0f} s"
-        )
-        costs = [(a_round(empty), a_round(full)) for _ in range(ROUNDS)]
-        alone, beside = (statistics.median(cost) for cost in zip(*costs, strict=True))
-        print(
-            f"an event in an empty ledger {alone * 1e3:.2f} ms of the daemon's CPU, beside them {beside * 1e3:.2f} ms: "
-            f"{beside / alone:.2f} x (medians of {ROUNDS} experiments of {2 * RUNS} jobs, in turns)"
+            f"an event in an empty ledger: {alone:.2f} ms of the daemon's CPU; beside {count} experiments that are over "
+            f"({events} events): {beside:.2f} ms, {beside / alone:.2f} x; with their directories gone: {without:.2f} ms, "
+            f"{without / alone:.2f} x (medians of {ROUNDS} experiments of {2 * RUNS} jobs, in turns)"
         )
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from process import megabytes, spent
 from scale import ended
 
 from fakes.home import Home
@@ -77,20 +78,6 @@ def attached(home: Home, experiment: str, after: int) -> socket.socket:
     asked = requests.Follow(experiment=experiment, after=after)
     client.sendall(framing.pack(framing.Hello(framing.PROTOCOL, "0")) + framing.pack(asked))
     return client
-
-
-def spent(home: Home) -> float:
-    """CPU time of the daemon, in seconds."""
-    assert home.daemon is not None
-    fields = Path(f"/proc/{home.daemon.pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def megabytes(home: Home, which: str = "VmRSS") -> float:
-    """What the daemon holds; `VmHWM`: the most that it ever held."""
-    assert home.daemon is not None
-    status = Path(f"/proc/{home.daemon.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in status if line.startswith(which))
 
 
 if __name__ == "__main__":

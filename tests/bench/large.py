@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from following import megabytes
+from process import megabytes, spent, spent_by_children
 
 from fakes.experiments import Run, build
 from fakes.home import Home
@@ -126,14 +126,14 @@ def begun(queue: Path) -> list[Path]:
 
 def a_minute(home: Home, outputs: Sequence[Path] = ()) -> str:
     """What it costs, with these outputs growing."""
-    before = spent(home)
+    before = spent(home), spent_by_children(home)
     for second in range(60):
         for output in outputs:
             append(
                 output, f"\r1|{second}|Loss: 2.0: {second:3}%|#| {second}/{STEPS} [00:00<00:01, 57.37it/s]\n"
             )
         time.sleep(1)
-    own, of_children = (after - earlier for after, earlier in zip(spent(home), before, strict=True))
+    own, of_children = spent(home) - before[0], spent_by_children(home) - before[1]
     held, most = megabytes(home), megabytes(home, "VmHWM")
     return f"{own / 0.6:.1f} % of a core, and what it starts {of_children / 0.6:.1f} %; {held:.0f} MB, {most:.0f} at most so far"
 
@@ -142,14 +142,6 @@ def append(output: Path, line: str) -> None:
     output.parent.mkdir(exist_ok=True)
     with output.open("a") as file:
         file.write(line)
-
-
-def spent(home: Home) -> tuple[float, float]:
-    """CPU time of the daemon and of its children that have ended, in seconds."""
-    assert home.daemon is not None
-    fields = Path(f"/proc/{home.daemon.pid}/stat").read_text().rpartition(") ")[2].split()
-    own, theirs, children, of_theirs = map(int, fields[11:15])
-    return (own + theirs) / 100, (children + of_theirs) / 100
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import anyio
+from process import megabytes, spent
 
 from clusters.machine import Machine, keepers
 from fakes.builders import GOOD, ID, World, scaffold
@@ -136,12 +137,9 @@ def a_start(count: int) -> None:
             ready = time.monotonic() - began
             assert len(home.json("ls")) == count
             answered = time.monotonic() - began
-            assert home.daemon is not None
-            status = Path(f"/proc/{home.daemon.pid}/status").read_text().splitlines()
-            (held,) = (line.split()[1] for line in status if line.startswith("VmHWM"))
             print(
                 f"{count} experiments that are over, {events} events; the {which} start: socket {ready:.2f} s, "
-                f"`ls` answered {answered:.2f} s, {int(held) // 1024} MB"
+                f"`ls` answered {answered:.2f} s, {spent(home):.2f} s of CPU by then, {megabytes(home, 'VmHWM'):.0f} MB"
             )
             home.stop()
 
@@ -208,6 +206,7 @@ async def a_quiet_minute(jobs: int) -> None:
 if __name__ == "__main__":
     one_observation()
     the_barrier()
-    a_start(1000)
+    for count in (1000, 4000):
+        a_start(count)
     anyio.run(local_jobs, 200)
     anyio.run(a_quiet_minute, 10_000)

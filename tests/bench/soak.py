@@ -16,7 +16,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from following import attached, megabytes, spent
+from following import attached
+from process import megabytes, spent
 from stand_in import Slurm
 
 from fakes.experiments import Run, build
