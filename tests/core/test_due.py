@@ -89,6 +89,14 @@ def test_what_was_asked_to_end_is_counted_as_it_is_shown() -> None:
     assert counts["CANCELLING"] == shown["CANCELLING"] == 1
 
 
+def test_what_the_scaffold_no_longer_has_is_not_counted() -> None:
+    world = World()
+    world.see(scaffold(["rank4", "rank8"]))
+    world.see(scaffold(["rank4"]))
+    assert len(world.experiment.jobs) == 5
+    assert sum(report.line(world.experiment).counts.values()) == 3
+
+
 def test_what_is_over_is_put_away_and_recalled_and_nothing_has_happened() -> None:
     world = ended()
     away = Shelved(experiment=ID, seq=world.experiment.seq, line=report.line(world.experiment))
