@@ -148,6 +148,9 @@ class FakeSshd:
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Carry a command out, and then do with its answer what `fate` says."""
         command, stdin = process.command or "", await process.stdin.read()
+        if not stdin:  # one that was kept ready, and never needed
+            process.channel.close()
+            return
         script = unwrap(stdin)
         fate = self.fate(script)
         self.scripts.append(script)

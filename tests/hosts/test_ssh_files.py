@@ -240,3 +240,16 @@ async def test_what_a_tool_does_not_say_is_no_answer(
                 assert not isinstance(answer, Missing) or ask.path.endswith("none")
                 assert not isinstance(answer, Listing) or answer.entries
     assert unanswered
+
+
+async def test_what_hangs_on_the_far_side_is_ended_there(server: FakeSshd, tmp_path: Path) -> None:
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    (bin / "stat").write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 600\n")
+    (bin / "stat").chmod(0o700)
+    server.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
+    async with opened(server, Limits(files_timeout_seconds=1.0)) as host:
+        with pytest.raises(HostUnreachable):
+            await host.stat("/")
+        pid = int((tmp_path / "pid").read_text())
+        await wait_for(lambda: not Path(f"/proc/{pid}").exists())

@@ -17,7 +17,7 @@ from runexpd.hosts.envelope import printed
 _FARTHEST = 2**62
 
 _NEEDED = (
-    "for tool in find head readlink stat tail xargs; do "
+    "for tool in find head readlink stat tail timeout xargs; do "
     'command -v "$tool" >/dev/null || { echo "$tool: not found" >&2; exit 127; }; done'
 )
 
@@ -77,9 +77,10 @@ class Words(msgspec.Struct, frozen=True):
         return f"printf '\\n%s:{name}\\n' {self.token}"
 
 
-def script(asks: Sequence[Ask], words: Words, most_bytes: int) -> str:
-    """`most_bytes`: of all that is read of files, at which it is cut."""
-    return "\n".join(["export LC_ALL=C", _NEEDED, *_lines(asks, words, most_bytes)])
+def script(asks: Sequence[Ask], words: Words, most_bytes: int, seconds: int) -> str:
+    """`most_bytes`: of all that is read of files, at which it is cut. What takes longer than `seconds` is killed."""
+    limited = f'xargs() {{ timeout -s KILL {seconds} xargs "$@"; }}'
+    return "\n".join(["export LC_ALL=C", _NEEDED, limited, *_lines(asks, words, most_bytes)])
 
 
 def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:

@@ -20,6 +20,8 @@ import msgspec
 
 #: For $0: tells a script that it runs where it should.
 _NAME = "runexp"
+#: What a login shell is handed.
+COMMAND = f"""exec /bin/sh -c 'eval "$(cat)"' {_NAME}"""
 #: A signal's number is added to this in what a shell says of a command that it ended.
 _SIGNALLED, _LAST_SIGNAL = 128, 64
 #: printf's own words of one line: sh takes long ones, and some slowly.
@@ -65,16 +67,10 @@ def marks() -> Marks:
     return Marks(secrets.token_hex(8))
 
 
-def command(seconds: int | None = None) -> str:
-    """What a login shell is handed. `seconds`: after which the far side kills it, whatever it is doing."""
-    limited = f"timeout -s KILL {seconds} " if seconds else ""
-    return f"""exec {limited}/bin/sh -c 'eval "$(cat)"' {_NAME}"""
-
-
 def sealed(script: str, marks: Marks) -> bytes:
     """What comes on the input: the script, between its marks. It runs in a shell of its own, and may exec."""
     lines = [
-        f"""test "$0" = {_NAME} || test -z "$ZSH_VERSION" || {command()}""",
+        f"""test "$0" = {_NAME} || test -z "$ZSH_VERSION" || {COMMAND}""",
         _CLEAN,
         marks.print_begin(),
         f"{marks.print_begin()} >&2",

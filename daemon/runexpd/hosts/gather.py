@@ -3,8 +3,7 @@
 A file that gives no answer keeps its place until its time is over. Those that were found to hang have a place of their own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import anyio.lowlevel
@@ -67,12 +66,6 @@ class Gathering:
         if not question.is_over.is_set():
             raise HostUnreachable(f"{self._name}: {asks[0].path}: no answer in time")
         return question.answers
-
-    @asynccontextmanager
-    async def turn(self, path: str) -> AsyncIterator[None]:
-        """For what is no question."""
-        async with self._turns_of_suspects if path in self._suspects else self._turns:
-            yield
 
     async def _send(self) -> None:
         await anyio.lowlevel.checkpoint()  # what comes at this moment comes along

@@ -14,47 +14,43 @@ from anyio.abc import TaskGroup
 from runexpd.hosts import openssh_session, shell, ssh_link
 from runexpd.hosts.base import DEFAULT_LIMITS, Limits
 from runexpd.hosts.openssh_master import Master, Masters
-from runexpd.hosts.ssh_room import NoRoom, Room
+from runexpd.hosts.ssh_room import Room
 from runexpd.hosts.ssh_target import SshTarget
 
 Link = ssh_link.SshLink[Master]
-
-#: What ssh says where the server has no room for another session.
-_NO_ROOM = (b"session request failed", b"Session open refused", b"no more sessions")
 
 
 class OpensshShell:
     """A runexpd.hosts.shell.Shell: an `ssh` for each command."""
 
-    def __init__(self, link: Link) -> None:
-        self._link, self._room = link, Room(link)
+    def __init__(self, link: Link, tasks: TaskGroup) -> None:
+        self._link = link
+        self._room = Room(link, tasks, openssh_session.begin)
 
     @property
     def name(self) -> str:
         return self._link.target.name
 
-    async def run(
-        self, command: str, script: bytes, begin: bytes, what: str, most_bytes: int
-    ) -> tuple[bytes, bytes]:
-        async def work(master: Master) -> tuple[bytes, bytes]:
-            argv = [*master.session(), command]
-            stdout, stderr = await openssh_session.run(
-                argv, script, openssh_session.Session(begin, most_bytes), what
-            )
-            if not stdout.startswith(begin) and any(words in stderr for words in _NO_ROOM):
-                raise NoRoom(f"{what}: no session to be had")
-            return stdout, stderr
-
+    async def run(self, script: bytes, begin: bytes, what: str, most_bytes: int) -> tuple[bytes, bytes]:
         with ssh_link.unclear(what):
-            return await self._room.run(work)
+            return await self._room.run(script, begin, most_bytes, what)
+
+    async def end(self) -> None:
+        """Of what waits for a script."""
+        await self._room.end()
 
 
 class OpensshHost(shell.ShellHost):
     """A runexpd.hosts.base.Host."""
 
     def __init__(self, link: Link, tasks: TaskGroup, prepend: Sequence[str], limits: Limits) -> None:
-        super().__init__(OpensshShell(link), tasks, prepend, limits)
+        self._ours = OpensshShell(link, tasks)
+        super().__init__(self._ours, tasks, prepend, limits)
         self.link = link
+
+    async def end(self) -> None:
+        """Of what waits for a script: each is a process of ours."""
+        await self._ours.end()
 
 
 @asynccontextmanager
@@ -71,8 +67,11 @@ async def open_openssh(
     """As runexpd.hosts.ssh.open_ssh; `dir`: a private directory, for the connection's socket."""
     async with anyio.create_task_group() as tasks:
         link = Link(target, pace, Masters(tasks, dir), now, jitter)
+        host = OpensshHost(link, tasks, prepend, limits)
         tasks.start_soon(link.keep)
         try:
-            yield OpensshHost(link, tasks, prepend, limits)
+            yield host
         finally:
             tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await host.end()

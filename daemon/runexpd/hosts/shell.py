@@ -42,6 +42,8 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ROWS_BYTES = 64 * 1024 * 1024
 #: How a shell ends that lacks what it was to run.
 _NOT_FOUND = 127
+#: At a time.
+_WRITES = 1
 #: What stands around a command's own words.
 _MARKS_BYTES = 256
 #: Of all that one command reads, those that ask for more are asked again for the rest.
@@ -60,10 +62,8 @@ class Shell(Protocol):
         """What the cluster is called."""
         ...
 
-    async def run(
-        self, command: str, script: bytes, begin: bytes, what: str, most_bytes: int
-    ) -> tuple[bytes, bytes]:
-        """Both streams of one command to its end, the first from `begin` on.
+    async def run(self, script: bytes, begin: bytes, what: str, most_bytes: int) -> tuple[bytes, bytes]:
+        """Both streams of one script to its end, from `begin` on.
 
         Raises TooMuch for more than `most_bytes`, and HostUnreachable where the end did not come. One that is given up is
         not ended.
@@ -82,6 +82,8 @@ class ShellHost:
         # In threads, since it may be much.
         self._packing = anyio.CapacityLimiter(1)
         self._parsing = anyio.CapacityLimiter(1)
+        #: Whoever writes holds up nobody who asks.
+        self._writing = anyio.Semaphore(_WRITES)
         self._gathering = Gathering(self._fetch, tasks, limits.files_timeout_seconds, shell.name)
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
@@ -157,7 +159,7 @@ class ShellHost:
     async def _write(self, path: str, make: Callable[[], str]) -> None:
         paths.check(path)
         script = await anyio.to_thread.run_sync(make, limiter=self._packing)
-        async with self._gathering.turn(path):
+        async with self._writing:
             ended = await self._run(script, path, self._limits.files_timeout_seconds, _ROWS_BYTES)
         writing.check(path, ended)
 
@@ -178,12 +180,10 @@ class ShellHost:
         sendable = [ask for ask in asks if paths.is_sendable(ask.path)]
         words = asking.Words(envelope.marks().token)
         script = await anyio.to_thread.run_sync(
-            asking.script, sendable, words, _READ_BYTES, limiter=self._packing
+            asking.script, sendable, words, _READ_BYTES, math.ceil(seconds), limiter=self._packing
         )
         try:
-            ended = await self._run(
-                script, asks[0].path, seconds, _READ_BYTES + _ROWS_BYTES, math.ceil(seconds)
-            )
+            ended = await self._run(script, asks[0].path, seconds, _READ_BYTES + _ROWS_BYTES)
         except TooMuch:
             return await self._halves(asks, seconds)
         return await anyio.to_thread.run_sync(
@@ -211,15 +211,12 @@ class ShellHost:
             raise HostUnreachable(what) from error
         return [evidence.answer(ask, found, self._limits.entries) for ask in asks]
 
-    async def _run(
-        self, script: str, name: str, timeout_seconds: float, most_bytes: int, kill_seconds: int | None = None
-    ) -> envelope.Ended:
+    async def _run(self, script: str, name: str, timeout_seconds: float, most_bytes: int) -> envelope.Ended:
         marks, what = envelope.marks(), f"{self.shell.name}: {name}"
-        command = envelope.command(kill_seconds)
         try:
             with anyio.fail_after(timeout_seconds):
                 sealed = envelope.sealed(script, marks)
-                streams = await self.shell.run(command, sealed, marks.begin, what, most_bytes + _MARKS_BYTES)
+                streams = await self.shell.run(sealed, marks.begin, what, most_bytes + _MARKS_BYTES)
         except TooMuch:
             raise TooMuch(f"{what}: more than {most_bytes} bytes of output, so nobody read on") from None
         except TimeoutError as error:

@@ -49,7 +49,7 @@ async def _quiet(host: ShellHost) -> Check:
     """What the account's start-up files write before a command of ours; it is thrown away."""
     marks = envelope.marks()
     stdout, stderr = await host.shell.run(
-        envelope.command(), envelope.sealed("true", marks), b"", f"{host.shell.name}: shell", _MOST_BYTES
+        envelope.sealed("true", marks), b"", f"{host.shell.name}: shell", _MOST_BYTES
     )
     noise = stdout.partition(marks.begin)[0] + stderr.partition(marks.begin)[0]
     if marks.begin not in stdout:

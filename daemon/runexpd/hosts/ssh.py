@@ -18,21 +18,17 @@ Link = ssh_link.SshLink[asyncssh.SSHClientConnection]
 class SshShell:
     """A runexpd.hosts.shell.Shell: a session for each command."""
 
-    def __init__(self, link: Link) -> None:
-        self._link, self._room = link, Room(link)
+    def __init__(self, link: Link, tasks: TaskGroup) -> None:
+        self._link = link
+        self.room = Room(link, tasks, ssh_session.begin)
 
     @property
     def name(self) -> str:
         return self._link.target.name
 
-    async def run(
-        self, command: str, script: bytes, begin: bytes, what: str, most_bytes: int
-    ) -> tuple[bytes, bytes]:
-        def work(connection: asyncssh.SSHClientConnection) -> Awaitable[tuple[bytes, bytes]]:
-            return ssh_session.run(connection, ssh_session.Session(begin, most_bytes), command, script, what)
-
+    async def run(self, script: bytes, begin: bytes, what: str, most_bytes: int) -> tuple[bytes, bytes]:
         with ssh_link.unclear(what):
-            return await self._room.run(work)
+            return await self.room.run(script, begin, most_bytes, what)
 
 
 class SshHost(shell.ShellHost):
@@ -45,8 +41,9 @@ class SshHost(shell.ShellHost):
         prepend: Sequence[str] = (),
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__(SshShell(link), tasks, prepend, limits)
-        self.link = link
+        ours = SshShell(link, tasks)
+        super().__init__(ours, tasks, prepend, limits)
+        self.link, self.room = link, ours.room
 
 
 @asynccontextmanager

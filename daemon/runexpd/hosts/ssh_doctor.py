@@ -10,7 +10,7 @@ import asyncssh
 from runexp.wire.views import Check, Verdict
 from runexpd.hosts import shell_doctor
 from runexpd.hosts.base import HostUnreachable
-from runexpd.hosts.ssh import Link, SshHost
+from runexpd.hosts.ssh import SshHost
 from runexpd.hosts.ssh_link import Connected
 
 #: OpenSSH's default MaxSessions.
@@ -36,7 +36,7 @@ async def examine(host: SshHost) -> list[Check]:
     return [
         *_login(connection, took),
         *await shell_doctor.examine(host),
-        await _sessions(link, connection),
+        await _sessions(host, connection),
     ]
 
 
@@ -50,10 +50,10 @@ def _login(connection: asyncssh.SSHClientConnection, took: str) -> Iterator[Chec
     yield Check(name="host key", verdict=Verdict.OK, found=found)
 
 
-async def _sessions(link: Link, connection: asyncssh.SSHClientConnection) -> Check:
-    """Counted by opening them; those that others of ours have open at the moment are not."""
-    room = await _room(connection)
-    wanted = link.sessions
+async def _sessions(host: SshHost, connection: asyncssh.SSHClientConnection) -> Check:
+    """Counted by opening them, beside those that are open."""
+    free = await _room(connection)
+    room, wanted = min(_USUAL_SESSIONS, free + host.room.held), host.link.sessions
     if room < min(_ENOUGH_SESSIONS, wanted):
         return Check(
             name="MaxSessions",
