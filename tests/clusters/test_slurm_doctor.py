@@ -9,6 +9,8 @@ from fakes.slurm.sites import real_site
 from runexp.wire.views import Check, Verdict
 from runexpd.clusters.slurm import doctor, parse
 
+DF = "fs:/home 10000000 1000000 %s %s%% /home"
+GOOD_HOME = f"{DF % ('9000000', '20')}\n{DF % ('500000', '5')}"
 GOOD = {
     "sbatch": (0, "slurm 22.05.8"),
     "squeue": (0, "slurm 22.05.8"),
@@ -22,6 +24,7 @@ GOOD = {
     "qos": (0, "normal|\nother|3"),
     "partitions": (0, "main*\ngpu"),
     "spool": (0, ""),
+    "home": (0, GOOD_HOME),
 }
 
 
@@ -56,6 +59,9 @@ def test_a_good_cluster_is_ok_in_everything() -> None:
         ({"assoc": (0, "")}, "limits", Verdict.WARNING, "account"),
         ({"partitions": (0, "gpu")}, "partitions", Verdict.WARNING, "`partition`"),
         ({"spool": (1, "Permission denied")}, "write access", Verdict.BAD, "quota"),
+        ({"home": (0, f"{DF % ('900', '99')}\n{DF % ('500000', '5')}")}, "home", Verdict.WARNING, "quota"),
+        ({"home": (0, f"{DF % ('9000000', '20')}\n{DF % ('3', '99')}")}, "home", Verdict.WARNING, "a file"),
+        ({"home": (0, f"{GOOD_HOME}\n/dev/x 120* 100 150 6days 5 0 0")}, "home", Verdict.BAD, "more quota"),
     ],
 )
 def test_what_is_amiss_has_a_hint(
@@ -80,3 +86,13 @@ async def test_the_real_one_is_well(slurm: Cluster) -> None:
     if slurm.version < "21.08":
         expected["SubmitLine"] = Verdict.WARNING
     assert {check.name: check.verdict for check in checks} == expected
+
+
+@pytest.mark.parametrize("said", ["", "sh: df: not found", "a b c d e f\ng h i j k l"])
+def test_a_home_of_which_nothing_is_known(said: str) -> None:
+    assert look({"home": (0, said)})["home"].verdict is Verdict.WARNING
+
+
+def test_a_file_system_that_counts_no_files() -> None:
+    said = f"{DF % ('9000000', '20')}\nfs:/home 0 0 0 - /home"
+    assert look({"home": (0, said)})["home"].verdict is Verdict.OK

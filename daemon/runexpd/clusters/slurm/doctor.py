@@ -13,6 +13,9 @@ from runexpd.experiments import limits
 MOST_CLOCK_SECONDS = 30.0
 #: Ended jobs are asked about by id for as long as slurmctld remembers them.
 LEAST_MIN_JOB_AGE_SECONDS = 60
+#: Of df: file system, size, used, left, percent, where.
+_DF_FIELDS = 6
+_LEAST_HOME_KILOBYTES, _LEAST_HOME_FILES = 50 * 1024, 500
 _NONE = Section("", None)
 
 
@@ -28,6 +31,7 @@ def checks(
     yield from _limits(look, max_submit)
     yield _partition(look)
     yield _spool(look)
+    yield _home(look)
     yield _clock(clock_difference)
 
 
@@ -129,6 +133,24 @@ def _spool(look: Mapping[str, Section]) -> Check:
         return Check(name="write access", verdict=Verdict.OK, found="~/.runexp can be written to")
     hint = "submissions are locked and receipted in ~/.runexp: see to its permissions, or your quota"
     return Check(name="write access", verdict=Verdict.BAD, found=_said(section), hint=hint)
+
+
+def _home(look: Mapping[str, Section]) -> Check:
+    """What is left on the file system of ~/.runexp, by df in kB and in files, and by quota, which marks what is over."""
+    rows = [line.split() for line in lines(look.get("home", _NONE).text)]
+    left = [number(row[3]) for row in rows[:2] if len(row) >= _DF_FIELDS]
+    if len(left) < 2 or left[0] is None:
+        return Check(name="home", verdict=Verdict.WARNING, found="what is left there is not to be had")
+    found = f"{left[0] / 1024 / 1024:.1f} GB left" + (f", {left[1]} files" if left[1] is not None else "")
+    hint = "a submission needs a few kB and a file: remove something, or ask for more quota"
+    if any("*" in field for row in rows[2:] for field in row):
+        return Check(
+            name="home", verdict=Verdict.BAD, found=f"{found}, and you are over your quota", hint=hint
+        )
+    # A file system that counts no files says that it has none.
+    if left[0] < _LEAST_HOME_KILOBYTES or 0 < (left[1] or 0) < _LEAST_HOME_FILES:
+        return Check(name="home", verdict=Verdict.WARNING, found=found, hint=hint)
+    return Check(name="home", verdict=Verdict.OK, found=found)
 
 
 def _clock(difference: float | None) -> Check:

@@ -19,3 +19,4 @@ look assoc sacctmgr -n -P show assoc where "user=$me" format=Account,Partition,M
 look qos sacctmgr -n -P show qos format=Name,MaxSubmitJobsPU
 look partitions sinfo -h -o %P
 look spool sh -c 'd=$HOME/.runexp; mkdir -p -m 700 "$d" && mkdir "$d/doctor.$$" && rmdir "$d/doctor.$$"'
+look home sh -c 'df -Pk "$HOME" | tail -n 1; df -Pi "$HOME" | tail -n 1; quota -w 2>/dev/null | tail -n +3; true'
