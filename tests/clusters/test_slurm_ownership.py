@@ -33,6 +33,13 @@ def test_all_that_agrees_makes_it_ours(row: Queued | Accounted) -> None:
     assert owned(linked) == {("t1", linked)}
 
 
+def test_an_old_accounting_has_backquotes_where_quotes_were() -> None:
+    """As Slurm 20.11 prints it."""
+    row = replace(RECORDED, workdir="/exp/`a` run", name="a `b`")
+    room = replace(ROOM, places=frozenset({'/exp/"a" run'}), name='a "b"')
+    assert owned(row, room=room) == {("t1", row)}
+
+
 @pytest.mark.parametrize(
     "changed",
     [

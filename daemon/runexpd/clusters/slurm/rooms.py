@@ -105,4 +105,12 @@ def fits(room: Room, row: Queued | Accounted, clocks_seconds: float, *, seen: bo
 
 
 def _agrees(room: Room, row: Queued | Accounted) -> bool:
-    return row.name == room.name and bool({row.workdir, normpath(row.workdir)} & room.places)
+    places = {_kept(place) for place in room.places}
+    return _kept(row.name) == _kept(room.name) and bool(
+        {_kept(row.workdir), _kept(normpath(row.workdir))} & places
+    )
+
+
+def _kept(text: str) -> str:
+    """As the accounting of Slurm 20.11 keeps a text: it has no double quotes."""
+    return text.replace('"', "`")
