@@ -60,7 +60,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     #: Slurm queries on average.
     queries_per_minute: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 4.0
     #: SSH sessions at a time at most; fewer where the server has room for fewer.
-    sessions: Count = 4
+    sessions: Count = 6
     #: As for this machine.
     results_seconds: Seconds = 120.0
     #: For scripts that name none.

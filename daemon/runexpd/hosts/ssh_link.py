@@ -36,7 +36,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     person_seconds: float = 300.0
     keepalive: login.Keepalive = login.Keepalive()
     #: Sessions at a time at most. OpenSSH's servers allow 10 by default (MaxSessions); fewer, where they have room for fewer.
-    sessions: int = 4
+    sessions: int = 6
 
 
 DEFAULT_PACE = Pace()

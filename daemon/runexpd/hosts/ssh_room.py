@@ -1,6 +1,6 @@
 """The room for sessions on a link's connection: few at a time, and no more than the server has room for, which is learned.
 
-To open one takes two round trips. What is sent to each is the same, up to the script on its input: so one or two are kept open
+To open one takes two round trips. What is sent to each is the same, up to the script on its input: so a few are kept open
 ahead of time, and whoever has a script has its answer a single round trip later.
 """
 
@@ -17,7 +17,7 @@ from runexpd.hosts.dial import C
 from runexpd.hosts.ssh_link import SshLink
 
 #: Sessions that wait for a script.
-_READY = 2
+_READY = 3
 
 
 class NoRoom(HostUnreachable):
