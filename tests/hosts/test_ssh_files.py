@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -56,6 +57,15 @@ async def wait_for(condition: Callable[[], bool]) -> None:
 
 def hangs(server: FakeSshd, name: str = "hung") -> None:
     server.fate = lambda script: Fate.HANG if f"{name}\\000" in script else Fate.ANSWER
+
+
+def tool(server: FakeSshd, name: str, script: str) -> None:
+    """On the far side, in place of the real one."""
+    bin = server.home / "bin"
+    bin.mkdir(exist_ok=True)
+    (bin / name).write_text(f"#!/bin/sh\n{script}\n")
+    (bin / name).chmod(0o700)
+    server.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
 
 
 async def at_once(host: ssh.SshHost, *questions: Sequence[Ask]) -> list[Sequence[Answer] | str]:
@@ -216,12 +226,8 @@ async def test_what_a_tool_does_not_say_is_no_answer(
     server: FakeSshd, tmp_path: Path, broken: str, does: str
 ) -> None:
     """As where a machine has no processes left."""
-    bin = tmp_path / "bin"
-    bin.mkdir()
-    (bin / broken).write_text(f"#!/bin/sh\n{does}\n")
-    (bin / broken).chmod(0o700)
+    tool(server, broken, does)
     (tmp_path / "file").write_bytes(b"there")
-    server.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
     unanswered = 0
     async with opened(server) as host:
         for ask in (
@@ -243,13 +249,30 @@ async def test_what_a_tool_does_not_say_is_no_answer(
 
 
 async def test_what_hangs_on_the_far_side_is_ended_there(server: FakeSshd, tmp_path: Path) -> None:
-    bin = tmp_path / "bin"
-    bin.mkdir()
-    (bin / "stat").write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 600\n")
-    (bin / "stat").chmod(0o700)
-    server.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
+    tool(server, "stat", f"echo $$ >{tmp_path}/pid\nexec sleep 600")
     async with opened(server, Limits(files_timeout_seconds=1.0)) as host:
         with pytest.raises(HostUnreachable):
             await host.stat("/")
         pid = int((tmp_path / "pid").read_text())
         await wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+async def test_what_comes_and_goes_while_it_is_listed_is_no_matter(server: FakeSshd, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    for name in ("stays", "goes"):
+        (top / name).touch()
+    real = shutil.which("find")
+    tool(server, "find", f'{real} "$@"\nrm -f {top}/goes\ntouch {top}/comes')
+    async with opened(server) as host:
+        assert [fact.path for fact in await host.list(str(top))] == [f"{top}/stays"]
+        assert [fact.path for fact in await host.list(str(top))] == [f"{top}/comes", f"{top}/stays"]
+
+
+async def test_a_question_without_an_answer_is_its_own_affair(server: FakeSshd, tmp_path: Path) -> None:
+    tool(server, "readlink", "exit 1")
+    async with opened(server) as host:
+        await host.run(["true"])
+        answers = await at_once(host, [StatPath("/")], [Locate("/etc")], [ListDir(str(tmp_path))])
+        assert [type(answer).__name__ for answer in (answers[0][0], answers[2][0])] == ["Found", "Listing"]
+        assert answers[1] == "della: /etc: nothing was said of it"

@@ -88,10 +88,11 @@ def _lines(asks: Sequence[Ask], words: Words, most_bytes: int) -> Iterator[str]:
     yield words.print_section("facts")
     yield _fed(dict.fromkeys(ask.path for ask in asks), row)
     for number, walk in enumerate(walks(asks)):
-        yield words.print_section(f"below{number}")
-        yield _fed(walk.paths, f"{_find(walk)} -print0' sh | {row}")
         yield words.print_section(f"names{number}")
         yield _fed(walk.paths, f"{_find(walk)} -print0' sh")
+        yield words.print_status()
+        yield words.print_section(f"below{number}")
+        yield _fed(walk.paths, f"{_find(walk)} -print0' sh | {row}")
         yield words.print_status()
     yield words.print_section("places")
     if located := [ask.path for ask in asks if isinstance(ask, Locate)]:

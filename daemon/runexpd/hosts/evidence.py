@@ -33,8 +33,8 @@ class Evidence(msgspec.Struct, frozen=True):
     """What a script printed, taken apart."""
 
     facts: Mapping[bytes, FileFact]
-    #: What is in the directories that were listed, links of which nobody knows where they lead included.
-    below: Mapping[Walk, Mapping[bytes, FileFact]]
+    #: What is in the directories that were listed, links of which nobody knows where they lead included; None: it isn't known.
+    below: Mapping[Walk, Mapping[bytes, FileFact] | None]
     pieces: Mapping[Piece, bytes]
     #: Where paths lead, links resolved.
     places: Mapping[bytes, bytes]
@@ -43,20 +43,20 @@ class Evidence(msgspec.Struct, frozen=True):
 
 #: How xargs ends where what it ran was run: well, and with complaints.
 _COMPLAINED = b"123"
-_FOUND = (b"0", _COMPLAINED)
+_RAN = {b"0", _COMPLAINED}
 
 
 def parse(asks: Sequence[Ask], words: Words, stdout: bytes, stderr: bytes) -> Evidence:
     """Raises ValueError for what the script can't have printed."""
     walked = walks(asks)
-    names = [f"{part}{number}" for number in range(len(walked)) for part in ("below", "names")]
+    names = [f"{part}{number}" for number in range(len(walked)) for part in ("names", "below")]
     sections = _sections(stdout, ["facts", *names, "places", "pieces"], words)
     said = complaints.read(stderr.replace(words.spelled.encode(), b"/"))
     contents, whole, _ = sections["pieces"].rpartition(words.section("whole"))
     return Evidence(
         facts=_facts(sections["facts"], words),
         below={
-            walk: _below(_facts(sections[f"below{number}"], words), sections[f"names{number}"], said, words)
+            walk: _below(sections[f"names{number}"], sections[f"below{number}"], said, words)
             for number, walk in enumerate(walked)
         },
         pieces=_pieces(asks, words, contents if whole else sections["pieces"], bool(whole)),
@@ -76,20 +76,26 @@ def _sections(stdout: bytes, names: Sequence[str], words: Words) -> dict[str, by
     return sections
 
 
-def _below(
-    facts: Mapping[bytes, FileFact], listed: bytes, said: complaints.Said, words: Words
-) -> dict[bytes, FileFact]:
-    """Raises ValueError where find was not run, and for a name of which stat said nothing at all."""
-    names, _, status = listed.rpartition(words.status)
-    if status not in _FOUND or (status == _COMPLAINED and not said.reasons and not said.others):
-        raise ValueError(f"find ended with {status.decode('ascii', 'replace')}")
-    return {name: facts.get(name) or _unresolved(name, said) for name in names.split(b"\0")[:-1]}
+def _below(listed: bytes, rows: bytes, said: complaints.Said, words: Words) -> dict[bytes, FileFact] | None:
+    """None where find or stat did not do what it was asked. What has gone away meanwhile is left out."""
+    names, _, found = listed.rpartition(words.status)
+    rows, _, looked = rows.rpartition(words.status)
+    facts = _facts(rows, words)
+    silent = not said.reasons and not said.others
+    if (
+        not {found, looked} <= _RAN
+        or (silent and _COMPLAINED in (found, looked))
+        or (names and not facts and silent)
+    ):
+        return None
+    below = {name: facts.get(name) or _unresolved(name, said) for name in names.split(b"\0")[:-1]}
+    return {name: fact for name, fact in below.items() if fact is not None}
 
 
-def _unresolved(name: bytes, said: complaints.Said) -> FileFact:
+def _unresolved(name: bytes, said: complaints.Said) -> FileFact | None:
     """A link to nothing, or in a circle; or what may not be looked at, which is told of its directory."""
     if not said.about(_text(name)) and not said.others:
-        raise ValueError(f"nothing is said of {_text(name)}")
+        return None
     return FileFact(_text(name), 0, 0.0, Kind.OTHER)
 
 
@@ -181,11 +187,13 @@ def _absent(ask: Ask, evidence: Evidence) -> Answer | None:
     return Listing(()) if isinstance(ask, ListDir | Tree) else Missing()
 
 
-def _listing(ask: ListDir | Tree, top: FileFact, evidence: Evidence, most: int) -> Answer:
+def _listing(ask: ListDir | Tree, top: FileFact, evidence: Evidence, most: int) -> Answer | None:
     if not top.is_dir:
         raise FileRefused(f"{ask.path}: not a directory")
+    if (walked := _walked(ask, evidence)) is None:
+        return None
     start = _bytes(ask.path).rstrip(b"/") + b"/"
-    found = [fact for path, fact in _walked(ask, evidence).items() if _is_in(path, start, ask)]
+    found = [fact for path, fact in walked.items() if _is_in(path, start, ask)]
     if len(found) > most:
         raise paths.too_many(ask.path, most)
     if why := evidence.said.below(ask.path):
@@ -193,7 +201,7 @@ def _listing(ask: ListDir | Tree, top: FileFact, evidence: Evidence, most: int) 
     return Listing(tuple(sorted(found, key=lambda fact: fact.path)))
 
 
-def _walked(ask: ListDir | Tree, evidence: Evidence) -> Mapping[bytes, FileFact]:
+def _walked(ask: ListDir | Tree, evidence: Evidence) -> Mapping[bytes, FileFact] | None:
     if isinstance(ask, Tree):
         return evidence.below[Walk((ask.path,), ask.depth, ask.holding)]
     return next(found for walk, found in evidence.below.items() if ask.path in walk.paths and walk.depth == 1)

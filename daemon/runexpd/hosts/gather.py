@@ -1,4 +1,4 @@
-"""Questions that come at one moment go in one command, whoever asks; what hangs is then asked apart from the others.
+"""Questions that come at one moment go in one command, whoever asks; what hangs, or has no answer, is then asked apart.
 
 A file that gives no answer keeps its place until its time is over. Those that were found to hang have a place of their own.
 """
@@ -20,6 +20,10 @@ _MOST_SUSPECTS = 10_000
 
 #: What asks a host, in so many seconds. Raises HostUnreachable.
 Fetch = Callable[[Sequence[Ask], float], Awaitable[Sequence[Answer]]]
+
+
+class Unanswered(HostUnreachable):
+    """Raised when something came back, and it is no answer."""
 
 
 class _Question:
@@ -98,7 +102,9 @@ class Gathering:
 
     def _failed(self, together: Sequence[_Question], error: Exception) -> None:
         hangs = isinstance(error.__cause__, TimeoutError)
-        if hangs and len(together) > 1:
+        # A lost link is everybody's affair.
+        is_somebody_s = hangs or isinstance(error, Unanswered) or not isinstance(error, HostUnreachable)
+        if is_somebody_s and len(together) > 1:
             half = len(together) // 2
             self._tasks.start_soon(self._send_part, together[:half])
             self._tasks.start_soon(self._send_part, together[half:])

@@ -34,7 +34,7 @@ from runexpd.hosts.base import (
     Tree,
     Withheld,
 )
-from runexpd.hosts.gather import Gathering
+from runexpd.hosts.gather import Gathering, Unanswered
 
 #: Of a user in `~user`: what stands here may be seen by a shell.
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -42,8 +42,8 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ROWS_BYTES = 64 * 1024 * 1024
 #: How a shell ends that lacks what it was to run.
 _NOT_FOUND = 127
-#: At a time.
-_WRITES = 1
+#: At a time; besides one into a file that gave no answer.
+_WRITES = 2
 #: What stands around a command's own words.
 _MARKS_BYTES = 256
 #: Of all that one command reads, those that ask for more are asked again for the rest.
@@ -83,7 +83,9 @@ class ShellHost:
         self._packing = anyio.CapacityLimiter(1)
         self._parsing = anyio.CapacityLimiter(1)
         #: Whoever writes holds up nobody who asks.
-        self._writing = anyio.Semaphore(_WRITES)
+        self._writing, self._writing_again = anyio.Semaphore(_WRITES), anyio.Semaphore(1)
+        #: Files of which a write is under way, or gave no answer: the next has to wait for its turn elsewhere.
+        self._stuck: set[str] = set()
         self._gathering = Gathering(self._fetch, tasks, limits.files_timeout_seconds, shell.name)
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
@@ -159,8 +161,10 @@ class ShellHost:
     async def _write(self, path: str, make: Callable[[], str]) -> None:
         paths.check(path)
         script = await anyio.to_thread.run_sync(make, limiter=self._packing)
-        async with self._writing:
+        async with self._writing_again if path in self._stuck else self._writing:
+            self._stuck.add(path)
             ended = await self._run(script, path, self._limits.files_timeout_seconds, _ROWS_BYTES)
+            self._stuck.discard(path)
         writing.check(path, ended)
 
     async def _fetch(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer]:
@@ -171,7 +175,7 @@ class ShellHost:
             some = await self._some(list(left.values()), seconds)
             found = {n: answer for n, answer in zip(left, some, strict=True) if answer is not None}
             if not found:
-                raise HostUnreachable(f"{self.shell.name}: {asks[0].path}: nothing was said of it")
+                raise Unanswered(f"{self.shell.name}: {asks[0].path}: nothing was said of it")
             answers |= found
             left = {n: ask for n, ask in left.items() if n not in found}
         return [answers[n] for n in range(len(asks))]
@@ -201,14 +205,13 @@ class ShellHost:
     ) -> Sequence[Answer | None]:
         """Raises HostUnreachable for what isn't an answer."""
         if ended.exit_code == _NOT_FOUND:
-            raise HostUnreachable(
-                f"{self.shell.name}: {ended.stderr[-200:].decode('utf-8', 'replace').strip()}"
-            )
+            why = ended.stderr[-200:].decode("utf-8", "replace").strip()
+            raise Unanswered(f"{self.shell.name}: {why}")
         try:
             found = evidence.parse(sendable, words, ended.stdout, ended.stderr)
         except ValueError as error:
             what = f"{self.shell.name}: {asks[0].path}: this is no answer: {error}"
-            raise HostUnreachable(what) from error
+            raise Unanswered(what) from error
         return [evidence.answer(ask, found, self._limits.entries) for ask in asks]
 
     async def _run(self, script: str, name: str, timeout_seconds: float, most_bytes: int) -> envelope.Ended:
