@@ -16,6 +16,7 @@ from runexpd.core.observations import Answer, Judged, MendDone, Observation, Unc
 from runexpd.experiments.amend import CantAmend, set_values
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
 from runexpd.runtime import clock, inspector, submitter
+from runexpd.runtime.looking import Looking
 from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.patience import pauses
 from runexpd.tools.base import Tool
@@ -42,6 +43,8 @@ class Errands:
         self._loop = loop
         self._tools = tools
         self._results_seconds = results_seconds
+        #: By cluster.
+        self._looking: dict[str, Looking] = {}
 
     async def submit(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:
         lost: list[NotTaken] = []
@@ -79,9 +82,10 @@ class Errands:
         """What isn't to be seen is looked for again: a network file system may show it late."""
         (command,) = (c for c in commands if isinstance(c, Judge))
         since, patience = clock.steady(), self._results_seconds.get(cluster.name, 0.0)
+        looking = self._looking.setdefault(cluster.name, Looking(self._tools, cluster.host))
         for pause in pauses(LOOK_AGAIN_SECONDS, LONGEST_LOOK_SECONDS):
             try:
-                (seen,) = await inspector.look_at(self._tools, cluster.host, [inspector.of_judge(command)])
+                seen = await looking.look(inspector.of_judge(command))
             except HostUnreachable as error:
                 raise NotNow(error.what) from error
             unclear = seen.verdict.finding is Finding.UNCLEAR and not seen.in_vain

@@ -3,6 +3,7 @@
 from posixpath import dirname
 
 from runexpd.hosts.base import FileRefused, Host
+from runexpd.runtime.together import together
 
 #: How much of what somebody else may have written behind ours is searched for a text that is ours.
 _LOOKED_AT_BYTES = 4 * 1024 * 1024
@@ -12,7 +13,7 @@ _HEAD_BYTES = len("[2026-01-01 00:00:00] ")
 
 async def check_place(host: Host, path: str, experiment_dir: str) -> None:
     """Raises FileRefused where a log's directory is a link that leads out of the experiment's; FileMissing if there is none."""
-    inside, place = await host.resolve(experiment_dir), await host.resolve(dirname(path))
+    inside, place = await together(lambda: host.resolve(experiment_dir), lambda: host.resolve(dirname(path)))
     if place != inside and not place.startswith(inside.rstrip("/") + "/"):
         leads = f"{path}: {dirname(path)} leads to {place}, out of the experiment"
         raise FileRefused(f"{leads}: put a directory in its place, and the log is written there")
