@@ -184,16 +184,13 @@ async def test_a_limit_without_a_name_waits_while_a_job_could_make_room(tmp_path
     assert await site.resolve(again) == [refused]
 
 
-async def test_a_partition_that_is_drained_is_waited_for_and_stops_no_other(
-    site: Site, request: pytest.FixtureRequest
-) -> None:
-    if site.user is None:
-        pytest.skip("the fake's has no partitions")
-    slurm: Cluster = request.getfixturevalue("slurm")
+@pytest.mark.real
+async def test_a_partition_that_is_drained_is_waited_for_and_stops_no_other(slurm: Cluster) -> None:
     slurm.run("scontrol", "create", "partitionname=drained", "nodes=sn1", "state=drain")
     try:
-        drained = site.submission("drained", "true", "#SBATCH --partition=drained")
-        deferred, accepted = await site.send(drained, site.submission("good", "true"))
+        async with real_site(slurm) as site:
+            drained = site.submission("drained", "true", "#SBATCH --partition=drained")
+            deferred, accepted = await site.send(drained, site.submission("good", "true"))
     finally:
         slurm.run("scontrol", "delete", "partitionname=drained")
     assert isinstance(deferred, Deferred)
