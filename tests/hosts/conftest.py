@@ -1,6 +1,8 @@
 """A host of each kind there is."""
 
+import os
 import random
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,9 +15,12 @@ from runexpd.hosts import local, openssh, ssh
 from runexpd.hosts.base import DEFAULT_LIMITS, Host, Limits
 
 KINDS = ("ssh", "openssh", "local")
+#: A machine with other tools than GNU's, where such are at hand.
+BUSYBOX = shutil.which("busybox")
+TOOLS = ["cat", "chmod", "dd", "find", "head", "mv", "readlink", "rm", "stat", "tail", "timeout", "xargs"]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, *(["busybox"] if BUSYBOX else [])])
 def open_host(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -40,8 +45,10 @@ async def _open(kind: str, home: Path, limits: Limits) -> AsyncIterator[Host]:
         return
     async with run_sshd(home) as server:
         opening: AbstractAsyncContextManager[Host]
+        if kind == "busybox":
+            server.environment["PATH"] = f"{_busybox(home)}:{os.environ['PATH']}"
         target = server.target()
-        if kind == "ssh":
+        if kind != "openssh":
             opening = ssh.open_ssh(target, limits=limits, now=time.time, jitter=random.random)
         else:
             opening = openssh.open_openssh(
@@ -49,3 +56,12 @@ async def _open(kind: str, home: Path, limits: Limits) -> AsyncIterator[Host]:
             )
         async with opening as opened:
             yield opened
+
+
+def _busybox(home: Path) -> Path:
+    bin = home / ".bin"
+    if not bin.exists():
+        bin.mkdir()
+        for name in TOOLS:
+            (bin / name).symlink_to(str(BUSYBOX))
+    return bin

@@ -15,6 +15,8 @@ from runexpd.hosts.envelope import printed
 
 #: Further on than any file goes; shells and their tools count no further.
 _FARTHEST = 2**62
+#: No file is: what is asked for from that far before its end begins at its beginning.
+_LONGEST = 2**50
 
 _NEEDED = (
     "for tool in find head readlink stat tail timeout xargs; do "
@@ -33,9 +35,9 @@ class Piece(NamedTuple):
 
 def piece(ask: ReadPart) -> Piece:
     size = min(ask.size, MOST_READ_BYTES)
-    if ask.offset < 0:
-        return Piece(ask.path, size, tail=min(-ask.offset, _FARTHEST))
-    return Piece(ask.path, size, skip=min(ask.offset, _FARTHEST))
+    if -_LONGEST < ask.offset < 0:
+        return Piece(ask.path, size, tail=-ask.offset)
+    return Piece(ask.path, size, skip=min(max(ask.offset, 0), _FARTHEST))
 
 
 class Walk(NamedTuple):

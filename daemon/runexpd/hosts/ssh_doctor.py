@@ -15,6 +15,8 @@ from runexpd.hosts.ssh_link import Connected
 
 #: OpenSSH's default MaxSessions.
 _USUAL_SESSIONS = 10
+#: What asyncssh does not know: Kerberos as a site wants it, security keys, /etc/ssh/ssh_config, a connection that is open.
+_OTHER_WAY = "if it does, so does `transport: openssh` for this cluster, which uses it"
 #: For commands, for files, and for files that hang.
 _ENOUGH_SESSIONS = 3
 
@@ -27,11 +29,12 @@ async def examine(host: SshHost) -> list[Check]:
         with anyio.fail_after(60):
             connection = await link.connection()
     except HostUnreachable as error:
-        hint = f"see whether this works: ssh {link.target.host}"
+        hint = f"see whether this works: ssh {link.target.host}; {_OTHER_WAY}"
         return [Check(name="login", verdict=Verdict.BAD, found=error.what, hint=hint)]
     except TimeoutError:
         found = "no connection within a minute"
-        return [Check(name="login", verdict=Verdict.BAD, found=found, hint=f"ssh {link.target.host}")]
+        hint = f"see whether this works: ssh {link.target.host}; {_OTHER_WAY}"
+        return [Check(name="login", verdict=Verdict.BAD, found=found, hint=hint)]
     took = "connected already" if was_there else f"in {time.monotonic() - began:.2f} s"
     return [
         *_login(connection, took),
@@ -42,7 +45,7 @@ async def examine(host: SshHost) -> list[Check]:
 
 def _login(connection: asyncssh.SSHClientConnection, took: str) -> Iterator[Check]:
     user, host = connection.get_extra_info("username"), connection.get_extra_info("host")
-    yield Check(name="login", verdict=Verdict.OK, found=f"{user}@{host}, {took}")
+    yield Check(name="login", verdict=Verdict.OK, found=f"{user}@{host}, by the daemon's own SSH, {took}")
     key = connection.get_server_host_key()
     found = (
         f"{key.get_algorithm()} {key.get_fingerprint()}, as in known_hosts" if key else "by its certificate"
