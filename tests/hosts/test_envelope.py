@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -169,3 +170,19 @@ def test_anything_else_is_no_answer(said: bytes) -> None:
     assert envelope.opened(marks.begin + said, said, marks) is None
     assert envelope.opened(said + marks.end + b"0\n", said, marks) is None
     assert envelope.opened(marks.begin + said + marks.end, said, marks) is None
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_script_that_was_cut_short_runs_nothing(shell: str, tmp_path: Path) -> None:
+    """As where the connection is lost while it is sent: what has come is all that there will be."""
+    marks = envelope.marks()
+    script = envelope.running(["touch", f"{tmp_path}/ran"], b"", ("true",))
+    sealed = envelope.sealed(script, marks)
+    for end in range(len(sealed.rstrip())):
+        subprocess.run(
+            [shell, "-c", envelope.COMMAND], input=sealed[:end], capture_output=True, check=False, timeout=30
+        )
+        is_whole = sealed[:end].count(b"\n)") == 1
+        assert (tmp_path / "ran").exists() == is_whole, sealed[:end]
+        if is_whole:
+            break
