@@ -58,8 +58,6 @@ class FakeSshd:
         self.password: str | None = None
         self.questions: tuple[Question, ...] = ()
         self.most_sessions = 10
-        self.chrooted = False
-        self.has_sftp = True
         self.fate: Callable[[str], Fate] = lambda script: Fate.ANSWER
         self.handler: Handler | None = None
         #: For commands, besides HOME and PATH.
@@ -269,10 +267,10 @@ class _Server(asyncssh.SSHServer):
 
 
 class _Process(asyncssh.SSHServerProcess[bytes]):
-    """One session, counted: OpenSSH's MaxSessions counts SFTP too."""
+    """One session, counted. There is no SFTP."""
 
     def __init__(self, sshd: FakeSshd) -> None:
-        super().__init__(sshd.run, self._sftp if sshd.has_sftp else None, 3, False)
+        super().__init__(sshd.run, None, 3, False)
         self._sshd = sshd
         sshd.sessions += 1
         sshd.peak_sessions = max(sshd.peak_sessions, sshd.sessions)
@@ -280,18 +278,3 @@ class _Process(asyncssh.SSHServerProcess[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self._sshd.sessions -= 1
         super().connection_lost(exc)
-
-    def _sftp(self, channel: Any) -> asyncssh.SFTPServer:
-        return _Sftp(channel, self._sshd)
-
-
-class _Sftp(asyncssh.SFTPServer):
-    """Starts in the home directory, as OpenSSH's does."""
-
-    def __init__(self, channel: Any, sshd: FakeSshd) -> None:
-        home = os.fsencode(sshd.home)
-        super().__init__(channel, chroot=home if sshd.chrooted else None)
-        self._start = b"/" if sshd.chrooted else home
-
-    def map_path(self, path: bytes) -> bytes:
-        return super().map_path(os.path.join(self._start, path))
