@@ -33,6 +33,14 @@ def kill_marked(mark: bytes) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
+def kill_called(mark: bytes) -> None:
+    """Those that have it on their command line, but for ourselves."""
+    for entry in _processes():
+        with suppress(OSError):
+            if int(entry.name) != os.getpid() and mark in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
 def _processes() -> list[Path]:
     return [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 

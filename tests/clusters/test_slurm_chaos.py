@@ -5,8 +5,6 @@ RUNEXP_CHAOS_ROUNDS=300 pytest tests/clusters/test_slurm_chaos.py     as often a
 
 import os
 import random
-import signal
-import subprocess
 import time
 import uuid
 from collections import Counter
@@ -14,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import processes
 import pytest
 
 from cluster import Cluster
@@ -92,7 +91,7 @@ async def cut_off(round: Round, tokens: list[str], after_seconds: float, how: st
 
 def kill_submitters(mark: str) -> None:
     """Every remote process with a token of ours on its command line, sbatch included."""
-    subprocess.run(["pkill", f"-{signal.SIGKILL.value}", "-f", mark], check=False)
+    processes.kill_called(mark.encode())
 
 
 async def test_one_job_an_attempt_whatever_is_cut(slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

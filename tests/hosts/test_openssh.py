@@ -190,3 +190,25 @@ async def test_a_home_with_a_long_path_is_no_hindrance(server: FakeSshd, tmp_pat
     deep.mkdir()
     async with opened(server.target(), deep) as host:
         assert (await host.run(["true"])).exit_code == 0
+
+
+async def test_a_look_at_her_connection_that_fails_ends_nothing(
+    server: FakeSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where no file can be opened any more."""
+    looks = 0
+
+    async def fail(master: openssh_master.Master) -> bool:
+        nonlocal looks
+        looks += 1
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(openssh_master, "_WATCH_SECONDS", 0.01)
+    async with open_by_hand(server, tmp_path / "hers") as target, opened(target, tmp_path) as host:
+        await host.run(["true"])
+        monkeypatch.setattr(openssh_master.Master, "is_alive", fail)
+        with anyio.fail_after(30):
+            while looks < 3:
+                await anyio.sleep(0.01)
+        assert (await host.run(["echo", "out"])).stdout == "out\n"
+        assert isinstance(host.link.status, ssh_link.Connected)

@@ -83,8 +83,9 @@ class Master:
             return await _last_words(self._process)
         while True:
             await anyio.sleep(_WATCH_SECONDS)
-            if not await self.is_alive():
-                break
+            with suppress(OSError):  # no answer, or nothing left to ask with: nothing follows from it
+                if not await self.is_alive():
+                    break
         return f"the connection at {self.path} was closed"
 
 
@@ -155,9 +156,7 @@ async def _configured_path(ssh: Sequence[str], target: SshTarget) -> str:
     """The socket that the user's configuration names, its `%` words filled in; empty where it names none."""
     ran = await _run([*ssh, "-G", "--", target.host])
     if ran.returncode != 0:
-        why = printable(
-            ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:][0] if ran.stderr else ""
-        )
+        why = printable(ran.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])
         raise LoginRefused(f"the SSH configuration can't be used: {why}", f"mend it, then: {by_hand(target)}")
     lines = ran.stdout.decode("utf-8", "surrogateescape").splitlines()
     path = next((line.partition(" ")[2] for line in lines if line.startswith("controlpath ")), "none")
@@ -175,8 +174,8 @@ async def _begin(
         "ServerAliveInterval": f"{max(1, round(keepalive.seconds))}",
         "ServerAliveCountMax": f"{keepalive.count}",
     }
-    set_ = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    argv = [*ssh, "-M", "-N", "-T", "-S", path, *set_, "--", target.host]
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    argv = [*ssh, "-M", "-N", "-T", "-S", path, *words, "--", target.host]
     process = await anyio.open_process(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )

@@ -147,8 +147,9 @@ class Followers:
             if (trouble := self._troubles.get(follower)) is None:
                 waits, seldom = _pauses()
             else:
+                is_seldom = trouble.is_seldom and follower not in self._rung  # news may have come meanwhile
                 self._rung.add(follower)
-                await self._wait(follower, next(seldom if trouble.is_seldom else waits), trouble)
+                await self._wait(follower, next(seldom if is_seldom else waits), trouble)
         self._busy.discard(follower)
         group = self._followers[follower.experiment]
         if all(each.is_over and each not in self._busy for each in group):
