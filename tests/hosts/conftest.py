@@ -14,13 +14,17 @@ from fakes.sshd import run_sshd
 from runexpd.hosts import local, openssh, ssh
 from runexpd.hosts.base import DEFAULT_LIMITS, Host, Limits
 
-KINDS = ("ssh", "openssh", "local")
+KINDS = ("ssh", "local")
 #: A machine with other tools than GNU's, where such are at hand.
 BUSYBOX = shutil.which("busybox")
 TOOLS = ["cat", "chmod", "dd", "find", "head", "mv", "readlink", "rm", "stat", "tail", "timeout", "xargs"]
 
 
-@pytest.fixture(params=[*KINDS, *(["busybox"] if BUSYBOX else [])])
+#: A process or more for each command: not among the fast ones.
+SLOW = ("openssh", *(["busybox"] if BUSYBOX else []))
+
+
+@pytest.fixture(params=[*KINDS, *(pytest.param(kind, marks=pytest.mark.real) for kind in SLOW)])
 def open_host(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

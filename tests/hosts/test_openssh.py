@@ -18,6 +18,8 @@ from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.login import Keepalive
 from runexpd.hosts.ssh_target import SshTarget
 
+pytestmark = pytest.mark.real
+
 FAST = ssh_link.Pace(floor_seconds=0.05, ceiling_seconds=0.2, steady_seconds=0.0)
 
 
