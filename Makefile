@@ -25,8 +25,8 @@ test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included;
 	$(BIN)/pytest tests/core -n 3 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
 	$(BIN)/pytest --ignore=tests/core -n 3 --dist loadgroup
 
-test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm nor whole experiments
-	$(BIN)/pytest -m "not real" -n 3 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
+test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm, whole experiments nor many tries
+	$(BIN)/pytest -m "not real and not long" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
 
 test-slurm: $(VENV)/.dev ## run those with a real Slurm; SLURM=20.11, 24.11 or 26.05: with that one, in a Debian of its own (as root)
 	@$(PYTHON) tests/cluster/roots.py $(SLURM)

@@ -43,7 +43,7 @@ FIRST, SECOND = "e1", "e2"
 
 
 #: What the one has counted, the other looks at.
-pytestmark = pytest.mark.xdist_group("machine")
+pytestmark = [pytest.mark.xdist_group("machine"), pytest.mark.long]
 
 
 class Machine(RuleBasedStateMachine):

@@ -36,6 +36,7 @@ def past(dirs: Path) -> list[Row]:
     return rows
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("format", [1, len(shipped())])
 def test_a_start_that_is_killed_at_any_moment_costs_nothing(tmp_path: Path, format: int) -> None:

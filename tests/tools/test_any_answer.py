@@ -7,6 +7,7 @@ import zipfile
 from typing import TypeVar
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,9 @@ from runexpd.hosts.base import (
 from runexpd.tools.base import Attempt, Question
 from runexpd.tools.inspect_ai import TOOL as INSPECT
 from runexpd.tools.torchtune import TOOL as TORCHTUNE
+
+#: A hundred tries of each question.
+pytestmark = pytest.mark.long
 
 T = TypeVar("T")
 MOST_ROUNDS = 4
