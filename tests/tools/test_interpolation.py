@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +22,8 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
+@example({"a": "x${b}", "b": "???${c}", "c": "", "inner": {"a": 1, "b": 1}}, "a")
+@example({"a": "${c}???", "b": 1, "c": "", "inner": {"a": 1, "b": 1}}, "a")
 @settings(max_examples=600, deadline=None)
 @given(document=DOCUMENTS, key=st.sampled_from(["a", "b", "inner.a", "inner.b"]))
 def test_as_omegaconf_has_it(document: dict[str, Any], key: str) -> None:

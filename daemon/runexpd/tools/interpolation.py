@@ -39,8 +39,8 @@ def value(document: Mapping[str, Any], key: str) -> Any:
         return None
     if not walk.refers:
         return None if walk.entries[path] == _MISSING else walk.entries[path]
-    if walk.is_plain:
-        return walk.value(path)
+    if walk.is_plain and _MISSING not in (found := walk.texts(path)):
+        return found[-1]
     # Imported here: it costs 80 ms, and most of what is asked needs none of it.
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -80,14 +80,25 @@ class _Walk:
             self._lengths[path] = found
         return found
 
-    def value(self, path: Path) -> str | int:
-        """What a plain one comes to, once its length is known."""
-        stands: str | int = self.entries[path]
-        if not isinstance(stands, str):
+    def texts(self, path: Path) -> list[str | int]:
+        """What a plain one comes to, once its length is known, after all that it is put together of."""
+        made: list[str | int] = []
+
+        def value(path: Path) -> str | int:
+            stands: str | int = self.entries[path]
+            if isinstance(stands, str):
+                whole = _REFERENCE.fullmatch(stands)
+                target = self._target
+                stands = (
+                    value(target(path, whole[1]))
+                    if whole
+                    else _REFERENCE.sub(lambda found: str(value(target(path, found[1]))), stands)
+                )
+            made.append(stands)
             return stands
-        if whole := _REFERENCE.fullmatch(stands):
-            return self.value(self._target(path, whole[1]))
-        return _REFERENCE.sub(lambda found: str(self.value(self._target(path, found[1]))), stands)
+
+        value(path)
+        return made
 
     def _length(self, path: Path) -> int | None:
         at, stands = self._entry(path)
