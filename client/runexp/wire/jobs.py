@@ -64,6 +64,15 @@ class Barrier(StrEnum):
     RUN = "run"
 
 
+class OnStall(StrEnum):
+    """What is done about a job that makes no step any more."""
+
+    #: It is said.
+    WARN = "warn"
+    #: It is ended.
+    CANCEL = "cancel"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the user chose for one experiment, at `runexp run`; remembered, and changed only by what she types."""
 
@@ -75,6 +84,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     oom_retries: int = 3
     #: How often a job whose node failed is submitted again; 0: never.
     node_retries: int = 2
+    on_stall: OnStall = OnStall.WARN
 
 
 class Score(msgspec.Struct, frozen=True):

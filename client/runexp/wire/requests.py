@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 
 from runexp.wire.events import Envelope
-from runexp.wire.jobs import Barrier, OnFailure
+from runexp.wire.jobs import Barrier, OnFailure, OnStall
+from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Refused
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
@@ -24,6 +25,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     barrier: Barrier | msgspec.UnsetType = msgspec.UNSET
     oom_retries: int | msgspec.UnsetType = msgspec.UNSET
     node_retries: int | msgspec.UnsetType = msgspec.UNSET
+    on_stall: OnStall | msgspec.UnsetType = msgspec.UNSET
     #: Of this one run: nothing remembers it.
     optimize_only: bool = False
 
@@ -137,6 +139,20 @@ class ReportAsk(_Message, frozen=True, kw_only=True):
     experiment: str
 
 
+class Metrics(_Message, frozen=True, kw_only=True):
+    """What the runs of an experiment did at each step. Answered by `Curves`."""
+
+    experiment: str
+    #: Ids; none: all.
+    jobs: tuple[str, ...] = ()
+    #: As in runexp.wire.metrics: `loss`; none: all.
+    names: tuple[str, ...] = ()
+    #: Only what came after the `mark` of an earlier answer.
+    after: Count = 0
+    #: The most of each series; 0: every point.
+    points: Count = 300
+
+
 class Cancel(_Message, frozen=True, kw_only=True):
     """End jobs: all of an experiment, or those named."""
 
@@ -247,6 +263,7 @@ Request = (
     | Follow
     | Logs
     | ReportAsk
+    | Metrics
     | Cancel
     | Retry
     | Accept
@@ -268,6 +285,7 @@ Reply = (
     | Chunk
     | LogsEnd
     | Report
+    | Curves
     | CancelReply
     | RetryReply
     | AcceptReply

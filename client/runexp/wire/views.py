@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from runexp.wire.jobs import Failure, Policy, Progress, Score, Usage
+from runexp.wire.metrics import Estimate, Estimates, Health
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
 
@@ -50,6 +51,13 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     expected_start_at: float | None = None
     #: The scaffold no longer has it: nothing is owed of it.
     retired: bool = False
+    #: When it is likely to begin, and to be over; None: it has, or nobody knows.
+    begins: Estimate | None = None
+    ends: Estimate | None = None
+    #: When its time limit ends it, while it runs.
+    limit_at: float | None = None
+    #: What is wrong with it now.
+    health: tuple[Health, ...] = ()
 
 
 class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +84,8 @@ class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     #: When the cluster last said how its jobs are, in seconds since 1970; None: not yet, or there is nothing to ask for.
     as_of: float | None = None
+    #: When its phases are likely to be over.
+    estimates: Estimates = Estimates()
 
 
 class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +106,10 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     #: As for a view.
     as_of: float | None = None
+    #: When it is likely to be over.
+    ends: Estimate | None = None
+    #: Of how many of its jobs something is wrong now.
+    concerns: int = 0
 
 
 class Verdict(StrEnum):
