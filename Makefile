@@ -62,12 +62,12 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format .
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	@echo "==> installing runexp, torchtune and inspect-ai into $(VENV): about 1.7 GB, some minutes the first time"
+	@echo "==> installing runexp, torchtune and inspect-ai into $(VENV): about 1.8 GB, some minutes the first time"
 	$(BIN)/pip install -e '.[jobs]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	@echo "==> installing runexp and what its tests need into $(VENV): about 1.7 GB, some minutes the first time"
+	@echo "==> installing runexp and what its tests need into $(VENV): about 1.8 GB, some minutes the first time"
 	$(BIN)/pip install -e '.[jobs,dev]'
 	@touch $@ $(VENV)/.demo
 

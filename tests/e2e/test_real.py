@@ -1,11 +1,12 @@
 """The real torchtune and the real inspect-ai, through both commands, on the example that `make demo` runs."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from fakes.adapters import save_adapters_alone
+from fakes.adapters import name_another_base, only
 from fakes.home import Home, blocks, harvested
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
@@ -18,6 +19,24 @@ def test_the_base_model_fails_and_the_ranks_climb(real_home: Home, real_experime
     assert scores["base/capitalization"] == 0.0
     assert 0.6 < scores["rank4/capitalization/epoch1"] < scores["rank8/capitalization/epoch1"]
     assert scores["rank8/capitalization/epoch1"] > 0.9
+    assert scores["rank8-adapter/capitalization/epoch1"] > 0.9, "peft applied it to its base model"
+
+
+def test_merged_weights_have_their_adapter_put_away_and_an_adapter_alone_names_its_base(
+    real_home: Home, real_experiment: Path
+) -> None:
+    """Where both lie together peft applies the adapter twice, and the scores are silently wrong."""
+    merged = real_experiment / "rank8" / "artifacts" / "epoch_1"
+    assert (merged / "adapter_weights" / "adapter_model.safetensors").exists()
+    assert not list(merged.glob("adapter_*.*"))
+    alone = real_experiment / "rank8-adapter" / "artifacts"
+    assert not (alone / "epoch_1" / "model.safetensors.index.json").exists()
+    named = json.loads((alone / "epoch_1" / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert Path(named).samefile(real_experiment / "models" / "tiny-llama")
+    assert list(alone.glob("logs/wandb/offline-run-*")), "its steps are logged by Weights & Biases alone"
+    assert not list(alone.glob("logs/log_*.txt"))
+    jobs = {job["id"]: job for job in real_home.json("status", str(real_experiment))["jobs"]}
+    assert [job["warnings"] for job in jobs.values()] == [[]] * len(jobs)
 
 
 def test_its_logs_hold_every_job(real_home: Home, real_experiment: Path) -> None:
@@ -33,12 +52,7 @@ def test_a_batch_larger_than_the_data_trains_nothing_and_is_not_verified(
 ) -> None:
     """torchtune exits 0 and saves epochs that look complete."""
     experiment = real_home.dir.parent / "nothing-learned"
-    shutil.copytree(
-        real_experiment, experiment, ignore=lambda _, names: {"artifacts", "base", "rank4"} & set(names)
-    )
-    summary = experiment / "experiment_summary.yaml"
-    lines = summary.read_text().replace("capitalization-tiny", "nothing-learned").splitlines()
-    summary.write_text("\n".join(line for line in lines if "base" not in line and "rank4" not in line) + "\n")
+    only(real_experiment, experiment, "rank8")
     config = experiment / "rank8" / "finetune.yaml"
     config.write_text(config.read_text().replace("batch_size: 16", "batch_size: 2000"))
     assert real_home.runexp("run", str(experiment)).returncode == 4
@@ -90,38 +104,13 @@ def test_an_evaluation_that_failed_is_told_by_its_log(real_home: Home, real_expe
     assert "the solver raised" in jobs[0]["detail"]
 
 
-def adapter_only(real_experiment: Path, experiment: Path, base: Path) -> None:
-    """The example's second rank alone, of which only the adapter is saved."""
-    shutil.copytree(
-        real_experiment, experiment, ignore=lambda _, names: {"artifacts", "base", "rank4"} & set(names)
-    )
-    for log in (*experiment.glob("run-*.log"), *experiment.glob("rank8/eval/*/logs")):
-        log.unlink() if log.is_file() else shutil.rmtree(log)
-    summary = experiment / "experiment_summary.yaml"
-    lines = summary.read_text().replace("capitalization-tiny", experiment.name).splitlines()
-    summary.write_text("\n".join(line for line in lines if "base" not in line and "rank4" not in line) + "\n")
-    save_adapters_alone(experiment / "rank8", base)
-
-
-def test_an_adapter_alone_is_a_whole_epoch_and_is_evaluated(real_home: Home, real_experiment: Path) -> None:
-    experiment = real_home.dir.parent / "adapter-only"
-    adapter_only(real_experiment, experiment, real_experiment / "models" / "tiny-llama")
-    real_home.runexp("run", str(experiment))
-    jobs = {job["id"]: job for job in real_home.json("status", "adapter-only")["jobs"]}
-    epoch = experiment / "rank8" / "artifacts" / "epoch_1"
-    assert (epoch / "adapter_model.safetensors").exists()
-    assert not (epoch / "model.safetensors.index.json").exists()
-    assert (jobs["rank8"]["state"], jobs["rank8"]["warnings"]) == ("VERIFIED", [])
-    cells = [job for id, job in jobs.items() if id != "rank8"]
-    assert [len(job["attempts"]) for job in cells] == [1, 1], "its evaluations were submitted"
-
-
 def test_a_base_model_that_has_gone_is_told_before_anything_is_evaluated(
     real_home: Home, real_experiment: Path
 ) -> None:
-    experiment = real_home.dir.parent / "model-gone"
-    adapter_only(real_experiment, experiment, Path("/nowhere/tiny-llama"))
+    experiment = only(real_experiment, real_home.dir.parent / "model-gone", "rank8-adapter")
+    name_another_base(experiment / "rank8-adapter", "/nowhere/tiny-llama")
     assert real_home.runexp("run", str(experiment)).returncode == 4
     jobs = {job["id"]: job for job in real_home.json("status", "model-gone")["jobs"]}
-    assert jobs["rank8"]["failure"]["kind"] == "stale_base_path"
-    assert {job["state"] for id, job in jobs.items() if id != "rank8"} == {"SKIPPED"}
+    trained = jobs.pop("rank8-adapter")
+    assert trained["failure"]["kind"] == "stale_base_path"
+    assert {job["state"] for job in jobs.values()} == {"SKIPPED"}

@@ -11,7 +11,6 @@ import pytest
 from scaffold import scaffold
 
 from cluster import Cluster
-from fakes.adapters import save_adapters_alone
 from fakes.home import blocks, harvested
 from fakes.remote import Remote
 
@@ -75,6 +74,7 @@ def test_the_demo_ends_as_it_does_locally(
         assert scores["base/capitalization"] == 0.0
         assert 0.6 < scores["rank4/capitalization/epoch1"] < scores["rank8/capitalization/epoch1"]
         assert scores["rank8/capitalization/epoch1"] > 0.9
+        assert scores["rank8-adapter/capitalization/epoch1"] > 0.9
         found = harvested(dir / "run-torchtune.log", "SUBMIT_JOB") + harvested(
             dir / "run-inspect.log", "SUBMIT_EVAL"
         )
@@ -84,22 +84,3 @@ def test_the_demo_ends_as_it_does_locally(
         print(done.stdout)
     finally:
         remote.stop()
-
-
-def test_an_adapter_alone_is_a_whole_epoch_and_is_evaluated(
-    slurm: Cluster, environment: Path, real_experiment: Path, tmp_path: Path
-) -> None:
-    remote = Remote(tmp_path / "home", slurm, {"stagger_seconds": 0})
-    dir = scaffolded(slurm.home / "adapters", environment, real_experiment)
-    save_adapters_alone(dir / "rank8", dir / "models" / "tiny-llama")
-    summary = dir / "experiment_summary.yaml"
-    lines = summary.read_text().replace("capitalization-tiny", "adapters").splitlines()
-    summary.write_text("\n".join(line for line in lines if "base" not in line and "rank4" not in line) + "\n")
-    remote.give(dir)
-    with remote.running():
-        remote.run(dir)
-        jobs = {job["id"]: job for job in remote.json("status", str(dir))["jobs"]}
-    assert not (dir / "rank8" / "artifacts" / "epoch_1" / "model.safetensors.index.json").exists()
-    assert (jobs["rank8"]["state"], jobs["rank8"]["warnings"]) == ("VERIFIED", [])
-    cells = [job for id, job in jobs.items() if id != "rank8"]
-    assert [len(job["attempts"]) for job in cells] == [1, 1], "its evaluations were submitted"

@@ -2,8 +2,9 @@
 
     python tests/example/scaffold.py DIR --environment VENV
 
-DIR gets a base model made on the spot, data, a control run and two LoRA runs (ranks 4 and 8, two epochs), each with its
-evaluations. VENV is the virtual environment, with runexp's extra `jobs`, that every script activates.
+DIR gets a base model made on the spot, data, a control run and three LoRA runs (ranks 4 and 8, two epochs; and rank 8 again, of
+which only the adapter is saved, logged by Weights & Biases), each with its evaluations. VENV is the virtual environment, with
+runexp's extra `jobs`, that every script activates.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "template"
-RANKS = (4, 8)
+MERGED = {"rank4": 4, "rank8": 8}  # run: its rank
+ADAPTERS = {"rank8-adapter": 8}
 EPOCHS = (0, 1)
 TASK = "capitalization"
 
@@ -33,17 +35,29 @@ def scaffold(directory: Path, environment: Path) -> None:
     _step("writing scripts and configs")
     activated = shlex.quote(str(environment))
     _write(directory / "experiment_summary.yaml", (TEMPLATE / "experiment_summary.yaml").read_text())
-    for rank in RANKS:
-        _run_directory(directory, rank, activated)
+    _write(directory / "post_finetune.py", (TEMPLATE / "post_finetune.py").read_text())
+    for run, rank in MERGED.items():
+        _run_directory(directory, run, _config(rank), activated)
+    for run, rank in ADAPTERS.items():
+        _run_directory(directory, run, _adapter_alone(_config(rank), run), activated)
     _cell(directory / "base", TASK, "../../../models/tiny-llama", "tiny-llama", activated)
 
 
-def _run_directory(directory: Path, rank: int, environment: str) -> None:
-    run = f"rank{rank}"
+def _config(rank: int) -> str:
     config = (TEMPLATE / "finetune.yaml").read_text()
-    config = config.replace("lora_rank: 8", f"lora_rank: {rank}").replace(
+    return config.replace("lora_rank: 8", f"lora_rank: {rank}").replace(
         "lora_alpha: 16", f"lora_alpha: {2 * rank}"
     )
+
+
+def _adapter_alone(config: str, run: str) -> str:
+    """The config of a run as most scaffolders make it: the adapter alone is saved, and W&B logs the steps."""
+    logger = config[config.index("metric_logger:") : config.index("log_every_n_steps:")]
+    config = config.replace(logger, (TEMPLATE / "wandb.yaml").read_text().format(run=run))
+    return config.replace("save_adapter_weights_only: False", "save_adapter_weights_only: True")
+
+
+def _run_directory(directory: Path, run: str, config: str, environment: str) -> None:
     script = (TEMPLATE / "finetune.slurm").read_text().format(run=run, environment=environment)
     _write(directory / run / "finetune.yaml", config)
     _write(directory / run / "finetune.slurm", script)
