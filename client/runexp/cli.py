@@ -16,6 +16,7 @@ from runexp.commands.plan import plan
 from runexp.commands.report import report
 from runexp.commands.run import run
 from runexp.commands.status import ls, status
+from runexp.commands.wait import wait
 
 
 class _InOrder(click.Group):
@@ -40,6 +41,7 @@ for command in (
     plan,
     run,
     attach,
+    wait,
     status,
     ls,
     logs,
