@@ -59,5 +59,21 @@ def test_the_daemon_imports_no_torch() -> None:
 
 
 def test_the_client_starts_thin() -> None:
-    heavy = {"anyio", "asyncio", "asyncssh", "rich", "yaml", "omegaconf", "loguru", "runexpd", "sqlite3"}
+    heavy = {
+        "anyio",
+        "asyncio",
+        "asyncssh",
+        "rich",
+        "yaml",
+        "omegaconf",
+        "loguru",
+        "runexpd",
+        "sqlite3",
+        "textual",
+    }
     assert not imported_by("runexp.cli") & heavy
+
+
+def test_what_is_shown_is_worked_out_without_a_terminal() -> None:
+    assert "textual" not in imported_by("runexp.ui.board")
+    assert "textual" in imported_by("runexp.screen.app")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from runexp import __version__, paths
-from runexp.talk import Patience, Talk, Waiting, dialled
+from runexp.talk import Patience, Receiver, Talk, Waiting, dialled
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.views import ExperimentView
@@ -80,13 +80,15 @@ def ask(request: requests.Request, kind: type[R], waiting: Waiting = say_waiting
     raise NoDaemon("the daemon went away before it answered", "see its log: journalctl --user -u runexpd")
 
 
-def stream(request: requests.Request, waiting: Waiting = say_waiting) -> Iterator[requests.Reply]:
-    """The replies, until the daemon ends them. `waiting` is for the first of them.
+def stream(
+    request: requests.Request, waiting: Waiting = say_waiting, receiver: Receiver | None = None
+) -> Iterator[requests.Reply]:
+    """The replies, until the daemon ends them, or somebody hangs up. `waiting` is for the first of them.
 
-    Raises Refusal, NoDaemon, Unsendable, and Lost if the daemon went away in the middle.
+    Raises Refusal, NoDaemon, Unsendable, HungUp, and Lost if the daemon went away in the middle.
     """
     packed = _packed(request)
-    with _opened(waiting) as talk:
+    with _opened(waiting, receiver) as talk:
         try:
             talk.send(packed)
             while line := talk.line():
@@ -130,17 +132,22 @@ def log_in(
 
 
 def follow(
-    experiment: str, after: int, lost: Callable[[], None], waiting: Waiting = say_nothing
+    experiment: str,
+    after: int,
+    lost: Callable[[], None],
+    waiting: Waiting = say_nothing,
+    receiver: Receiver | None = None,
 ) -> Iterator[requests.Reply]:
     """Follow an experiment through restarts of the daemon: each event once, in order.
 
-    `lost` is called when the daemon has gone away. Raises Refusal, Unsendable, and NoDaemon if it stays away for a minute.
+    `lost` is called when the daemon has gone away. Raises Refusal, Unsendable, HungUp, and NoDaemon if it stays away for a
+    minute.
     """
     lost_at: float | None = None
     while True:
         try:
             asked = requests.Follow(experiment=experiment, after=after)
-            for reply in _in_order(_whole(stream(asked, waiting)), after):
+            for reply in _in_order(_whole(stream(asked, waiting, receiver)), after):
                 lost_at = None
                 if isinstance(reply, requests.Seen):
                     after = reply.envelope.seq
@@ -230,10 +237,10 @@ def _reply(line: bytes) -> requests.Reply:
 
 
 @contextmanager
-def _opened(waiting: Waiting) -> Iterator[Talk]:
+def _opened(waiting: Waiting, receiver: Receiver | None = None) -> Iterator[Talk]:
     patience = Patience(waiting)
     with _connected(patience) as client:
-        talk = Talk(client, patience)
+        talk = Talk(client, patience, receiver)
         hello = _greeted(talk)
         if hello.protocol != framing.PROTOCOL:
             what = f"the daemon (runexp {hello.version}) speaks protocol {hello.protocol}, not {framing.PROTOCOL}"

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,11 +35,44 @@ class Patience:
         return max(0.0, self._next_seconds - passed)
 
 
+class HungUp(Exception):
+    """Raised in the thread that listens when another one has hung up."""
+
+
+class Receiver:
+    """What another thread hangs up by, whatever is being waited for."""
+
+    def __init__(self) -> None:
+        self._client: socket.socket | None = None
+        self._is_down = False
+        self._lock = threading.Lock()
+
+    def hang_up(self) -> None:
+        with self._lock:
+            self._is_down = True
+            if self._client is not None:
+                with suppress(OSError):  # the other side was first
+                    self._client.shutdown(socket.SHUT_RDWR)
+
+    def take(self, client: socket.socket) -> None:
+        """This is what is talked over. Raises HungUp."""
+        with self._lock:
+            self._client = client
+        self.check()
+
+    def check(self) -> None:
+        """Raises HungUp."""
+        if self._is_down:
+            raise HungUp
+
+
 class Talk:
     """Lines to the daemon and from it."""
 
-    def __init__(self, client: socket.socket, patience: Patience) -> None:
+    def __init__(self, client: socket.socket, patience: Patience, receiver: Receiver | None = None) -> None:
         self._client = client
+        self._receiver = receiver or Receiver()
+        self._receiver.take(client)
         self._patience: Patience | None = patience
         self._ready = select.poll()
         self._ready.register(client, select.POLLIN)
@@ -54,12 +88,14 @@ class Talk:
         self._patience = None
 
     def line(self) -> bytes:
-        """The next line; empty at the end, which a line that was cut off also is. Raises OSError."""
+        """The next line; empty at the end, which a line that was cut off also is. Raises OSError and HungUp."""
         searched = 0
         while (end := self._read.find(b"\n", searched)) < 0:
             searched = len(self._read)
             self._wait()
-            if searched > framing.MAX_LINE_BYTES or not (data := self._client.recv(65536)):
+            data = self._client.recv(65536)
+            self._receiver.check()
+            if searched > framing.MAX_LINE_BYTES or not data:
                 return b""
             self._read += data
         line = bytes(self._read[: end + 1])

@@ -176,7 +176,8 @@ def test_more_jobs_than_lines_shows_the_failed_and_counts_the_rest(daemon: FakeD
     daemon.follow([LIVE, shown(experiment(*jobs, broken))])
     with attached(daemon, experiment(TRAINING)) as screen:
         screen.until("broken")
-        screen.until("more")
+        screen.until("done")
+        screen.until("80")
         screen.press(b"d")
         assert screen.end() == 6
 

@@ -49,10 +49,11 @@ def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) 
 
             follow_lines(experiment, after)
         else:
+            view = connection.ask(requests.Status(experiment=experiment), requests.StatusReply).experiment
             # The terminal library takes a third of a second to import: only where it is used.
-            from runexp.ui.live import follow_live
+            from runexp.screen import app
 
-            if not follow_live(experiment, after):
+            if not app.follow(view, after):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
         output.note(f"\nDetached; jobs go on. Come back: runexp attach {typed}")

@@ -19,6 +19,32 @@ def line(envelope: Envelope) -> str:
     return f"{clock}  {subject + '  ' if subject else ''}{said}"
 
 
+#: What is more than news, by its type.
+_TONES = {
+    "ResultRejected": "bad",
+    "SubmitRefused": "bad",
+    "MendRefused": "bad",
+    "SubmitDeferred": "warn",
+    "SubmitUnclear": "doubt",
+    "ResultUnclear": "doubt",
+    "ResultAwaited": "warn",
+    "MendIntended": "change",
+    "Mended": "change",
+    "JobRequeued": "change",
+    "ResultVerified": "good",
+    "BarrierCleared": "strong",
+    "PhaseOpened": "strong",
+    "PhaseClosed": "strong",
+    "ExperimentEnded": "strong",
+    "StatusChecked": "dim",
+}
+
+
+def tone(envelope: Envelope) -> str:
+    """In which tone of the palette its line is."""
+    return _TONES.get(msgspec.json.decode(envelope.event)["type"], "")
+
+
 def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an event
     """What it is about, and what is said of it."""
     match event:

@@ -1,0 +1,48 @@
+"""The full screen from its beginning to its end: the terminal is always put back."""
+
+import asyncio
+import signal
+import sys
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from runexp.screen.watching import Watching
+from runexp.wire.views import ExperimentView
+
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class _Full(App[bool | int | Exception]):
+    """Ends with True (the experiment has ended), False (the person leaves), a signal's number, or what went wrong."""
+
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
+    CSS = "Screen { background: ansi_default; color: ansi_default; }"
+
+    def __init__(self, view: ExperimentView, after: int) -> None:
+        super().__init__(ansi_color=True)
+        self.theme = "ansi-dark"
+        self._view = view
+        self._after = after
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _ENDINGS:
+            loop.add_signal_handler(number, self.exit, int(number))
+        loop.add_signal_handler(signal.SIGINT, self.exit, False)
+        self.push_screen(Watching(self._view, self._after, lambda: self.exit(True)))
+
+
+def follow(view: ExperimentView, after: int) -> bool:
+    """Show it until it ends (True) or the person leaves (False). Raises what ended the following.
+
+    `after`: the number of the event from which on the newest are told.
+    """
+    done = _Full(view, after).run()
+    if isinstance(done, Exception):
+        raise done
+    if done is not True and done:
+        sys.exit(128 + done)
+    return bool(done)

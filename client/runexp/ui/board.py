@@ -1,0 +1,113 @@
+"""One experiment on a screen: what has come, what the person chose, and the lines that follow from both. Pure."""
+
+from collections import deque
+from collections.abc import Sequence
+from enum import StrEnum
+
+from runexp.text import on_one_line
+from runexp.ui import cells, describe, detail, head, jobline, rows
+from runexp.ui.joblist import Group, JobList
+from runexp.ui.palette import Line, Span
+from runexp.ui.tail import Tail
+from runexp.wire.events import Envelope
+from runexp.wire.views import ExperimentView, JobView
+
+_KEPT_EVENTS = 2000
+
+
+class Tab(StrEnum):
+    """What is beside the jobs."""
+
+    OUTPUT = "output"
+    JOB = "job"
+    EVENTS = "events"
+
+
+class Board:
+    """Takes views, events and output in; gives lines."""
+
+    def __init__(self, view: ExperimentView) -> None:
+        self.jobs = JobList()
+        self.tab = Tab.OUTPUT
+        #: The pane fills the screen.
+        self.is_open = False
+        #: What hinders between the daemon and us; empty when all is well.
+        self.trouble = ""
+        self.tail = Tail()
+        self._events: deque[Line] = deque(maxlen=_KEPT_EVENTS)
+        self.show(view)
+
+    def show(self, view: ExperimentView) -> None:
+        """The experiment as it stands."""
+        self.view = view
+        self.jobs.show(view.jobs)
+        self._stand = head.numbers(view)
+        self._widths = jobline.widths(view.jobs)
+
+    def tell(self, envelope: Envelope) -> None:
+        """Something happened."""
+        tone = describe.tone(envelope)
+        lines = describe.line(envelope).splitlines() or [""]
+        self._events.extend((Span(f" {on_one_line(line)}", tone),) for line in lines)
+
+    @property
+    def job(self) -> JobView | None:
+        """The chosen one."""
+        chosen = self.jobs.chosen
+        return None if isinstance(chosen, Group) else chosen
+
+    def head(self, room: int, height: int) -> list[Line]:
+        return head.lines(self.view, self._stand, self.trouble, room, height)
+
+    def row(self, place: int, room: int) -> Line:
+        """Of the list of jobs."""
+        row = self.jobs.rows[place]
+        if isinstance(row, Group):
+            return jobline.group(row, room)
+        now = rows.clock(self.view)
+        return jobline.job(row, jobline.narrowed(self._widths, room, now), room, now)
+
+    def pane(self, tab: Tab, room: int) -> Sequence[Line]:
+        """What is beside the jobs."""
+        match tab:
+            case Tab.OUTPUT:
+                return self._output(room)
+            case Tab.JOB:
+                return detail.lines(self.view, self.jobs.chosen, room)
+            case Tab.EVENTS:
+                return self._events
+
+    def tabs(self, room: int) -> Line:
+        """The line above the pane."""
+        spans = [Span("─", "faint")]
+        for number, tab in enumerate(Tab, start=1):
+            is_shown = tab is self.tab
+            spans.append(Span(f" {number} {tab} ", "chosen" if is_shown else "dim"))
+        spans.append(Span("─ ", "faint"))
+        name = on_one_line(self.job.id) if self.job else ""
+        used = sum(cells.width(span.text) for span in spans)
+        spans.append(Span(cells.cut_middle(name, max(0, room - used - 2)), "strong"))
+        used = sum(cells.width(span.text) for span in spans)
+        return (*spans, Span(" " + "─" * max(0, room - used - 1), "faint"))
+
+    def tab_at(self, x: int) -> Tab | None:
+        """Which one is written at that cell of the line above the pane."""
+        at = 1
+        for number, tab in enumerate(Tab, start=1):
+            at += len(f" {number} {tab} ")
+            if x < at:
+                return tab
+        return None
+
+    def forget_output(self) -> None:
+        """Another job's comes."""
+        self.tail = Tail()
+
+    def _output(self, room: int) -> Sequence[Line]:
+        job = self.job
+        if job is None:
+            return [(Span(" choose a job to see its output", "dim"),)]
+        if lines := self.tail.lines(room - 1):
+            return lines
+        said = f"its output will be in {job.output}" if job.output else "it has no output yet"
+        return [(Span(" " + on_one_line(said), "dim"),)]
