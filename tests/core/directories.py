@@ -7,7 +7,7 @@ from random import Random
 from msgspec.structs import replace
 
 from fakes.builders import cell, training
-from runexp.wire.jobs import Barrier, JobSpec, OnFailure, Policy, RunSpec, Verdict
+from runexp.wire.jobs import Barrier, JobSpec, OnFailure, OnStall, Policy, RunSpec, Verdict
 from runexpd.core.observations import Queued, ScaffoldSeen
 
 #: Runs that a scaffold may have.
@@ -79,6 +79,7 @@ class Directory:
     def _choose(self, dice: Random) -> None:
         self.policy = Policy(
             on_failure=dice.choice(list(OnFailure)),
+            on_stall=dice.choice([*[OnStall.WARN] * 3, OnStall.CANCEL]),
             barrier=dice.choice(list(Barrier)),
             optimize_only=dice.random() < 0.25,
             oom_retries=dice.randint(0, 2),

@@ -5,16 +5,19 @@ from typing import Any
 
 from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, OUT_OF_MEMORY, helpful
 from runexp.wire import states
+from runexp.wire.metrics import Concern
 from runexpd.core import commands
 from runexpd.core.observations import (
     Accepted,
     Deferred,
+    Examined,
     Judged,
     Listed,
     MendDone,
     Observation,
     Refused,
     Report,
+    Symptom,
     Unclear,
 )
 
@@ -52,12 +55,26 @@ def report(dice: Random, watch: commands.Watch, now: float) -> Report:
     )
 
 
+def look(dice: Random, watch: commands.Watch) -> Examined:
+    """At how a job is doing."""
+    judged = dice.sample(list(Concern), dice.randint(1, len(Concern)))
+    wrong = [concern for concern in judged if dice.random() < 0.5]
+    return Examined(
+        experiment=watch.experiment,
+        job=watch.job.id,
+        token=watch.token,
+        judged=tuple(judged),
+        symptoms=tuple(Symptom(concern, f"{concern} for 6 min", "look at it") for concern in wrong),
+    )
+
+
 def of(experiment: str, job: str, token: str) -> list[Observation]:
     """Of each kind one, about whatever there may be."""
     about: Any = {"experiment": experiment, "job": job, "token": token}
     return [
         Accepted(**about, slurm_job_id="13", output="/o"),
         Listed(reports=(Report(**about, state=states.FAILED, final=True),)),
+        Examined(**about, judged=(Concern.STALLED,), symptoms=(Symptom(Concern.STALLED, "no step"),)),
         Judged(**about, verdict=BAD),
         MendDone(experiment=experiment, job=job, number=99),
     ]

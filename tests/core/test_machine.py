@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
             case commands.Submit() | commands.Resolve():
                 self.tell(replies.sent(dice, command))
             case commands.Watch():
-                self.tell(self.a_round(dice))
+                self.tell(replies.look(dice, command) if dice.random() < 0.3 else self.a_round(dice))
             case commands.Judge():
                 self.judge(command, dice.choice(replies.VERDICTS), final=dice.random() < 0.5)
             case commands.Mend():

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from runexp.wire.jobs import Barrier, OnFailure
+from runexp.wire.jobs import Barrier, OnFailure, OnStall
 from runexp.wire.requests import Choices
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +37,11 @@ _OPTIONS = (
         type=click.IntRange(0, 100),
         help="How often a job whose node failed is submitted again (default: 2).",
     ),
+    click.option(
+        "--on-stall",
+        type=click.Choice([word.value for word in OnStall]),
+        help="Of a job that makes no step any more: say so (the default), or end it.",
+    ),
 )
 
 
@@ -53,6 +58,7 @@ def typed(
     barrier: str | None,
     oom_retries: int | None,
     node_retries: int | None,
+    on_stall: str | None,
 ) -> Choices:
     """What was typed."""
     return Choices(
@@ -61,4 +67,5 @@ def typed(
         barrier=msgspec.UNSET if barrier is None else Barrier(barrier),
         oom_retries=msgspec.UNSET if oom_retries is None else oom_retries,
         node_retries=msgspec.UNSET if node_retries is None else node_retries,
+        on_stall=msgspec.UNSET if on_stall is None else OnStall(on_stall),
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from runexp.wire import events
 from runexp.wire.events import Envelope
+from runexp.wire.metrics import Concern
 
 
 def line(envelope: Envelope) -> str:
@@ -76,6 +77,14 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, f"no word whether it was submitted, being found out: {event.reason}"
         case events.StateChanged():
             return event.job, event.state + (f" ({event.reason})" if event.reason else "")
+        case events.ConcernRaised():
+            return event.job, f"{_concern(event.concern)}: {event.what}" + (
+                f"; {event.hint}" if event.hint else ""
+            )
+        case events.ConcernWithdrawn():
+            return event.job, f"no longer {_concern(event.concern)}"
+        case events.JobGivenUp():
+            return event.job, f"ended, as --on-stall cancel has it: {event.reason}"
         case events.JobEnded():
             return event.job, f"{event.state}, exit code {event.exit_code}"
         case events.StatusChecked():
@@ -109,6 +118,10 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return "experiment", event.outcome
         case _:
             assert_never(event)
+
+
+def _concern(concern: Concern) -> str:
+    return concern.replace("_", " ").upper()
 
 
 def _warnings(warnings: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ These are the ledger's payload and the wire's. Times are seconds since 1970, UTC
 import msgspec
 
 from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
+from runexp.wire.metrics import Concern
 from runexp.wire.states import Outcome, Phase
 
 
@@ -125,6 +126,34 @@ class StateChanged(_Event, frozen=True, kw_only=True):
     #: Slurm's pending reason.
     reason: str | None = None
     started_at: float | None = None
+
+
+class ConcernRaised(_Event, frozen=True, kw_only=True):
+    """Something is wrong with a job that is under way. Said once, until it is withdrawn or the job is over."""
+
+    job: str
+    token: str
+    concern: Concern
+    #: One line, with figures.
+    what: str
+    #: What can be done about it; empty where nothing need be.
+    hint: str = ""
+
+
+class ConcernWithdrawn(_Event, frozen=True, kw_only=True):
+    """It no longer is."""
+
+    job: str
+    token: str
+    concern: Concern
+
+
+class JobGivenUp(_Event, frozen=True, kw_only=True):
+    """The policy wants a job to end that makes no step any more: it is cancelled on the cluster, with no one asking."""
+
+    job: str
+    token: str
+    reason: str
 
 
 class JobEnded(_Event, frozen=True, kw_only=True):
@@ -257,7 +286,7 @@ class ExperimentEnded(_Event, frozen=True, kw_only=True):
 Event = (
     ExperimentAdded | RunAsked | JobsRetired | RetryAsked | CancelAsked | PhaseOpened
     | AttemptIntended | JobAdopted | SubmitAccepted | SubmitRefused | SubmitDeferred | SubmitUnclear
-    | StateChanged | JobEnded | StatusChecked
+    | StateChanged | ConcernRaised | ConcernWithdrawn | JobGivenUp | JobEnded | StatusChecked
     | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected
     | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
     | BarrierCleared | PhaseClosed | ExperimentEnded

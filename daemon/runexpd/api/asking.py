@@ -220,7 +220,7 @@ def _policy(known: Experiment | None, choices: requests.Choices) -> Policy:
     """What was typed, on what is remembered."""
     typed = {
         field: value
-        for field in ("on_failure", "barrier", "oom_retries", "node_retries")
+        for field in ("on_failure", "barrier", "oom_retries", "node_retries", "on_stall")
         if (value := getattr(choices, field)) is not msgspec.UNSET
     }
     remembered = known.policy if known else Policy()

@@ -6,11 +6,13 @@ from msgspec.structs import replace
 
 from runexp.wire import events, states
 from runexp.wire.jobs import Failure
+from runexp.wire.metrics import Health
 from runexpd.core.job import Attempt, Job
 from runexpd.core.lifecycle import IllegalTransition, next_stage
 
 Known = events.SubmitAccepted | events.SubmitRefused | events.SubmitUnclear
 Seen = events.StateChanged | events.JobEnded
+Doing = events.ConcernRaised | events.ConcernWithdrawn | events.JobGivenUp
 Found = (
     events.ResultAwaited
     | events.ResultVerified
@@ -23,7 +25,14 @@ Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobR
 
 def happened(
     job: Job,
-    event: events.AttemptIntended | events.JobAdopted | Known | Seen | Found | Retried | events.JobSkipped,
+    event: events.AttemptIntended
+    | events.JobAdopted
+    | Known
+    | Seen
+    | Doing
+    | Found
+    | Retried
+    | events.JobSkipped,
     at: float,
 ) -> Job:
     """The job after it, at a time in seconds since 1970. Raises IllegalTransition."""
@@ -37,6 +46,8 @@ def happened(
             return _answered(job, event, at)
         case events.StateChanged() | events.JobEnded():
             return _seen(job, event)
+        case events.ConcernRaised() | events.ConcernWithdrawn() | events.JobGivenUp():
+            return _doing(job, event, at)
         case (
             events.ResultAwaited()
             | events.ResultVerified()
@@ -92,7 +103,18 @@ def _seen(job: Job, event: Seen) -> Job:
     if isinstance(event, events.StateChanged):
         return _reattempt(job, event, state=event.state, reason=event.reason, started_at=event.started_at)
     ended = {"exit_code": event.exit_code, "started_at": event.started_at, "ended_at": event.ended_at}
-    return _reattempt(job, event, state=event.state, reason=None, usage=event.usage, **ended)
+    return _reattempt(job, event, state=event.state, reason=None, usage=event.usage, health=(), **ended)
+
+
+def _doing(job: Job, event: Doing, at: float) -> Job:
+    attempt = _same_attempt(job, event.token)
+    if isinstance(event, events.JobGivenUp):
+        return _reattempt(job, event, given_up=event.reason)
+    others = tuple(each for each in attempt.health if each.concern is not event.concern)
+    if isinstance(event, events.ConcernWithdrawn):
+        return _reattempt(job, event, health=others)
+    raised = Health(concern=event.concern, since_at=at, what=event.what, hint=event.hint)
+    return _reattempt(job, event, health=(*others, raised))
 
 
 def _found(job: Job, event: Found) -> Job:

@@ -71,7 +71,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
         case Stage.UNCLEAR:
             yield commands.Resolve(cluster, id, spec, token)
         case Stage.QUEUED:
-            if job.cancel_asked:
+            if job.cancel_asked or attempt.given_up:
                 yield commands.Cancel(cluster, id, spec, token, attempt.slurm_job_id or "", attempt.mark)
             yield commands.Watch(
                 cluster,

@@ -4,6 +4,7 @@ import msgspec
 
 from runexp.wire import states
 from runexp.wire.jobs import Failure, JobSpec, Remedy, Score, Usage
+from runexp.wire.metrics import Health
 from runexp.wire.states import Stage
 
 
@@ -27,6 +28,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     output: str | None = None
     usage: Usage | None = None
+    #: What is wrong with it now, while it is under way.
+    health: tuple[Health, ...] = ()
+    #: Why the policy wants it to end; empty: it doesn't.
+    given_up: str = ""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 import msgspec
 
 from runexp.wire.jobs import JobSpec, Policy, RunSpec, Usage, Verdict
+from runexp.wire.metrics import Concern
 from runexp.wire.views import ExperimentLine
 from runexpd.core.state import Experiment
 
@@ -113,6 +114,26 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     reports: tuple[Report, ...]
 
 
+class Symptom(msgspec.Struct, frozen=True):
+    """Something that is wrong, in a line with figures, and what can be done about it."""
+
+    concern: Concern
+    what: str
+    hint: str = ""
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """A look at how a job is doing."""
+
+    experiment: str
+    job: str
+    token: str
+    #: What could be told of it, one way or the other: of all else nothing follows.
+    judged: tuple[Concern, ...]
+    #: What is wrong, of those.
+    symptoms: tuple[Symptom, ...] = ()
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """A tool looked at an ended job's results."""
 
@@ -162,4 +183,4 @@ class Tick(msgspec.Struct, frozen=True):
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
 Asked = ScaffoldSeen | RetryWanted | AcceptWanted | CancelWanted
-Observation = Asked | Answer | Listed | Judged | MendDone | Begun | Shelved | Recalled | Tick
+Observation = Asked | Answer | Listed | Examined | Judged | MendDone | Begun | Shelved | Recalled | Tick

@@ -20,6 +20,7 @@ from runexpd.core.observations import (
     Begun,
     CancelWanted,
     Deferred,
+    Examined,
     Judged,
     Listed,
     MendDone,
@@ -33,7 +34,7 @@ from runexpd.core.observations import (
     Unclear,
 )
 from runexpd.core.state import State
-from runexpd.core.steps import again, barrier, cancel, plan, retry, submit, verify, watch
+from runexpd.core.steps import again, barrier, cancel, health, plan, retry, submit, verify, watch
 from runexpd.core.touched import Touched
 
 #: An event with the id of its experiment, not in the ledger yet.
@@ -104,6 +105,8 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
         case Listed():
             for report in {report.token: report for report in observation.reports}.values():
                 yield from _of(report.experiment, watch.on_report(state, report, now))
+        case Examined():
+            yield from _of(observation.experiment, health.on_examined(state, observation))
         case Judged():
             yield from _of(observation.experiment, verify.on_judged(state, observation))
         case MendDone():
@@ -145,7 +148,7 @@ def _owed(happened: Happened, now: float) -> Iterator[Fact]:
         if (experiment := state.experiments.get(id)) is None or not state.is_running(experiment):
             continue
         touched = list(happened.touched.of(experiment))
-        for step in (cancel.owed, retry.owed, barrier.owed):
+        for step in (cancel.owed, health.owed, retry.owed, barrier.owed):
             if following := list(step(experiment, touched)):
                 yield from _of(id, iter(following))
                 return

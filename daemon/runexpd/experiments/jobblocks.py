@@ -18,11 +18,13 @@ Answered = (
     | events.SubmitDeferred
     | events.SubmitUnclear
 )
+Doing = events.ConcernRaised | events.ConcernWithdrawn | events.JobGivenUp
 #: Of one job, with something to say.
 OfJob = (
     Answered
     | events.StateChanged
     | events.JobEnded
+    | Doing
     | events.ResultAwaited
     | events.ResultVerified
     | events.ResultUnclear
@@ -47,11 +49,9 @@ def of_job(before: Job, event: OfJob, after: Job, typed: Callable[[], str]) -> I
         ):
             yield from _answered(event, after)
         case events.StateChanged() | events.JobEnded():
-            if before.state != event.state:
-                yield _state_change(before, event, after)
-            if isinstance(event, events.JobEnded) and event.started_at is not None:
-                elapsed_seconds = max(0.0, event.ended_at - event.started_at)
-                yield _utilization(elapsed_seconds, event.usage or Usage(), after)
+            yield from _seen(before, event, after)
+        case events.ConcernRaised() | events.ConcernWithdrawn() | events.JobGivenUp():
+            yield _doing(event, after)
         case events.ResultAwaited() | events.ResultVerified() | events.ResultUnclear():
             yield from _found(event, after, typed)
         case events.ResultAccepted():
@@ -66,6 +66,14 @@ def of_job(before: Job, event: OfJob, after: Job, typed: Callable[[], str]) -> I
             yield Block(after.spec.phase, action, after.spec.id, "not submitted", event.reason)
         case _:
             assert_never(event)
+
+
+def _seen(before: Job, event: events.StateChanged | events.JobEnded, after: Job) -> Iterator[Block]:
+    if before.state != event.state:
+        yield _state_change(before, event, after)
+    if isinstance(event, events.JobEnded) and event.started_at is not None:
+        elapsed_seconds = max(0.0, event.ended_at - event.started_at)
+        yield _utilization(elapsed_seconds, event.usage or Usage(), after)
 
 
 def _answered(event: Answered, job: Job) -> Iterator[Block]:
@@ -84,6 +92,21 @@ def _answered(event: Answered, job: Job) -> Iterator[Block]:
             yield Block(phase, "SUBMIT_DEFERRED", id, event.reason, "tried again later")
         case events.SubmitUnclear():
             yield Block(phase, "SUBMIT_UNCLEAR", id, event.reason, "being found out; not submitted again")
+        case _:
+            assert_never(event)
+
+
+def _doing(event: Doing, job: Job) -> Block:
+    id = job.spec.id
+    match event:
+        case events.ConcernRaised():
+            return Block(
+                EXPERIMENT, f"HEALTH_{event.concern.upper()}", id, event.what, event.hint or "watched on"
+            )
+        case events.ConcernWithdrawn():
+            return Block(EXPERIMENT, f"HEALTH_{event.concern.upper()}", id, "a look at it", "over")
+        case events.JobGivenUp():
+            return Block(EXPERIMENT, "CANCEL_STALLED", id, event.reason, "ended, as --on-stall cancel has it")
         case _:
             assert_never(event)
 

@@ -95,6 +95,7 @@ def _view(job: Job, detail: str, progress: Progress | None, expected_start_at: f
         progress=progress,
         expected_start_at=expected_start_at,
         retired=job.retired,
+        health=attempt.health if attempt else (),
     )
 
 

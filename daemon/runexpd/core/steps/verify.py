@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from runexp.wire import events
 from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Stage
+from runexpd.core.job import Job
 from runexpd.core.observations import Judged
 from runexpd.core.state import State
 from runexpd.core.steps import submit
@@ -16,9 +19,19 @@ def on_judged(state: State, judged: Judged) -> Iterator[events.Event]:
     if job is None or job.stage is not Stage.ENDED:
         return
     if judged.final:
-        yield meaning(judged.job, judged.token, judged.verdict)
+        yield meaning(judged.job, judged.token, _of_given_up(job, judged.verdict))
     elif job.detail != judged.verdict.detail:
         yield events.ResultAwaited(job=judged.job, token=judged.token, detail=judged.verdict.detail)
+
+
+def _of_given_up(job: Job, verdict: Verdict) -> Verdict:
+    """What was ended since it stood still failed of that."""
+    why = job.attempt.given_up if job.attempt else ""
+    if not why or verdict.finding is not Finding.BAD:
+        return verdict
+    return replace(
+        verdict, failure=Failure("stalled", f"{why}: ended, as --on-stall cancel has it"), remedy=None
+    )
 
 
 def meaning(

@@ -29,7 +29,7 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             ended_at=report.ended_at if report.ended_at is not None else now,
             usage=report.usage,
         )
-    elif report.state == states.LOST and job.cancel_asked:
+    elif report.state == states.LOST and (job.cancel_asked or job.attempt.given_up):
         yield events.JobEnded(
             job=report.job,
             token=report.token,
