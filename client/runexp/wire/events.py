@@ -5,8 +5,10 @@ These are the ledger's payload and the wire's. Times are seconds since 1970, UTC
 
 import msgspec
 
+from runexp.wire.concerns import ConcernRaised as ConcernRaised
+from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
+from runexp.wire.concerns import JobGivenUp as JobGivenUp
 from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
-from runexp.wire.metrics import Concern
 from runexp.wire.states import Outcome, Phase
 
 
@@ -126,34 +128,6 @@ class StateChanged(_Event, frozen=True, kw_only=True):
     #: Slurm's pending reason.
     reason: str | None = None
     started_at: float | None = None
-
-
-class ConcernRaised(_Event, frozen=True, kw_only=True):
-    """Something is wrong with a job that is under way. Said once, until it is withdrawn or the job is over."""
-
-    job: str
-    token: str
-    concern: Concern
-    #: One line, with figures.
-    what: str
-    #: What can be done about it; empty where nothing need be.
-    hint: str = ""
-
-
-class ConcernWithdrawn(_Event, frozen=True, kw_only=True):
-    """It no longer is."""
-
-    job: str
-    token: str
-    concern: Concern
-
-
-class JobGivenUp(_Event, frozen=True, kw_only=True):
-    """The policy wants a job to end that makes no step any more: it is cancelled on the cluster, with no one asking."""
-
-    job: str
-    token: str
-    reason: str
 
 
 class JobEnded(_Event, frozen=True, kw_only=True):

@@ -5,22 +5,27 @@ scores. Good is: success, with scores, of samples that were completed.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from posixpath import join, normpath
 
 from msgspec.structs import replace
 
+from runexp.wire import metrics
 from runexp.wire.jobs import JobSpec, Progress, Verdict
 from runexp.wire.states import Phase
 from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import ListDir, Withheld
-from runexpd.tools import inspect_logs, inspect_verdict, output, questions, scripts
+from runexpd.tools import curves, inspect_logs, inspect_verdict, output, questions, scripts
 from runexpd.tools.base import Attempt, Question
+from runexpd.tools.curves import Mark, Point, Read, Source
 
 _PROGRESS_BYTES = 8 * 1024
 #: The last thing that `inspect eval` says.
 _LOG = re.compile(r"^Log:", re.MULTILINE)
 _SAMPLES = re.compile(r"Samples:[ ]{0,20}(\d{1,15})/[ ]{0,20}(\d{1,15})")
+_METRIC = re.compile(
+    r"\s{0,20}\|\s{0,20}([A-Za-z][\w./-]{0,59}):[ ]{0,20}(-?\d{1,12}(?:\.\d{1,12})?)\s{0,20}(?:\||$)"
+)
 
 
 class InspectAi:
@@ -58,6 +63,9 @@ class InspectAi:
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         (printed,) = yield [output.tail(attempt.output, _PROGRESS_BYTES)]
         return parse_progress(questions.text(printed))
+
+    def curves(self, job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]) -> Question[tuple[Read, ...]]:
+        return curves.follow([Source(attempt.output, parse_display)], marks, attempt)
 
 
 TOOL = InspectAi()
@@ -111,6 +119,21 @@ def _job(text: str, path: str, run: str, task: str, epoch: int | None) -> JobSpe
         "shared_log_dir": int(not path.endswith("/cell.slurm")),
     }
     return replace(job, facts=facts)
+
+
+def parse_display(text: str, head: str) -> tuple[Iterator[Point], str]:
+    """Lines of `--display plain`: `... | Samples:   4/ 20 | accuracy: 1.00 | ...`, the metric of the samples scored so far."""
+    return _displayed(text), head
+
+
+def _displayed(text: str) -> Iterator[Point]:
+    for line in output.lines(text):
+        if (samples := _SAMPLES.search(line)) is None:
+            continue
+        done = int(samples[1])
+        yield Point(metrics.SAMPLES, done, float(done))
+        if metric := _METRIC.match(line, samples.end()):
+            yield Point(metrics.METRIC, done, float(metric[2]), label=metric[1])
 
 
 def parse_progress(text: str) -> Progress | None:

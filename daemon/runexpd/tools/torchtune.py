@@ -24,11 +24,13 @@ from runexpd.tools import (
     questions,
     scripts,
     torchtune_config,
+    torchtune_curves,
     torchtune_steps,
     torchtune_verdict,
 )
 from runexpd.tools.base import Attempt, Question
 from runexpd.tools.checkpoint import Checkpoint
+from runexpd.tools.curves import Mark, Read
 from runexpd.tools.torchtune_config import Training
 from runexpd.tools.torchtune_verdict import Evidence
 
@@ -102,6 +104,9 @@ class Torchtune:
         ends = yield from questions.ask(torchtune_steps.ends(log, None))
         steps = torchtune_steps.in_log(ends[0]) if ends else None
         return Progress(epochs=_int(job, "epochs"), done=steps) if steps else None
+
+    def curves(self, job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]) -> Question[tuple[Read, ...]]:
+        return torchtune_curves.follow(job, attempt, marks)
 
 
 TOOL = Torchtune()

@@ -89,6 +89,11 @@ def console(log_dir: str) -> str:
     return f"{log_dir}/wandb/latest-run/files/output.log"
 
 
+def is_log(name: str) -> bool:
+    """Whether a file's name is that of a log of DiskLogger's."""
+    return _LOG_NAME.fullmatch(name) is not None
+
+
 def newest_log(listing: Answer, earliest: float) -> Log | None:
     """The newest log that was begun at a time or after it."""
     found = [
@@ -140,7 +145,7 @@ def _shown(sources: Sources, attempt: Attempt | None, training: Training, saved_
     if attempt is not None:
         own_console = own(sources.console, attempt)
         bars = [last_bar(questions.text(part)) for part in (sources.printed, own_console) if part]
-        return max((bar.step for bar in bars if bar), default=0)
+        return max((each.step for each in bars if each), default=0)
     ends = [_ran_to_the_end(part, training.epochs, saved_last) for part in (sources.printed, sources.console)]
     return max(ends)
 
@@ -155,10 +160,10 @@ def _ran_to_the_end(part: Answer | None, epochs: int | None, saved_last: float) 
     """Steps by an output that no attempt vouches for: its last bar is the very last one, and nothing was saved after it."""
     if not isinstance(part, Part) or part.fact.modified_at < saved_last - CLOCK_TOLERANCE_SECONDS:
         return 0
-    bar = last_bar(questions.text(part))
-    if bar is None or bar.epoch != epochs or bar.of_epoch is None or bar.of_epoch != bar.steps_of_epoch:
+    last = last_bar(questions.text(part))
+    if last is None or last.epoch != epochs or last.of_epoch is None or last.of_epoch != last.steps_of_epoch:
         return 0
-    return bar.step
+    return last.step
 
 
 def in_log(answer: Answer | None) -> int | None:
@@ -173,24 +178,29 @@ def in_log(answer: Answer | None) -> int | None:
 
 def last_bar(text: str) -> Bar | None:
     """The last progress bar of an output's end."""
-    for line in reversed(output.lines(text)):
-        if match := _BAR.match(line):
-            epoch, step, loss, of_epoch, steps = match.groups()
-            return Bar(int(epoch), int(step), _loss(loss), _whole(of_epoch), _whole(steps))
-    return None
+    found = map(bar, reversed(output.lines(text)))
+    return next((each for each in found if each is not None), None)
+
+
+def bar(line: str) -> Bar | None:
+    """A line, where it is one."""
+    if (match := _BAR.match(line)) is None:
+        return None
+    epoch, step, loss, of_epoch, steps = match.groups()
+    return Bar(int(epoch), int(step), _loss(loss), _whole(of_epoch), _whole(steps))
 
 
 def progress(text: str, epochs: int | None) -> Progress | None:
     """By the last bar in a training's output; None if there is none. Its epoch is counted from 0, as in `epoch_0`."""
-    bar = last_bar(text)
-    if bar is None:
+    last = last_bar(text)
+    if last is None:
         return None
     return Progress(
-        epoch=bar.epoch - 1,
+        epoch=last.epoch - 1,
         epochs=epochs,
-        done=bar.step,
-        total=bar.steps_of_epoch * epochs if bar.steps_of_epoch and epochs else None,
-        loss=bar.loss,
+        done=last.step,
+        total=last.steps_of_epoch * epochs if last.steps_of_epoch and epochs else None,
+        loss=last.loss,
         finishing=_SAVED in text or _FINAL_SAVED in text.partition(_FINAL)[2],
     )
 
