@@ -58,7 +58,9 @@ def _install() -> None:
 #: The first test that needs one waits for it to be installed and brought up.
 MAKING_SECONDS = 300
 #: They share one real experiment.
-OF_ONE_EXPERIMENT = frozenset({"test_real.py", "test_real_on_slurm.py", "test_stand_ins.py"})
+OF_ONE_EXPERIMENT = frozenset(
+    {"test_real.py", "test_real_on_slurm.py", "test_stand_ins.py", "test_upstream.py"}
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
