@@ -22,7 +22,7 @@ def queued_row(
 
 def accounted(workdir: str, id: str = "7") -> str:
     facts = ["COMPLETED", "0:0", "100", "160", "me", "90", "train", workdir]
-    return US.join([id, *facts, "2", "4", "", "01:30", "8G", "", f"sbatch {workdir}/.runexp/t1/x"])
+    return US.join([id, *facts, "2", "4", "", "01:30", "8G", "node1", "", f"sbatch {workdir}/.runexp/t1/x"])
 
 
 @pytest.mark.parametrize("cut", CUTS)

@@ -32,7 +32,7 @@ def read(text: str) -> summary.Summary:
 def test_a_summary_is_understood() -> None:
     found = read(GOOD)
     assert found.name == "words"
-    assert found.runs == (RunSpec("base", "control", "tiny"), RunSpec("rank=4", "fine-tuned"))
+    assert found.runs == (RunSpec("base", "control", "tiny"), RunSpec("rank=4", "fine-tuned", parameters={"lora_rank": 4}))
     assert found.matrix == (
         Cells(run="base", tasks=("capital",)),
         Cells(run="rank=4", tasks=("capital", "small"), epochs=(0, 2)),

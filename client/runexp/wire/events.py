@@ -35,6 +35,8 @@ class RunAsked(_Event, frozen=True, kw_only=True):
     runs: tuple[RunSpec, ...]
     jobs: tuple[JobSpec, ...]
     warnings: tuple[str, ...] = ()
+    #: What the experiment is to find out, as its summary says.
+    question: str = ""
 
 
 class JobsRetired(_Event, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     #: fine-tuned (trained here), control (base model) or eval-only (an existing checkpoint).
     type: str
     model: str | None = None
+    #: What was chosen for it, as `parameters:` has it; what is nested is named `lora.rank`.
+    parameters: dict[str, str | int | float | bool | None] = {}
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,8 @@ class Score(msgspec.Struct, frozen=True):
     name: str
     metric: str
     value: float
+    #: How many were scored; None: the tool doesn't say.
+    samples: int | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -121,6 +125,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     #: What it asked for, and the most that a step of it held at a time.
     memory_bytes: int | None = None
     peak_memory_bytes: int | None = None
+    #: Where it ran, as Slurm lists nodes: `gpu[03-04]`; empty: not known.
+    nodes: str = ""
 
 
 class Finding(StrEnum):

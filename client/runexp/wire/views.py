@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from runexp.wire.jobs import Failure, Policy, Progress, Score, Usage
+from runexp.wire.jobs import Failure, Policy, Progress, RunSpec, Score, Usage
 from runexp.wire.metrics import Estimate, Estimates, Health
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
@@ -45,6 +45,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: What was changed by rule before it went again: `batch_size 16 -> 8, ...`.
+    mended: tuple[str, ...] = ()
     attempts: tuple[AttemptView, ...] = ()
     progress: Progress | None = None
     #: When the scheduler expects to start it, while it is pending.
@@ -149,6 +151,27 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"
     warnings: tuple[str, ...] = ()
 
 
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """A score beside the base model's, by the scores of the samples in both logs."""
+
+    job: str
+    #: The scorer's name.
+    score: str
+    #: Samples that were scored, and their mean with its standard error; None for a single one.
+    samples: int
+    mean: float
+    stderr: float | None
+    #: The job that it is compared with, and on how many samples; empty: with none.
+    base: str = ""
+    common: int = 0
+    #: Of the means over the samples that both have: this one's less the base's, with its paired 95 % interval.
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    #: Why there is no difference, or no interval; empty where there is.
+    why: str = ""
+
+
 class PhaseReport(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     tool: str
@@ -180,3 +203,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="typ
     warnings: tuple[str, ...] = ()
     #: As for a view.
     as_of: float | None = None
+    #: What names it on a command line, as a shell reads it.
+    typed: str = ""
+    #: What it is to find out, as its summary says.
+    question: str = ""
+    #: In the summary's order.
+    runs: tuple[RunSpec, ...] = ()
+    #: When `run` or `retry` was last asked.
+    asked_at: float | None = None
+    ended_at: float | None = None
+    #: Of each score of an evaluation whose samples could be read; filled in by who reads logs.
+    comparisons: tuple[Comparison, ...] = ()
+    #: Why there are none of some; empty where all were read.
+    not_compared: str = ""

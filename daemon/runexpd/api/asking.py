@@ -206,6 +206,7 @@ async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.
         verdicts={job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)},
         queued=queued,
         warnings=reading.warnings,
+        question=reading.question,
     )
 
 

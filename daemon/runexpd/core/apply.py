@@ -126,6 +126,7 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
         runs=event.runs,
         jobs=Jobs((*listed.values(), *retired)),
         warnings=event.warnings,
+        question=event.question,
     )
 
 

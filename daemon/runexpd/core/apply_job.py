@@ -164,7 +164,7 @@ def _retried(job: Job, event: Retried) -> Job:
         case events.MendIntended():
             return restage(job, event, mends=event.number, detail=event.remedy.summary)
         case events.Mended():
-            return restage(job, event, state=states.PLANNED)
+            return restage(job, event, state=states.PLANNED, mended=(*job.mended, job.detail))
         case events.MendRefused():
             return restage(job, event, remedy=None, detail=f"{job.detail}: {event.reason}")
         case events.JobRequeued():

@@ -55,6 +55,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     remedy: Remedy | None = None
     #: How often it was submitted again by rule since somebody last asked.
     mends: int = 0
+    #: All that was ever changed by rule before it went again.
+    mended: tuple[str, ...] = ()
     requeues: int = 0
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()

@@ -35,6 +35,7 @@ class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     #: Jobs that run already, submitted by somebody else, by job.
     queued: dict[str, Queued] = {}
     warnings: tuple[str, ...] = ()
+    question: str = ""
 
 
 class RetryWanted(msgspec.Struct, frozen=True, kw_only=True):

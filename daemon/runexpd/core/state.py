@@ -41,6 +41,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     ended_at: float | None = None
     warnings: tuple[str, ...] = ()
+    #: What it is to find out, as its summary says.
+    question: str = ""
     #: The cluster took no more: until this time it gets none while it holds `held_at` of ours, or more.
     held_until: float = 0.0
     held_at: int = 0

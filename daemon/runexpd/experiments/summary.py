@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from posixpath import join, normpath
+from typing import Any
 
 import msgspec
 
 from runexp.text import printable
 from runexp.wire.jobs import RunSpec
-from runexpd.experiments import documents, limits
+from runexpd.experiments import documents, limits, parameters
 from runexpd.experiments.problems import BadExperiment
 from runexpd.experiments.scaffold import Cells
 
@@ -24,6 +25,8 @@ class _Experiment(msgspec.Struct):
     name: str
     dir: str | None = None
     directory: str | None = None
+    #: Of any type: it is only shown.
+    question: Any = None
 
 
 class _Tools(msgspec.Struct):
@@ -39,6 +42,8 @@ class _Run(msgspec.Struct):
     name: str
     type: str
     model: str | None = None
+    #: Of any type: they are only shown.
+    parameters: Any = None
 
 
 class _Entry(msgspec.Struct):
@@ -69,6 +74,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     #: `output.base_directory`, absolute.
     output_base: str | None
     warnings: tuple[str, ...]
+    #: What the experiment is to find out, on one line; empty where the summary doesn't say.
+    question: str = ""
 
 
 def read(text: str, where: str, dir: str) -> Summary:
@@ -79,13 +86,21 @@ def read(text: str, where: str, dir: str) -> Summary:
     base = document.output.base_directory if document.output else None
     return Summary(
         name=document.experiment.name,
-        runs=tuple(RunSpec(run.name, run.type, _model(run)) for run in document.runs),
+        runs=tuple(
+            RunSpec(run.name, run.type, _model(run), parameters.shown(run.parameters))
+            for run in document.runs
+        ),
         matrix=tuple(_cells(entry) for entry in _matrix(document)),
         preparation=tools.preparation,
         evaluation=tools.evaluation,
         output_base=normpath(join(dir, base)) if base else None,
         warnings=tuple(_warnings(document, dir)),
+        question=_question(document.experiment.question),
     )
+
+
+def _question(said: Any) -> str:
+    return printable(said[: limits.MESSAGE_CHARACTERS]) if isinstance(said, str) else ""
 
 
 def _model(run: _Run) -> str | None:

@@ -39,6 +39,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     #: Optimization jobs in the summary's order, then evaluations in the matrix's.
     jobs: tuple[JobSpec, ...]
     warnings: tuple[str, ...]
+    question: str = ""
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,7 @@ def understand(found: Gathered, design: Summary, chosen: Chosen, optimize_only: 
         logs=_logs(found.logs, chosen),
         jobs=jobs,
         warnings=_bounded((*design.warnings, *trained.warnings, *evaluated.warnings, *missing)),
+        question=design.question,
     )
 
 

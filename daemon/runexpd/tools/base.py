@@ -6,7 +6,7 @@ number of times again, and returns what they mean. It may be run again from the 
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -34,6 +34,15 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     output: str
 
 
+class Samples(msgspec.Struct, frozen=True, kw_only=True):
+    """The score of every sample of one evaluation. In the order of the keys, columns of the same length."""
+
+    #: Eight bytes each, sorted: the same sample has the same in every log.
+    keys: bytes
+    #: Doubles in this machine's order, by scorer; NaN: not scored.
+    values: dict[str, bytes]
+
+
 class Tool(Protocol):
     #: As in `tools:` of the summary, and the name of the entry point.
     name: str
@@ -54,6 +63,15 @@ class Tool(Protocol):
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         """How far a running job is; None if it can't be told yet."""
+        ...
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """What a tool has besides, whose results are scores of samples."""
+
+    def samples(self, job: JobSpec, artifacts: Sequence[str]) -> Question[Samples]:
+        """The scores of each sample in a job's verified results. Raises ValueError with a line that says why not."""
         ...
 
 

@@ -38,6 +38,7 @@ class Scorer(msgspec.Struct):
     name: str
     scorer: str | None = None
     metrics: dict[str, Metric] = {}
+    scored_samples: int | None = None
 
 
 class Results(msgspec.Struct):
@@ -156,12 +157,18 @@ def not_numbers(results: Results) -> tuple[str, ...]:
 
 def _all_scores(results: Results) -> Iterator[Score]:
     found = (
-        Score(_name(scorer.name), _name(metric), value.value)
+        Score(_name(scorer.name), _name(metric), value.value, _count(results, scorer))
         for scorer in results.scores
         for metric, value in scorer.metrics.items()
         if value.value is not None
     )
     return islice(found, _MOST_SCORES)
+
+
+def _count(results: Results, scorer: Scorer) -> int:
+    """Of scored samples; older logs count the completed ones alone."""
+    count = scorer.scored_samples
+    return count if count is not None and 0 <= count <= results.completed_samples else results.completed_samples
 
 
 def _name(text: str) -> str:

@@ -5,7 +5,7 @@ scores. Good is: success, with scores, of samples that were completed.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from posixpath import join, normpath
 
 from msgspec.structs import replace
@@ -15,8 +15,8 @@ from runexp.wire.jobs import JobSpec, Progress, Verdict
 from runexp.wire.states import Phase
 from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import ListDir, Withheld
-from runexpd.tools import curves, inspect_logs, inspect_verdict, output, questions, scripts
-from runexpd.tools.base import Attempt, Question
+from runexpd.tools import curves, eval_samples, inspect_logs, inspect_verdict, output, questions, scripts
+from runexpd.tools.base import Attempt, Question, Samples
 from runexpd.tools.curves import Mark, Point, Read, Source
 
 _PROGRESS_BYTES = 8 * 1024
@@ -59,6 +59,11 @@ class InspectAi:
         found = yield from inspect_logs.newest(job, attempt, listing)
         said = questions.text(printed[0]) if printed else ""
         return inspect_verdict.judge(log_dir, attempt, found, said)
+
+    def samples(self, job: JobSpec, artifacts: Sequence[str]) -> Question[Samples]:
+        if not artifacts:
+            raise eval_samples.NoSamples("there is no log of it")
+        return (yield from eval_samples.question(artifacts[0]))
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         (printed,) = yield [output.tail(attempt.output, _PROGRESS_BYTES)]

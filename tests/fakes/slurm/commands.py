@@ -225,6 +225,7 @@ def sacct(dir, fault, argv):
             "AllocTRES": f"billing=1,cpu=1,gres/gpu={job['gpus']},node=1",
             "TotalCPU": f"{job['cpu'] // 60:02.0f}:{job['cpu'] % 60:06.3f}",
             "ReqMem": "64000M",
+            "NodeList": "node01",
             "MaxRSS": "",
         }
         if fault == "stub":

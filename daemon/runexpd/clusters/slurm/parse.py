@@ -97,10 +97,10 @@ def accounting(text: str) -> list[Accounted]:
 
     Rows of a job's steps (`7.batch`) add to its usage.
     """
-    table = [parts for line in lines(text) if len(parts := line.split(US, 15)) in (15, 16)]
+    table = [parts for line in lines(text) if len(parts := line.split(US, 16)) in (16, 17)]
     max_rss: dict[str, list[str]] = {}
     for parts in table:
-        max_rss.setdefault(parts[0].split(".")[0], []).append(parts[14])
+        max_rss.setdefault(parts[0].split(".")[0], []).append(parts[15])
     rows = []
     for parts in table:
         if re.fullmatch(r"[0-9]+(?:[_+][^.]*)?", parts[0]):
@@ -113,11 +113,11 @@ def accounting(text: str) -> list[Accounted]:
                     start=seconds(start),
                     end=seconds(end),
                     user=user,
-                    submit_line=parts[15] if len(parts) == 16 else None,
+                    submit_line=parts[16] if len(parts) == 17 else None,
                     submitted_at=seconds(submitted_at),
                     name=name,
                     workdir=workdir,
-                    usage=usage(parts[9:14], max_rss[id]),
+                    usage=usage(parts[9:15], max_rss[id]),
                 )
             )
     return rows

@@ -8,8 +8,12 @@ from runexp.wire.jobs import Usage
 _MULTIPLES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 #: More than anything has, and still a number that can be stored.
 _MOST_BYTES = 1 << 62
+#: What sacct says of a job that was given no node.
+_NOWHERE = ("", "None assigned", "None", "(null)")
+#: Of a list of nodes.
+_MOST_NODES_CHARACTERS = 200
 #: The fields of a job's row that tell, in the order in which `usage` takes them; steps' rows have MaxRSS, too.
-FIELDS = ("TimelimitRaw", "AllocCPUS", "AllocTRES", "TotalCPU", "ReqMem")
+FIELDS = ("TimelimitRaw", "AllocCPUS", "AllocTRES", "TotalCPU", "ReqMem", "NodeList")
 
 
 def number(text: str) -> int | None:
@@ -19,7 +23,7 @@ def number(text: str) -> int | None:
 
 def usage(given: Sequence[str], max_rss: Sequence[str]) -> Usage:
     """Of a job's FIELDS, and the MaxRSS of each of its steps."""
-    limit_minutes, alloc_cpus, alloc_tres, total_cpu, req_mem = given
+    limit_minutes, alloc_cpus, alloc_tres, total_cpu, req_mem, nodes = given
     gpus = re.search(r"(?:^|,)gres/gpu=([0-9]{1,15})", alloc_tres)
     cpus, minutes = number(alloc_cpus), number(limit_minutes)
     peaks = [peak for text in max_rss if (peak := memory_bytes(text)) is not None]
@@ -32,6 +36,7 @@ def usage(given: Sequence[str], max_rss: Sequence[str]) -> Usage:
         memory_bytes=memory_bytes(req_mem, cpus or 1),
         # Nothing held at all: nothing was gathered.
         peak_memory_bytes=max(peaks, default=0) or None,
+        nodes="" if nodes in _NOWHERE else nodes[:_MOST_NODES_CHARACTERS],
     )
 
 

@@ -91,6 +91,7 @@ def _view(job: Job, detail: str, progress: Progress | None, expected_start_at: f
         artifacts=job.artifacts,
         scores=job.scores,
         warnings=job.warnings,
+        mended=job.mended,
         attempts=tuple(_attempt(a) for a in job.attempts),
         progress=progress,
         expected_start_at=expected_start_at,

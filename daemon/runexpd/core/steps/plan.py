@@ -43,6 +43,7 @@ def _changes(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Ev
         runs=seen.runs,
         jobs=seen.jobs,
         warnings=seen.warnings,
+        question=seen.question,
     )
     ours = {spec.id for spec in seen.jobs if _may_be_adopted(seen, spec, known)}
     for spec in seen.jobs:

@@ -97,6 +97,11 @@ def report(e: Experiment, typed: str) -> Report:
         next_steps=tuple(_next_steps(e, typed)),
         retired=_views(jobviews.draw(e, typed, retired)),
         warnings=e.warnings,
+        typed=typed,
+        question=e.question,
+        runs=e.runs,
+        asked_at=e.asked_at,
+        ended_at=e.ended_at,
     )
 
 
