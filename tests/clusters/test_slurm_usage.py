@@ -42,7 +42,15 @@ def test_memory(text: str, count: int | None) -> None:
 
 def row(id: str, max_rss: str = "", line: str = "sbatch x") -> str:
     facts = ["COMPLETED", "0:0", "100", "160", "me", "90", "train", "/exp"]
-    used = ["2", "4", "billing=4,cpu=4,gres/gpu=1,gres/gpu:a100=1,mem=8G,node=1", "01:30.000", "8G", "gpu[03-04]", max_rss]
+    used = [
+        "2",
+        "4",
+        "billing=4,cpu=4,gres/gpu=1,gres/gpu:a100=1,mem=8G,node=1",
+        "01:30.000",
+        "8G",
+        "gpu[03-04]",
+        max_rss,
+    ]
     return parse.US.join([id, *facts, *used, line])
 
 

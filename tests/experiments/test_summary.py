@@ -32,7 +32,10 @@ def read(text: str) -> summary.Summary:
 def test_a_summary_is_understood() -> None:
     found = read(GOOD)
     assert found.name == "words"
-    assert found.runs == (RunSpec("base", "control", "tiny"), RunSpec("rank=4", "fine-tuned", parameters={"lora_rank": 4}))
+    assert found.runs == (
+        RunSpec("base", "control", "tiny"),
+        RunSpec("rank=4", "fine-tuned", parameters={"lora_rank": 4}),
+    )
     assert found.matrix == (
         Cells(run="base", tasks=("capital",)),
         Cells(run="rank=4", tasks=("capital", "small"), epochs=(0, 2)),
@@ -193,3 +196,24 @@ def test_any_document_is_understood_or_refused(document: object) -> None:
 def test_any_text_is_understood_or_refused(text: str) -> None:
     with contextlib.suppress(BadExperiment):
         read(text)
+
+
+def test_the_question_and_what_varies_are_kept_as_they_can_be_shown() -> None:
+    text = (
+        'experiment: {name: w, question: "does\\x1b[31m rank\\nmatter?"}\n'
+        "runs:\n"
+        "  - {name: a, type: control, parameters: {lora: {rank: 4, targets: [q, v]}, lr: 3e-4, at: 2026-01-01}}\n"
+        "  - {name: b, type: control, parameters: [odd]}\n"
+        "  - {name: c, type: control, parameters: {lr: .nan, big: {}}}\n"
+    )
+    found = read(text)
+    assert found.question == "does rank matter?"
+    assert found.runs[0].parameters == {
+        "lora.rank": 4,
+        "lora.targets": "q, v",
+        "lr": "3e-4",
+        "at": "2026-01-01",
+    }
+    assert found.runs[1].parameters == {}
+    assert found.runs[2].parameters == {"lr": "nan", "big": "{}"}
+    assert read("experiment: {name: w, question: [1]}\nruns: [{name: a, type: control}]").question == ""

@@ -112,7 +112,7 @@ def test_what_a_log_says_is_made_fit_to_be_shown(cell: Cell) -> None:
     cell.log(said)
     scores = cell.verdict().scores
     assert len(scores) == 200
-    assert scores[1] == Score("match\\u202e", "m1 SUBMIT_EVAL: forged", 1.0)
+    assert scores[1] == Score("match\\u202e", "m1 SUBMIT_EVAL: forged", 1.0, 10)
 
 
 def test_a_large_log_is_read_by_its_end(cell: Cell) -> None:

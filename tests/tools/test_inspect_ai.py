@@ -20,7 +20,7 @@ def test_success_with_scores_of_all_samples_is_good(cell: Cell) -> None:
         finding=Finding.GOOD,
         detail="10 of 10 samples",
         artifacts=(str(path),),
-        scores=(Score("match", "accuracy", 0.8), Score("match", "stderr", 0.1)),
+        scores=(Score("match", "accuracy", 0.8, 10), Score("match", "stderr", 0.1, 10)),
     )
     assert cell.verdict(None).finding is Finding.GOOD
 
@@ -80,7 +80,7 @@ def test_a_metric_that_is_no_number_is_left_out_with_a_warning(cell: Cell) -> No
     cell.log(odd(stderr=float("nan"), perplexity=float("inf")))
     verdict = cell.verdict()
     assert verdict.finding is Finding.GOOD
-    assert verdict.scores == (Score("match", "accuracy", 0.8),)
+    assert verdict.scores == (Score("match", "accuracy", 0.8, 10),)
     assert verdict.warnings == ("match stderr is nan", "match perplexity is inf")
 
 

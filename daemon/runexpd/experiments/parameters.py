@@ -17,7 +17,11 @@ Value = str | int | float | bool | None
 
 def shown(parameters: Any) -> dict[str, Value]:
     """By name, what is nested as `lora.rank`; none where it is no mapping."""
-    return dict(islice(_flat("", parameters, _DEPTH), _MOST)) if isinstance(parameters, dict) and parameters else {}
+    return (
+        dict(islice(_flat("", parameters, _DEPTH), _MOST))
+        if isinstance(parameters, dict) and parameters
+        else {}
+    )
 
 
 def _flat(name: str, value: Any, depth: int) -> Iterator[tuple[str, Value]]:

@@ -168,7 +168,9 @@ def _all_scores(results: Results) -> Iterator[Score]:
 def _count(results: Results, scorer: Scorer) -> int:
     """Of scored samples; older logs count the completed ones alone."""
     count = scorer.scored_samples
-    return count if count is not None and 0 <= count <= results.completed_samples else results.completed_samples
+    return (
+        count if count is not None and 0 <= count <= results.completed_samples else results.completed_samples
+    )
 
 
 def _name(text: str) -> str:
