@@ -50,8 +50,19 @@ def numbers(samples: Samples, scorer: str = "match") -> list[float]:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("C", 1.0), ("I", 0.0), ("P", 0.5), ("N", 0.0), (True, 1.0), (3, 3.0), ("0.25", 0.25), ("Yes", 1.0)]
-    + [("odd", 0.0), ("inf", 0.0)],
+    [
+        *(
+            ("C", 1.0),
+            ("I", 0.0),
+            ("P", 0.5),
+            ("N", 0.0),
+            (True, 1.0),
+            (3, 3.0),
+            ("0.25", 0.25),
+            ("Yes", 1.0),
+        ),
+        *(("odd", 0.0), ("inf", 0.0)),
+    ],
 )
 def test_values_count_as_inspect_s_own_means_have_them(tmp_path: Path, value: Any, number: float) -> None:
     assert numbers(read(log(tmp_path / "a.eval", [sample(1, value)]))) == [number]
