@@ -43,7 +43,12 @@ def test_every_command_is_in_the_readme_and_has_an_example(name: str) -> None:
         assert isinstance(option, click.Argument) or getattr(option, "help", None) or option.name == "form"
 
 
-@pytest.mark.parametrize("field", [*settings.Local.__struct_fields__, *settings.Cluster.__struct_fields__])
+FIELDS = [
+    field for part in (settings.Local, settings.Cluster, settings.Notify) for field in part.__struct_fields__
+]
+
+
+@pytest.mark.parametrize("field", FIELDS)
 def test_every_setting_is_in_the_readme(field: str) -> None:
     assert f"{field}:" in README
 

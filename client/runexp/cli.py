@@ -12,6 +12,7 @@ from runexp.commands.daemon import daemon
 from runexp.commands.doctor import doctor
 from runexp.commands.login import login
 from runexp.commands.logs import logs
+from runexp.commands.notify import notify
 from runexp.commands.plan import plan
 from runexp.commands.report import report
 from runexp.commands.run import run
@@ -51,6 +52,7 @@ for command in (
     accept,
     doctor,
     login,
+    notify,
     daemon,
     completion,
 ):

@@ -30,6 +30,7 @@ from runexpd.hosts.ssh_link import AnyLink, Connected, Pace
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger import desk
 from runexpd.ledger.store import Ledger
+from runexpd.notices import setup as notices
 from runexpd.runtime import clock, digest, memory
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
@@ -72,6 +73,8 @@ async def run(settings: Settings) -> None:
         logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
         async with anyio.create_task_group() as tasks:
             context = _context(settings, tools, ledger, loop, shelf, sites, tasks)
+            if context.told is not None:
+                stack.callback(context.told.outbox.close)
             await _start(tasks, context, settings, logbook)
             received = await stopping.asked()
             logger.info("{}: stopping", received.name)
@@ -107,6 +110,7 @@ def _context(
         doctors={site.cluster.name: site.doctor for site in sites if site.doctor is not None},
         started_at=clock.now(),
         config_path=str(paths.config()),
+        told=notices.told(paths.state() / "notices.sqlite", notices.wanted(settings.notify), clock.now),
     )
 
 
@@ -132,6 +136,8 @@ async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook:
     tasks.start_soon(logbook.run)
     tasks.start_soon(context.shelf.run, context.loop)
     tasks.start_soon(digest.warm)
+    if context.told is not None:
+        tasks.start_soon(notices.tell, context.told, context, clock.now)
     await desk.ask_long(context.ledger.examine)
 
 

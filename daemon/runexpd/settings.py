@@ -11,6 +11,8 @@ import msgspec
 
 from runexpd.experiments import documents, limits
 from runexpd.experiments.problems import BadExperiment
+from runexpd.notices import quiet
+from runexpd.notices.rules import Rule
 
 _MOST_BYTES = 1024 * 1024
 #: Of anything: a year of seconds is longer than anybody means, and infinity can't be waited for.
@@ -68,9 +70,35 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     account: str | None = None
 
 
+class Notify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody to be told, by a service that apprise knows. Exactly one of the first three says where."""
+
+    #: A file, readable by its owner alone, whose first line is the address; a variable of the daemon's environment; or the
+    #: address itself, where there is no secret in it.
+    url_file: str | None = None
+    url_env: str | None = None
+    url: str | None = None
+    tell: tuple[Rule, ...] = (
+        Rule.FAILURE,
+        Rule.DECISION,
+        Rule.BARRIER,
+        Rule.END,
+        Rule.LOGIN,
+        Rule.UNREACHABLE,
+    )
+    #: From one message to the next, at least: what comes meanwhile is told together.
+    digest_seconds: Seconds = 300.0
+    #: `22:00-07:00`, in this machine's time: what comes then is told afterwards.
+    quiet: str = ""
+
+    def __repr__(self) -> str:
+        return "Notify(...)"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     local: Local = Local()
     clusters: dict[str, Cluster] = {}
+    notify: dict[str, Notify] = {}
 
 
 def read(path: Path) -> Settings:
@@ -102,6 +130,10 @@ def parse(text: str, where: str) -> Settings:
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return Settings()
     settings = documents.load(text, where, Settings)
+    for name in settings.notify:
+        if why := _wrong(name, settings.notify[name]):
+            line = documents.line_of(text, f"notify.{name}")
+            raise BadExperiment(why, f"{where}:{line}: notify", 'see "Notifications" in the README')
     for name in settings.clusters:
         if name == "local" or not _CLUSTER_NAME.fullmatch(name):
             line = documents.line_of(text, f"clusters.{name}")
@@ -110,3 +142,14 @@ def parse(text: str, where: str) -> Settings:
                 f"{limits.shown(name)!r} is no name for a cluster", f"{where}:{line}: clusters", hint
             )
     return settings
+
+
+def _wrong(name: str, notify: Notify) -> str:
+    """What is wrong with an address, without a word of it; empty when nothing is."""
+    if not _CLUSTER_NAME.fullmatch(name):
+        return f"{limits.shown(name)!r} is no name for an address: letters, digits, . _ and -"
+    if sum(each is not None for each in (notify.url_file, notify.url_env, notify.url)) != 1:
+        return f"{name} needs one of url_file, url_env and url"
+    if notify.quiet and not quiet.is_written_right(notify.quiet):
+        return f'{name}: quiet is written "22:00-07:00"'
+    return ""

@@ -7,6 +7,7 @@ import msgspec
 from runexp.wire.events import Envelope
 from runexp.wire.jobs import Barrier, OnFailure, OnStall
 from runexp.wire.metrics import Curves
+from runexp.wire.notices import Notices, NoticesReply
 from runexp.wire.refusals import Refused
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
@@ -269,6 +270,7 @@ Request = (
     | Accept
     | Info
     | Doctor
+    | Notices
     | Login
     | Answers
 )
@@ -291,6 +293,7 @@ Reply = (
     | AcceptReply
     | InfoReply
     | DoctorReply
+    | NoticesReply
     | Asked
     | LoggedIn
     | Refused

@@ -14,6 +14,7 @@ from runexpd.core.steps import report
 from runexpd.core.steps.jobviews import Drawn
 from runexpd.hosts.ssh_link import AnyLink
 from runexpd.ledger.store import Ledger
+from runexpd.notices.setup import Told
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers, Trouble
 from runexpd.runtime.loop import Loop
@@ -39,6 +40,8 @@ class Context:
     doctors: Mapping[str, Doctor]
     started_at: float
     config_path: str
+    #: Who is told of news; None: nobody wants to be.
+    told: Told | None = None
     pictures: Pictures = field(default_factory=Pictures)
 
     async def at_hand(self, id: str) -> Experiment:
@@ -71,6 +74,9 @@ class Context:
 
         self.pictures.keep(self.loop.state.experiments)
         return self.pictures.of(experiment.id, (experiment, progress, starts, typed, trouble), make)
+
+    def view(self, experiment: Experiment) -> ExperimentView:
+        return self.picture(experiment).view
 
     def as_of(self, experiment: Experiment) -> float | None:
         """When its cluster last said how its jobs are, in seconds since 1970; None where there is nothing to ask for."""

@@ -1,0 +1,118 @@
+"""From the configuration to whoever tells: made when the daemon starts, and only where somebody is to be told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import msgspec
+from loguru import logger
+
+from runexp.wire.views import ExperimentView
+from runexpd.core.state import Experiment
+from runexpd.hosts.ssh_link import AnyLink
+from runexpd.ledger.store import Ledger
+from runexpd.notices import conditions
+from runexpd.notices.address import Sender, Source
+from runexpd.notices.delivery import Delivery, Manner
+from runexpd.notices.follower import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Notifier
+from runexpd.notices.outbox import Outbox, OutboxError
+from runexpd.notices.rules import Rule
+from runexpd.runtime.loop import Loop
+from runexpd.runtime.patience import pauses
+from runexpd.runtime.watcher import Watcher
+from runexpd.settings import Notify
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """An address of the configuration."""
+
+    source: Source
+    tells: frozenset[Rule]
+    manner: Manner
+
+
+class House(Protocol):
+    """What is asked of the rest of the daemon."""
+
+    @property
+    def loop(self) -> Loop: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def links(self) -> Mapping[str, AnyLink]: ...
+    @property
+    def watchers(self) -> Mapping[str, Watcher]: ...
+    async def at_hand(self, id: str) -> Experiment: ...
+    def typed(self, experiment: Experiment) -> str: ...
+    def view(self, experiment: Experiment) -> ExperimentView: ...
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told of what."""
+
+    deliveries: Sequence[tuple[Delivery, frozenset[Rule]]]
+    outbox: Outbox
+
+
+def wanted(settings: Mapping[str, Notify]) -> dict[str, Wanted]:
+    """Who wants to be told, by name."""
+    return {
+        name: Wanted(
+            source=Source(url=each.url, url_file=each.url_file, url_env=each.url_env),
+            tells=frozenset(each.tell),
+            manner=Manner(digest_seconds=each.digest_seconds, quiet=each.quiet),
+        )
+        for name, each in settings.items()
+    }
+
+
+def told(path: Path, wanted: Mapping[str, Wanted], now: Callable[[], float]) -> Told | None:
+    """None where nobody wants to hear anything: then nothing is kept for later either. Blocks."""
+    if not wanted:
+        path.unlink(missing_ok=True)
+        return None
+    try:
+        outbox = Outbox(path)
+    except OutboxError as error:
+        logger.error("nobody will be notified: {}; it may be deleted, then start runexpd again", error)
+        return None
+    deliveries = [
+        (Delivery(name, Sender(each.source), each.manner, outbox, now), each.tells)
+        for name, each in wanted.items()
+    ]
+    return Told(deliveries=deliveries, outbox=outbox)
+
+
+async def tell(told: Told, house: House, now: Callable[[], float]) -> None:
+    """Until cancelled. What goes wrong with it is nobody else's affair."""
+    means = _Means(told, house, now)
+    for pause in pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS):
+        try:
+            await Notifier(house.ledger, house.loop.bell, told.outbox, told.deliveries, means, now).run()
+        except Exception:
+            logger.exception("notifications failed, and go on in {:.0f} s", pause)
+        await anyio.sleep(pause)
+
+
+class _Means:
+    def __init__(self, told: Told, house: House, now: Callable[[], float]) -> None:
+        self._told = told
+        self._house = house
+        self._now = now
+        self.at_hand, self.typed = house.at_hand, house.typed
+        self._wants_health = any(Rule.HEALTH in tells for _, tells in told.deliveries)
+
+    def _hearers(self, rule: Rule) -> list[str]:
+        return [delivery.name for delivery, tells in self._told.deliveries if rule in tells]
+
+    async def look(self) -> None:
+        running = list(self._house.loop.state.running())
+        for cluster in sorted({experiment.cluster for experiment in running}):
+            if (watcher := self._house.watchers.get(cluster)) is not None:
+                look = partial(conditions.look_at_cluster, self._told.outbox, self._hearers, cluster)
+                await look(self._house.links.get(cluster), watcher, self._now())
+        if self._wants_health:
+            views = {each.id: self._house.view(each) for each in running}
+            await conditions.look_at_jobs(self._told.outbox, self._hearers, views, self._now())
