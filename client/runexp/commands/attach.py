@@ -1,6 +1,7 @@
 """runexp attach: see what happens; leave, and nothing stops."""
 
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -19,16 +20,18 @@ RECENT_EVENTS = 50
 @click.option("--past", is_flag=True, help="Tell what has happened so far, too.")
 @arguments.as_json
 def attach(experiment: str | None, plain: bool, past: bool, as_json: bool) -> None:
-    """Watch an experiment until it ends, then print its report.
+    """Watch an experiment until it ends, then print its report; without EXP, all experiments: Enter opens one.
 
-    On a terminal a live view: d, q or Ctrl-C detaches, and the jobs go on. Without a terminal a line an event. If it has
-    ended already, its report is printed at once. The exit code says how it ended. It begins with the last few events;
-    with --past, with the first one.
+    On a terminal it fills the screen: d, q or Ctrl-C detaches, and the jobs go on; ? tells all keys. Without a terminal a line
+    an event. If it has ended already, its report is printed at once. The exit code says how it ended. It begins with the last
+    few events; with --past, with the first one. In an experiment's directory, that experiment is meant.
 
     \b
     Example:  runexp attach exp7
     """
     with output.errors(as_json):
+        if experiment is None and not arguments.is_experiment_here() and _is_screen(plain, as_json):
+            choose()
         name = arguments.chosen(experiment)
         view = connection.ask(requests.Status(experiment=name), requests.StatusReply).experiment
         if view.outcome is not None:
@@ -44,7 +47,7 @@ def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) 
             from runexp.ui.lines import follow_json
 
             follow_json(experiment, after)
-        elif plain or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        elif not _is_screen(plain, as_json):
             from runexp.ui.lines import follow_lines
 
             follow_lines(experiment, after)
@@ -59,6 +62,20 @@ def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) 
         output.note(f"\nDetached; jobs go on. Come back: runexp attach {typed}")
         sys.exit(exits.NOT_FINISHED)
     finish(experiment, as_json)
+
+
+def choose() -> NoReturn:
+    """Show all experiments until the person leaves; exits."""
+    from runexp.screen import app
+
+    with suppress(KeyboardInterrupt):
+        app.choose()
+    output.note("Detached; jobs go on. Come back: runexp attach")
+    sys.exit(exits.OK)
+
+
+def _is_screen(plain: bool, as_json: bool) -> bool:
+    return sys.stdout.isatty() and sys.stdin.isatty() and not (plain or as_json)
 
 
 def finish(experiment: str, as_json: bool) -> NoReturn:

@@ -72,8 +72,8 @@ def question(wish: Wish, room: int) -> list[Line]:
     more = [f"and {len(wish.jobs) - 5} more"] if len(wish.jobs) > 5 else []
     many = f" these {len(wish.jobs)} jobs" if len(wish.jobs) > 1 else ""
     text = [f"{wish.verb.capitalize()}{many}:", *named, *more, ""]
-    spans = [(Span(piece, "strong"),) for line in text for piece in cells.wrapped(line, room)]
-    spans += [(Span(piece, "dim"),) for piece in cells.wrapped(wish.warning, room)]
+    spans = [(Span(piece, "strong"),) for line in text for piece in cells.folded(line, room)]
+    spans += [(Span(piece, "dim"),) for piece in cells.folded(wish.warning, room)]
     return [*spans, (), (Span("y", "key"), Span(" yes   "), Span("any other key", "key"), Span(" no"))]
 
 

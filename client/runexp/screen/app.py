@@ -3,11 +3,14 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
+from runexp.screen import choosing
 from runexp.screen.watching import Watching
 from runexp.wire.views import ExperimentView
 
@@ -19,20 +22,19 @@ class _Full(App[bool | int | Exception]):
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
-    CSS = "Screen { background: ansi_default; color: ansi_default; }"
+    CSS = "Screen { background: ansi_default; color: ansi_default; } #bar, #head, #tabs { height: 1; }"
 
-    def __init__(self, view: ExperimentView, after: int) -> None:
+    def __init__(self, first: Callable[["_Full"], Screen[None]]) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
-        self._view = view
-        self._after = after
+        self._first = first
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
         for number in _ENDINGS:
             loop.add_signal_handler(number, self.exit, int(number))
         loop.add_signal_handler(signal.SIGINT, self.exit, False)
-        self.push_screen(Watching(self._view, self._after, lambda: self.exit(True)))
+        self.push_screen(self._first(self))
 
 
 def follow(view: ExperimentView, after: int) -> bool:
@@ -40,7 +42,17 @@ def follow(view: ExperimentView, after: int) -> bool:
 
     `after`: the number of the event from which on the newest are told.
     """
-    done = _Full(view, after).run()
+    return _shown(lambda app: Watching(view, after, ended=lambda: app.exit(True)))
+
+
+def choose() -> None:
+    """Show all experiments, and those that the person opens, until she leaves. Raises what ended it."""
+    known = choosing.known()
+    _shown(lambda app: choosing.Choosing(known))
+
+
+def _shown(first: Callable[[_Full], Screen[None]]) -> bool:
+    done = _Full(first).run()
     if isinstance(done, Exception):
         raise done
     if done is not True and done:

@@ -99,18 +99,18 @@ class Lines(ScrollView, can_focus=False):
             old, new = self._drawn.get(y), self._made(top + y)
             if new != old:
                 self._drawn[y] = new
-                self.refresh(_changed(old, new, y) if old else Region(0, y, self.size.width, 1))
+                self.refresh(_changed(old, new, y) if old else Region(0, y, self.room, 1))
 
     def render_line(self, y: int) -> Strip:
         top = self.scroll_offset.y
         if top != self._drawn_from:
             self._drawn, self._drawn_from = {}, top
-        if y not in self._drawn or self._drawn[y].cell_length != self.size.width:
+        if y not in self._drawn or self._drawn[y].cell_length != self.room:
             self._drawn[y] = self._made(top + y)
         return self._drawn[y]
 
     def _made(self, place: int) -> Strip:
-        room = self.size.width
+        room = self.room
         line = self._source(place, room) if place < self._count else ()
         if place == self._cursor and place < self._count:
             segments = [Segment("".join(span.text for span in line), _CHOSEN)]

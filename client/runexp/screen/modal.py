@@ -11,12 +11,12 @@ from runexp.screen.lines import Lines
 from runexp.ui.palette import Line
 
 
-class _Box(ModalScreen[bool]):
+class Box(ModalScreen[bool]):
     """Lines in a box."""
 
-    CSS = """
-    _Box { align: center middle; background: transparent; }
-    _Box Vertical {
+    DEFAULT_CSS = """
+    Box, Box:ansi { align: center middle; background: transparent; }
+    Box Vertical {
         border: round ansi_bright_black; background: ansi_default; color: ansi_default; height: auto; padding: 0 1;
         border-title-color: ansi_default; border-title-style: bold;
     }
@@ -46,7 +46,7 @@ class _Box(ModalScreen[bool]):
         self.query_one(Lines).show(len(self._lines), lambda place, room: self._lines[place], cursor=-1)
 
 
-class Words(_Box):
+class Words(Box):
     """To be read; keys that don't scroll close it."""
 
     def on_key(self, event: Key) -> None:
@@ -69,7 +69,7 @@ class Words(_Box):
         self.dismiss(False)
 
 
-class Question(_Box):
+class Question(Box):
     """Yes by y alone; any other key is a no."""
 
     def on_key(self, event: Key) -> None:

@@ -4,21 +4,29 @@ import time
 from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
 from runexp.screen import actions, feed
 from runexp.screen.base import Listing, bindings, compose_lines
 from runexp.screen.lines import Lines
+from runexp.screen.measured import Measured
 from runexp.screen.modal import Question
 from runexp.ui import keys
 from runexp.ui.board import Board, Tab
 from runexp.ui.head import LOW
 from runexp.ui.joblist import By, Group
-from runexp.ui.palette import Line
+from runexp.ui.palette import Line, Span
+from runexp.ui.plots import wish
 from runexp.wire import requests
+from runexp.wire.metrics import Curves
 from runexp.wire.views import ExperimentView
 
 #: The output of a job is asked for once the cursor has rested on it so long.
 _REST_SECONDS = 0.25
+#: Which siblings there are is looked up so often.
+_WISH_SECONDS = 10.0
+#: From so many cells on curves and output are side by side.
+_WIDE = 116
 
 
 class Watching(Listing):
@@ -36,19 +44,25 @@ class Watching(Listing):
         self._output: feed.Feed | None = None
         self._moved_at = 0.0
         self._doing: feed.Feed | None = None
+        self._measured = Measured(view.id)
+        self._wished_at = 0.0
 
     def compose(self) -> ComposeResult:
-        yield from compose_lines("head", "jobs", "tabs", "pane", "bar")
+        yield from compose_lines("head", "jobs", "tabs")
+        with Horizontal(id="panes"):
+            yield from compose_lines("curves", "pane")
+        yield from compose_lines("bar")
 
     def on_unmount(self) -> None:
         for each in (self._replies, self._output):
             if each is not None:
                 each.stop()
+        self._measured.stop()
 
     # News.
 
     def take_news(self) -> bool:
-        heard = [self._take_replies(), self._take_output(), self._take_answer()]
+        heard = [self._take_replies(), self._take_output(), self._take_curves(), self._take_answer()]
         return any(heard)
 
     def _take_replies(self) -> bool:
@@ -86,6 +100,23 @@ class Watching(Listing):
             self.board.tail.add(f"[{feed.words(each)}]\n" if isinstance(each, Exception) else str(each))
         return bool(said)
 
+    def _take_curves(self) -> bool:
+        if time.monotonic() - self._wished_at > _WISH_SECONDS:
+            self._wish()
+        said = [each for each in self._measured.feed.taken() if isinstance(each, Curves)]
+        for each in said:
+            self.board.plots.add(each.series)
+        return bool(said)
+
+    def _wish(self) -> None:
+        """Curves of the chosen job; which siblings it has is looked up now and then."""
+        self._wished_at = time.monotonic()
+        job, plots = self.board.job, self.board.plots
+        has_begun = job is not None and job.started_at is not None
+        self._measured.want(
+            wish(job, plots.name(job.id), self.board.view.jobs) if job and has_begun else None
+        )
+
     def _take_answer(self) -> bool:
         said = self._doing.taken() if self._doing is not None else []
         for each in said:
@@ -102,10 +133,13 @@ class Watching(Listing):
         jobs, pane = self.query_one("#jobs", Lines), self.query_one("#pane", Lines)
         self._show("head", head)
         jobs.show(len(board.jobs.rows), board.row, board.jobs.cursor)
-        tabs = board.tabs(width)
-        self._show("tabs", [tabs])
-        if pane.display:
-            self._show("pane", board.pane(board.tab, max(20, pane.size.width)))
+        self._show("tabs", [board.tabs(width, self.is_wide)])
+        if self.is_wide:
+            curves = self.query_one("#curves", Lines)
+            none = [(Span(" no curves of it yet", "dim"),)] if board.job else []
+            self._show("curves", board.curves(max(20, curves.size.width - 1), curves.size.height) or none)
+        room, rows = max(20, pane.size.width), pane.size.height
+        self._show("pane", board.pane(board.shown_tab(self.is_wide), room, rows))
         self.draw_bar(self.query_one("#bar", Lines))
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
@@ -120,13 +154,21 @@ class Watching(Listing):
         self._set_height("jobs", 0 if self.board.is_open else room + 1 if is_low else needed)
         has_pane = self.board.is_open or not is_low
         self._set_height("tabs", 1 if has_pane else 0)
-        self._set_height("pane", height - head - 2 - (0 if self.board.is_open else needed) if has_pane else 0)
+        self._set_height("panes", room - (0 if self.board.is_open else needed) if has_pane else 0)
+        self.query_one("#curves").display = self.is_wide
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there is room for two panes."""
+        return self.size.width >= _WIDE
 
     def _set_height(self, name: str, cells: int) -> None:
-        lines = self.query_one(f"#{name}", Lines)
-        lines.display = cells > 0
+        lines = self.query_one(f"#{name}")
         if lines.styles.height is None or lines.styles.height.value != cells:
+            lines.display = cells > 0
             lines.styles.height = cells
+            # What is drawn depends on how much room there is, which is known then.
+            self.call_after_refresh(self.draw)
 
     # Keys and mouse.
 
@@ -142,7 +184,8 @@ class Watching(Listing):
         return f"{shown} of {len(self.board.view.jobs)} jobs"
 
     def _moved(self) -> None:
-        self._moved_at = time.monotonic()
+        self._moved_at = self._wished_at = time.monotonic()
+        self._wished_at -= _WISH_SECONDS - _REST_SECONDS
         self.query_one("#jobs", Lines).reveal(self.board.jobs.cursor)
         self.draw()
 
@@ -197,6 +240,12 @@ class Watching(Listing):
         self.draw()
         self.query_one("#pane", Lines).scroll_end(animate=False)
 
+    def action_quantity(self) -> None:
+        if self.board.job:
+            self.board.plots.next(self.board.job.id)
+            self._wish()
+            self.draw()
+
     def action_scroll(self, by: int) -> None:
         pane = self.query_one("#pane", Lines)
         pane.scroll_to(y=pane.scroll_offset.y + by * max(1, pane.shown_lines // 2), animate=False)
@@ -208,20 +257,20 @@ class Watching(Listing):
             if isinstance(self.board.jobs.chosen, Group) or (is_again and clicked.is_double):
                 self.action_open()
             self._moved()
-        elif clicked.lines.id == "tabs" and (tab := self.board.tab_at(clicked.x)):
+        elif clicked.lines.id == "tabs" and (tab := self.board.tab_at(clicked.x, self.is_wide)):
             self.action_show(tab)
 
     # What a person decides.
 
     def action_ask(self, what: str) -> None:
-        wish = actions.wish(what, self.board.view, self.board.jobs.chosen)
-        if wish is None:
+        asked = actions.wish(what, self.board.view, self.board.jobs.chosen)
+        if asked is None:
             self.say(f"there is nothing to {what} here", "warn")
             return
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
-                self._doing = feed.do(wish.request, wish.reply)
-                self.say(f"{wish.doing} ...")
+                self._doing = feed.do(asked.request, asked.reply)
+                self.say(f"{asked.doing} ...")
 
-        self.app.push_screen(Question(what, actions.question(wish, self.size.width - 8)), answered)
+        self.app.push_screen(Question(what, actions.question(asked, self.size.width - 8)), answered)

@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from runexp.text import on_one_line
 from runexp.ui import cells, describe, detail, head, jobline, rows
+from runexp.ui.jobline import Widths
 from runexp.ui.joblist import Group, JobList
 from runexp.ui.palette import Line, Span
+from runexp.ui.plots import Plots
 from runexp.ui.tail import Tail
 from runexp.wire.events import Envelope
 from runexp.wire.views import ExperimentView, JobView
@@ -18,6 +20,7 @@ _KEPT_EVENTS = 2000
 class Tab(StrEnum):
     """What is beside the jobs."""
 
+    CURVES = "curves"
     OUTPUT = "output"
     JOB = "job"
     EVENTS = "events"
@@ -28,12 +31,14 @@ class Board:
 
     def __init__(self, view: ExperimentView) -> None:
         self.jobs = JobList()
-        self.tab = Tab.OUTPUT
+        self.tab = Tab.CURVES
+        self.plots = Plots()
         #: The pane fills the screen.
         self.is_open = False
         #: What hinders between the daemon and us; empty when all is well.
         self.trouble = ""
         self.tail = Tail()
+        self._widths: tuple[object, Widths] | None = None
         self._events: deque[Line] = deque(maxlen=_KEPT_EVENTS)
         self.show(view)
 
@@ -42,7 +47,6 @@ class Board:
         self.view = view
         self.jobs.show(view.jobs)
         self._stand = head.numbers(view)
-        self._widths = jobline.widths(view.jobs)
 
     def tell(self, envelope: Envelope) -> None:
         """Something happened."""
@@ -65,11 +69,24 @@ class Board:
         if isinstance(row, Group):
             return jobline.group(row, room)
         now = rows.clock(self.view)
-        return jobline.job(row, jobline.narrowed(self._widths, room, now), room, now)
+        return jobline.job(row, jobline.narrowed(self._columns(), room, now), room, now)
 
-    def pane(self, tab: Tab, room: int) -> Sequence[Line]:
-        """What is beside the jobs."""
+    def _columns(self) -> Widths:
+        """What those in the list need, folded away or not shown aside."""
+        shown = self.jobs.rows
+        if self._widths is None or self._widths[0] is not shown:
+            self._widths = shown, jobline.widths([row for row in shown if not isinstance(row, Group)])
+        return self._widths[1]
+
+    def curves(self, room: int, height: int) -> Sequence[Line]:
+        """Of the chosen job; empty where there are none."""
+        return self.plots.lines(self.job.id, room, height) if self.job else []
+
+    def pane(self, tab: Tab, room: int, height: int) -> Sequence[Line]:
+        """What is beside the jobs. Where there are no curves there is output."""
         match tab:
+            case Tab.CURVES:
+                return self.curves(room, height) or self._output(room)
             case Tab.OUTPUT:
                 return self._output(room)
             case Tab.JOB:
@@ -77,12 +94,11 @@ class Board:
             case Tab.EVENTS:
                 return self._events
 
-    def tabs(self, room: int) -> Line:
-        """The line above the pane."""
+    def tabs(self, room: int, is_wide: bool) -> Line:
+        """The line above the panes; where there is room for two, curves are to be seen anyway."""
         spans = [Span("─", "faint")]
-        for number, tab in enumerate(Tab, start=1):
-            is_shown = tab is self.tab
-            spans.append(Span(f" {number} {tab} ", "chosen" if is_shown else "dim"))
+        for number, tab in self._tabs(is_wide):
+            spans.append(Span(f" {number} {tab} ", "chosen" if tab is self.shown_tab(is_wide) else "dim"))
         spans.append(Span("─ ", "faint"))
         name = on_one_line(self.job.id) if self.job else ""
         used = sum(cells.width(span.text) for span in spans)
@@ -90,10 +106,18 @@ class Board:
         used = sum(cells.width(span.text) for span in spans)
         return (*spans, Span(" " + "─" * max(0, room - used - 1), "faint"))
 
-    def tab_at(self, x: int) -> Tab | None:
+    def shown_tab(self, is_wide: bool) -> Tab:
+        return Tab.OUTPUT if is_wide and self.tab is Tab.CURVES else self.tab
+
+    def _tabs(self, is_wide: bool) -> list[tuple[int, Tab]]:
+        return [
+            (number, tab) for number, tab in enumerate(Tab, start=1) if not (is_wide and tab is Tab.CURVES)
+        ]
+
+    def tab_at(self, x: int, is_wide: bool) -> Tab | None:
         """Which one is written at that cell of the line above the pane."""
         at = 1
-        for number, tab in enumerate(Tab, start=1):
+        for number, tab in self._tabs(is_wide):
             at += len(f" {number} {tab} ")
             if x < at:
                 return tab

@@ -56,6 +56,18 @@ def wrapped(text: str, cells: int) -> Iterator[str]:
     yield text
 
 
+def folded(text: str, cells: int) -> Iterator[str]:
+    """The same, broken between words where there are any."""
+    while width(text) > cells:
+        piece = _head(text, cells) or text[:1]
+        at_word = piece.rfind(" ") + 1 if text[len(piece) : len(piece) + 1] != " " else len(piece)
+        # A path or a name isn't broken early for the sake of a short word before it.
+        piece = piece[:at_word] if at_word > len(piece) // 2 else piece
+        yield piece.rstrip()
+        text = text[len(piece) :].lstrip()
+    yield text
+
+
 def _head(text: str, cells: int) -> str:
     """As many of its characters as fit."""
     if text.isascii():

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from runexp import report
 from runexp.text import on_one_line
 from runexp.ui import cells, rows, standing
-from runexp.ui.jobline import stopwatch
 from runexp.ui.joblist import Group, Row
 from runexp.ui.palette import Line, Span
+from runexp.ui.when import hour, likely, stopwatch
 from runexp.wire.views import AttemptView, ExperimentView, JobView
 
 _LABEL_CELLS = 10
@@ -25,7 +25,7 @@ _Entry = tuple[str, str, str]
 
 def _entry(label: str, text: str, tone: str, room: int) -> Iterator[Line]:
     """Label and text, the text in as many lines as it takes: nothing is cut here."""
-    for piece in cells.wrapped(on_one_line(text), max(10, room - _LABEL_CELLS - 2)):
+    for piece in cells.folded(on_one_line(text), max(10, room - _LABEL_CELLS - 2)):
         yield Span(" " + cells.left(label, _LABEL_CELLS), "dim"), Span(piece, tone)
         label = ""
 
@@ -38,7 +38,12 @@ def _job(job: JobView, view: ExperimentView) -> Iterator[_Entry]:
         f"{symbol} {job.state}" + (f", {job.stage}" if job.stage != job.state.lower() else ""),
         tone,
     )
+    for each in job.health:
+        yield "concern", f"since {hour(each.since_at)}: {each.what}", "doubt"
+        if each.hint:
+            yield "", each.hint, ""
     yield from _verdict(job, view)
+    yield from _when(job)
     yield from _evidence(job)
     for attempt in reversed(job.attempts):
         yield f"attempt {attempt.number}", _attempt(attempt, rows.clock(view)), ""
@@ -58,10 +63,22 @@ def _verdict(job: JobView, view: ExperimentView) -> Iterator[_Entry]:
         yield ("found" if job.failure else "verdict"), job.detail, ""
     if job.progress is not None and (how_far := rows.progress(job.progress)):
         yield "progress", how_far, "busy"
-    if start := rows.expected_start(job):
-        yield "queue", start, ""
     for warning in job.warnings:
         yield "warning", warning, "warn"
+
+
+def _when(job: JobView) -> Iterator[_Entry]:
+    for label, estimate in (("begins", job.begins), ("ends", job.ends)):
+        if estimate is not None:
+            yield (
+                label,
+                f"about {likely(estimate)}" + (f", by {estimate.basis}" if estimate.basis else ""),
+                "busy",
+            )
+    if job.begins is None and (start := rows.expected_start(job)):
+        yield "queue", start, ""
+    if job.limit_at is not None and job.ended_at is None:
+        yield "limit", f"its time is over at {hour(job.limit_at)}", ""
 
 
 def _evidence(job: JobView) -> Iterator[_Entry]:
@@ -102,8 +119,19 @@ def _experiment(view: ExperimentView, group: Group | None) -> Iterator[_Entry]:
     yield "asked", _time(view.asked_at), ""
     if view.ended_at is not None:
         yield "ended", _time(view.ended_at), ""
+    for label, estimate in (("barrier", view.estimates.barrier), ("ends", view.estimates.end)):
+        if estimate is not None:
+            yield (
+                label,
+                f"about {likely(estimate)}" + (f", by {estimate.basis}" if estimate.basis else ""),
+                "busy",
+            )
     policy = view.policy
-    yield "policy", f"on failure {policy.on_failure}, barrier {policy.barrier}", ""
+    yield (
+        "policy",
+        f"on failure {policy.on_failure}, barrier {policy.barrier}, on stall {policy.on_stall}",
+        "",
+    )
     yield "", f"out-of-memory retries {policy.oom_retries}, node retries {policy.node_retries}", ""
     for warning in view.warnings:
         yield "warning", warning, "warn"

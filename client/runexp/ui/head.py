@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from runexp.text import on_one_line
 from runexp.ui import cells, rows, standing
-from runexp.ui.jobline import counts, stopwatch
+from runexp.ui.jobline import counts
 from runexp.ui.palette import Line, Span
 from runexp.ui.standing import Standing
+from runexp.ui.when import hour, likely, stopwatch
+from runexp.wire.metrics import Estimate
 from runexp.wire.states import Outcome, Phase, PhaseState
 from runexp.wire.views import ExperimentView
 
@@ -16,6 +18,9 @@ from runexp.wire.views import ExperimentView
 _OLD_SECONDS = 180.0
 _PHASE_CELLS = 13
 _BAR_CELLS = 24
+_LEAST_BAR = 8
+#: From so many cells on there is room for the time of day beside the age.
+_ROOMY = 72
 #: A terminal of fewer lines gets both phases in one.
 LOW = 18
 
@@ -46,8 +51,8 @@ def lines(view: ExperimentView, stand: Numbers, trouble: str, room: int, height:
 
 def _title(view: ExperimentView, room: int) -> Line:
     how, tone = _how(view)
-    age, age_tone = _age(view)
-    name = cells.cut_middle(on_one_line(view.name), max(8, room - len(how) - len(age) - 8))
+    age, age_tone = _age(view, room)
+    name = cells.cut_middle(on_one_line(view.name), max(8, room - len(how) - len(age) - 5))
     spans = [Span(f" {name}", "strong"), Span(f"  {how}", tone)]
     place = on_one_line(f"  {view.id} on {view.cluster}, {view.dir}")
     left = room - sum(cells.width(span.text) for span in spans) - len(age) - 3
@@ -61,7 +66,8 @@ def _how(view: ExperimentView) -> tuple[str, str]:
     took = stopwatch(max(0.0, (view.ended_at or rows.clock(view)) - view.asked_at))
     match view.outcome:
         case None:
-            return f"running {took}", "busy"
+            end = view.estimates.end
+            return f"running {took}" + (f", ends {hour(end.likely_at)}" if end else ""), "busy"
         case Outcome.SUCCEEDED:
             return f"✓ succeeded in {took}", "good"
         case Outcome.FAILED:
@@ -70,12 +76,13 @@ def _how(view: ExperimentView) -> tuple[str, str]:
             return f"! {view.outcome} in {took}", "doubt"
 
 
-def _age(view: ExperimentView) -> tuple[str, str]:
+def _age(view: ExperimentView, room: int) -> tuple[str, str]:
     if view.as_of is None or view.outcome is not None:
         return "", ""
     old = max(0.0, time.time() - view.as_of)
     at = time.strftime("%H:%M:%S", time.localtime(view.as_of))
-    return f"as of {at}, {stopwatch(old)} ago", "doubt" if view.trouble or old > _OLD_SECONDS else "dim"
+    said = f"as of {at}, {stopwatch(old)} ago" if room >= _ROOMY else f"{stopwatch(old)} ago"
+    return said, "doubt" if view.trouble or old > _OLD_SECONDS else "dim"
 
 
 def _alarm(said: str, room: int) -> Line:
@@ -83,15 +90,22 @@ def _alarm(said: str, room: int) -> Line:
 
 
 def _phase(view: ExperimentView, phase: Phase, counted: Counter[Standing], room: int) -> Line:
+    """The bar takes what the numbers leave; what doesn't fit whole is left out."""
     state = getattr(view, phase)
-    said = "" if state is PhaseState.CLOSED else state
+    estimate: Estimate | None = getattr(view.estimates, phase)
+    said = "" if state is PhaseState.CLOSED else f"ends {likely(estimate)}" if estimate else state
+    numbers = (*_counts(counted), Span(f"of {counted.total()}  ", "dim"))
+    tail = Span(said, "doubt" if state is PhaseState.STOPPED else "dim")
+    left = room - _PHASE_CELLS - 4 - sum(len(span.text) for span in numbers)
+    if left < len(said) + _LEAST_BAR:
+        tail = Span("")
+    bar = min(_BAR_CELLS * max(1, room // 80), left - len(tail.text))
     return (
         Span(f" {phase:<{_PHASE_CELLS}}"),
-        *_bar(counted, min(_BAR_CELLS * max(1, room // 80), room // 3)),
+        *(_bar(counted, bar) if bar > 0 else ()),
         Span("  "),
-        *_counts(counted),
-        Span(f"of {counted.total()}  ", "dim"),
-        Span(said, "doubt" if state is PhaseState.STOPPED else "dim"),
+        *numbers,
+        tail,
     )
 
 
@@ -109,6 +123,7 @@ _STROKES = {
     Standing.SKIPPED: "┄",
     Standing.FAILED: "x",
     Standing.DOUBT: "?",
+    Standing.AILING: "!",
     Standing.RUNNING: "╍",
     Standing.QUEUED: "─",
     Standing.PLANNED: "─",

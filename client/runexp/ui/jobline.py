@@ -1,6 +1,5 @@
 """A row of the list of jobs as a line: as much as fits, and no number cut. Pure."""
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,8 @@ from runexp.text import on_one_line
 from runexp.ui import cells, rows, standing
 from runexp.ui.joblist import Group
 from runexp.ui.palette import Line, Span
+from runexp.ui.when import hour, stopwatch
+from runexp.wire.jobs import Progress
 from runexp.wire.states import PENDING, SETTLED
 from runexp.wire.views import JobView
 
@@ -54,17 +55,6 @@ def narrowed(wanted: Widths, room: int, now: float) -> Widths:
     others = 4 + sum(len(_GAP) + each for each in (wanted.state, number, clock) if each)
     most = max(_LEAST_NAME, (room - others) * (3 if room < _WIDE else 2) // 4)
     return Widths(min(wanted.name, most), wanted.state, number, clock)
-
-
-def stopwatch(seconds: float | None) -> str:
-    """As Slurm writes it: `0:09`, `12:05`, `1:03:22`, `3-04:12:00`; empty for None."""
-    if seconds is None:
-        return ""
-    whole = max(0, int(seconds))
-    minutes, hours, days = whole // 60 % 60, whole // 3600 % 24, whole // 86400
-    if days:
-        return f"{days}-{hours:02d}:{minutes:02d}:{whole % 60:02d}"
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def group(row: Group, room: int) -> Line:
@@ -124,6 +114,7 @@ def fitted(parts: Iterable[Remark], room: int) -> Line:
 
 def remarks(shown: JobView) -> Iterator[Remark]:
     """What there is to say of a job, the most telling first."""
+    yield from (Remark(on_one_line(f"! {each.what}"), "doubt", True) for each in shown.health)
     yield from _progress(shown)
     for score in shown.scores:
         if score.metric != "stderr":
@@ -134,27 +125,25 @@ def remarks(shown: JobView) -> Iterator[Remark]:
         yield Remark(on_one_line(shown.detail), "dim", True)
     if len(shown.attempts) > 1:
         yield Remark(f"attempt {len(shown.attempts)}", "change")
-    if shown.expected_start_at is not None and shown.state == PENDING:
-        yield Remark(f"starts {hour(shown.expected_start_at)}")
+    if shown.stage not in SETTLED and shown.begins is not None:
+        yield Remark(f"begins {hour(shown.begins.likely_at)}")
+    elif shown.expected_start_at is not None and shown.state == PENDING:
+        yield Remark(f"begins {hour(shown.expected_start_at)}")
     yield from (Remark(on_one_line(f"! {warning}"), "warn", True) for warning in shown.warnings)
 
 
 def _progress(shown: JobView) -> Iterator[Remark]:
-    made = shown.progress
-    if made is None or shown.stage in SETTLED:
+    made = shown.progress or Progress()
+    if shown.stage in SETTLED:
         return
     if made.done is not None and made.total:
         yield Remark(f"{made.done / made.total:.0%}", "busy")
         yield Remark(f"{made.done}/{made.total}")
     elif made.done is not None:
         yield Remark(f"{made.done} {made.unit}")
+    if shown.ends is not None:
+        yield Remark(f"ends {hour(shown.ends.likely_at)}")
     if made.loss is not None:
         yield Remark(f"loss {made.loss:.4g}")
     if made.epoch is not None:
         yield Remark(f"epoch {made.epoch}" + (f"/{made.epochs}" if made.epochs else ""), "dim")
-
-
-def hour(at: float) -> str:
-    """`17:40`; with the day if that isn't today's."""
-    then = time.localtime(at)
-    return time.strftime("%H:%M" if then[:3] == time.localtime()[:3] else "%a %H:%M", then)

@@ -36,11 +36,13 @@ EXPERIMENT = (
     Key("space", "", "fold", "", ""),
     Key("z", "z", "fold_all", "", ""),
     Key("b", "b", "by", "group", "b: group by standing, run or phase"),
-    Key("tab", "Tab", "tab(1)", "panes", "Tab, 1 2 3: output, job, events"),
+    Key("tab", "Tab", "tab(1)", "panes", "Tab, 1 2 3 4: curves, output, job, events"),
     Key("shift+tab", "", "tab(-1)", "", ""),
-    Key("1", "", "show('output')", "", ""),
-    Key("2", "", "show('job')", "", ""),
-    Key("3", "", "show('events')", "", ""),
+    Key("1", "", "show('curves')", "", ""),
+    Key("2", "", "show('output')", "", ""),
+    Key("3", "", "show('job')", "", ""),
+    Key("4", "", "show('events')", "", ""),
+    Key("m", "m", "quantity", "", "m: another quantity's curves: loss, tokens/s, learning rate, ..."),
     Key("J,shift+down", "", "scroll(1)", "", "J K: scroll the pane; at its end it goes along with what comes"),
     Key("K,shift+up", "", "scroll(-1)", "", ""),
     Key("c", "c", "ask('cancel')", "cancel", "c: cancel the chosen job, or all of a group; it asks first"),
@@ -80,9 +82,9 @@ def bar(keys: tuple[Key, ...], room: int) -> tuple[Line, list[tuple[int, int, st
 
 def help_lines(keys: tuple[Key, ...], room: int) -> list[Line]:
     """What each key does, in lines of at most so many cells."""
-    legend = "✗ failed  ? needs a decision  ► running  ◌ queued  · planned  ✓ done  - skipped"
+    legend = "✗ failed  ? needs a decision  ! not as it should be  ► running  ◌ queued  · planned  ✓ done  - skipped"
     return [
         (Span(piece),)
         for text in (*(key.help for key in keys if key.help), "", legend)
-        for piece in cells.wrapped(text, room)
+        for piece in cells.folded(text, room)
     ]

@@ -1,9 +1,9 @@
 """How a job stands, for a reader: groups in the order of urgency, each with a symbol and a tone of its own. Pure."""
 
 from enum import Enum
-from typing import assert_never
 
-from runexp.wire.states import LOST, PENDING, Stage
+from runexp.wire import states
+from runexp.wire.states import LOST, PENDING, UNDER_WAY, Stage
 from runexp.wire.views import JobView
 
 #: The words for a job that waits in Slurm's queue.
@@ -15,6 +15,7 @@ class Standing(Enum):
 
     FAILED = ("failed", "✗", "bad")
     DOUBT = ("needs a decision", "?", "doubt")
+    AILING = ("not as it should be", "!", "doubt")
     RUNNING = ("running", "►", "busy")
     QUEUED = ("queued", "◌", "")
     PLANNED = ("planned", "·", "dim")
@@ -39,28 +40,31 @@ class Standing(Enum):
 QUIET = frozenset({Standing.PLANNED, Standing.DONE, Standing.SKIPPED, Standing.RETIRED})
 
 
+_STANDINGS = {
+    Stage.FAILED: Standing.FAILED,
+    Stage.IN_DOUBT: Standing.DOUBT,
+    Stage.SUBMITTING: Standing.RUNNING,
+    Stage.UNCLEAR: Standing.RUNNING,
+    Stage.QUEUED: Standing.RUNNING,
+    Stage.ENDED: Standing.RUNNING,
+    Stage.MENDING: Standing.RUNNING,
+    Stage.PLANNED: Standing.PLANNED,
+    Stage.VERIFIED: Standing.DONE,
+    Stage.SKIPPED: Standing.SKIPPED,
+}
+
+
 def of(job: JobView) -> Standing:
+    """Where it belongs."""
     if job.retired:
         return Standing.RETIRED
-    match job.stage:
-        case Stage.FAILED:
-            return Standing.FAILED
-        case Stage.IN_DOUBT:
-            return Standing.DOUBT
-        case Stage.QUEUED if job.state == LOST:
-            return Standing.DOUBT
-        case Stage.QUEUED if job.state in _WAITING:
-            return Standing.QUEUED
-        case Stage.QUEUED | Stage.SUBMITTING | Stage.UNCLEAR | Stage.ENDED | Stage.MENDING:
-            return Standing.RUNNING
-        case Stage.PLANNED:
-            return Standing.PLANNED
-        case Stage.VERIFIED:
-            return Standing.DONE
-        case Stage.SKIPPED:
-            return Standing.SKIPPED
-        case _:
-            assert_never(job.stage)
+    if job.health and job.stage in UNDER_WAY:
+        return Standing.AILING
+    if job.stage is Stage.QUEUED and job.state == LOST:
+        return Standing.DOUBT
+    if job.stage is Stage.QUEUED and job.state in _WAITING:
+        return Standing.QUEUED
+    return _STANDINGS[job.stage]
 
 
 def mark(job: JobView) -> tuple[str, str]:
@@ -79,3 +83,22 @@ def mark(job: JobView) -> tuple[str, str]:
         case _:
             standing = of(job)
             return standing.symbol, standing.tone
+
+
+def of_state(state: str) -> Standing:
+    """The same by the word alone, where there is no more."""
+    if state in _FAILED:
+        return Standing.FAILED
+    if state in _WAITING:
+        return Standing.QUEUED
+    return _STATES.get(state, Standing.RUNNING)
+
+
+_FAILED = (states.END_STATES - {states.COMPLETED}) | {states.SUBMIT_FAILED, states.UNVERIFIED}
+_STATES = {
+    states.UNCLEAR: Standing.DOUBT,
+    states.LOST: Standing.DOUBT,
+    states.PLANNED: Standing.PLANNED,
+    states.VERIFIED: Standing.DONE,
+    states.SKIPPED: Standing.SKIPPED,
+}
