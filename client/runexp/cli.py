@@ -12,6 +12,7 @@ from runexp.commands.daemon import daemon
 from runexp.commands.doctor import doctor
 from runexp.commands.login import login
 from runexp.commands.logs import logs
+from runexp.commands.metrics import metrics
 from runexp.commands.notify import notify
 from runexp.commands.plan import plan
 from runexp.commands.report import report
@@ -46,6 +47,7 @@ for command in (
     status,
     ls,
     logs,
+    metrics,
     report,
     cancel,
     retry,

@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 import anyio
@@ -30,12 +30,16 @@ from runexpd.hosts.ssh_link import AnyLink, Connected, Pace
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger import desk
 from runexpd.ledger.store import Ledger
+from runexpd.metrics.store import Store
 from runexpd.notices import setup as notices
 from runexpd.runtime import clock, digest, memory
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
+from runexpd.runtime.eyes import Eyes
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.recorder import Recorder
+from runexpd.runtime.rests import Means, Rests
 from runexpd.runtime.schedule import Budget, Every
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.watcher import Watcher
@@ -59,6 +63,16 @@ class _Site:
     doctor: Doctor | None = None
 
 
+@dataclass(frozen=True)
+class _Memory:
+    """What is known, and where it is kept."""
+
+    ledger: Ledger
+    loop: Loop
+    shelf: Shelf
+    recorder: Recorder
+
+
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Jobs go on without us. Raises LedgerError, SocketRefused."""
     memory.keep_one_heap()
@@ -66,13 +80,15 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(Ledger(paths.state() / "ledger.sqlite"))
         loop, shelf = Loop(ledger, State()), Shelf(ledger)
-        sites = [_local(settings, tools)]
+        recorder = Recorder(stack.enter_context(closing(Store(paths.state() / "metrics.sqlite"))))
+        eyes = Eyes(recorder)
+        sites = [_local(settings, tools, eyes)]
         for name, cluster in settings.clusters.items():
-            sites.append(await stack.enter_async_context(_slurm(name, cluster, tools)))
+            sites.append(await stack.enter_async_context(_slurm(name, cluster, tools, eyes)))
         clusters = {site.cluster.name: site.cluster for site in sites}
         logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
         async with anyio.create_task_group() as tasks:
-            context = _context(settings, tools, ledger, loop, shelf, sites, tasks)
+            context = _context(settings, _Memory(ledger, loop, shelf, recorder), tools, sites, tasks)
             if context.told is not None:
                 stack.callback(context.told.outbox.close)
             await _start(tasks, context, settings, logbook)
@@ -87,10 +103,8 @@ async def run(settings: Settings) -> None:
 
 def _context(
     settings: Settings,
+    kept: _Memory,
     tools: Mapping[str, Tool],
-    ledger: Ledger,
-    loop: Loop,
-    shelf: Shelf,
     sites: Sequence[_Site],
     tasks: TaskGroup,
 ) -> Context:
@@ -98,6 +112,8 @@ def _context(
     watchers = {site.cluster.name: site.watcher for site in sites}
     waits = {name: cluster.results_seconds for name, cluster in settings.clusters.items()}
     waits["local"] = settings.local.results_seconds
+    ledger, loop, shelf, recorder = kept.ledger, kept.loop, kept.shelf, kept.recorder
+    means = Means(ledger, recorder, clusters, tools, lambda id: shelf.recall(loop, id))
     return Context(
         loop=loop,
         ledger=ledger,
@@ -110,6 +126,8 @@ def _context(
         doctors={site.cluster.name: site.doctor for site in sites if site.doctor is not None},
         started_at=clock.now(),
         config_path=str(paths.config()),
+        recorder=recorder,
+        rests=Rests(means, loop.bell, lambda: [e.id for e in loop.state.running()]),
         told=notices.told(paths.state() / "notices.sqlite", notices.wanted(settings.notify), clock.now),
     )
 
@@ -134,6 +152,7 @@ async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook:
         if name in context.links:
             tasks.start_soon(_catch_up, context.links[name], watcher)
     tasks.start_soon(logbook.run)
+    tasks.start_soon(context.rests.run)
     tasks.start_soon(context.shelf.run, context.loop)
     tasks.start_soon(digest.warm)
     if context.told is not None:
@@ -149,7 +168,7 @@ async def _catch_up(link: AnyLink, watcher: Watcher) -> None:
             watcher.hurry()
 
 
-def _local(settings: Settings, tools: Mapping[str, Tool]) -> _Site:
+def _local(settings: Settings, tools: Mapping[str, Tool], eyes: Eyes) -> _Site:
     local = settings.local
     cluster = LocalCluster(
         root=paths.state() / "local",
@@ -157,11 +176,13 @@ def _local(settings: Settings, tools: Mapping[str, Tool]) -> _Site:
         max_running=local.max_running,
         kill_wait_seconds=local.kill_wait_seconds,
     )
-    return _Site(cluster, Watcher(cluster, tools, Every(local.poll_seconds)))
+    return _Site(cluster, Watcher(cluster, tools, Every(local.poll_seconds), eyes))
 
 
 @asynccontextmanager
-async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]) -> AsyncIterator[_Site]:
+async def _slurm(
+    name: str, settings: ClusterSettings, tools: Mapping[str, Tool], eyes: Eyes
+) -> AsyncIterator[_Site]:
     """Connects when there is something to do on it, not before."""
     asked = {"partition": settings.partition, "account": settings.account}
     defaults = {option: value for option, value in asked.items() if value is not None}
@@ -174,7 +195,7 @@ async def _slurm(name: str, settings: ClusterSettings, tools: Mapping[str, Tool]
             clock.steady(),
             lambda: clock.now() - clock.steady(),
         )
-        return _Site(cluster, Watcher(cluster, tools, budget), link, doctor)
+        return _Site(cluster, Watcher(cluster, tools, budget, eyes), link, doctor)
 
     prepend = environment.before(settings.prepend)
     if settings.host is None:

@@ -18,6 +18,8 @@ from runexpd.notices.setup import Told
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers, Trouble
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.recorder import Recorder
+from runexpd.runtime.rests import Rests
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.watcher import Watcher
 from runexpd.tools.base import Tool
@@ -40,6 +42,8 @@ class Context:
     doctors: Mapping[str, Doctor]
     started_at: float
     config_path: str
+    recorder: Recorder
+    rests: Rests
     #: Who is told of news; None: nobody wants to be.
     told: Told | None = None
     pictures: Pictures = field(default_factory=Pictures)

@@ -32,6 +32,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Ls: showing.ls,
     requests.Status: showing.status,
     requests.ReportAsk: showing.show_report,
+    requests.Metrics: showing.curves,
     requests.Info: showing.info,
     requests.Doctor: looking_over.doctor,
     Notices: telling.notices,

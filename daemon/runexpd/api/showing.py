@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from runexp import __version__
 from runexp.wire import framing, requests, views
+from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED
 from runexpd.api import find
@@ -28,6 +29,8 @@ REFRESH_SECONDS = 5.0
 FOLLOW_SECONDS = 0.5
 #: Of the past, at a time.
 PAGE_EVENTS = 500
+#: What is left of curves is read for so long before they are shown as far as they are.
+COMPLETE_SECONDS = 20.0
 CHUNK_BYTES = 256 * 1024
 
 
@@ -46,6 +49,16 @@ async def status(context: Context, asked: requests.Status) -> requests.StatusRep
 
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
     return context.report(await find.experiment(context, asked.experiment))
+
+
+async def curves(context: Context, asked: requests.Metrics) -> Curves:
+    """Of one that is over, what is left to be read is read first."""
+    known = await find.experiment(context, asked.experiment)
+    jobs = [find.job(context, known, name) for name in asked.jobs]
+    if known.outcome is not None and context.rests.is_behind(known):
+        with anyio.move_on_after(COMPLETE_SECONDS):
+            await context.rests.complete(known.id)
+    return await context.recorder.curves(known.id, known.name, jobs, asked.names, asked.after, asked.points)
 
 
 async def info(context: Context, asked: requests.Info) -> requests.InfoReply:

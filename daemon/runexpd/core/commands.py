@@ -49,6 +49,8 @@ class Watch(msgspec.Struct, frozen=True):
     gate: str
     #: What the job's command line holds; empty: the token.
     mark: str = ""
+    #: The attempt's.
+    number: int = 1
 
     @property
     def key(self) -> str:

@@ -84,6 +84,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.started_at,
                 _gate_of(experiment, job, token),
                 attempt.mark,
+                attempt.number,
             )
         case Stage.ENDED:
             yield commands.Judge(

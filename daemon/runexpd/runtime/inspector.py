@@ -138,26 +138,26 @@ def steps(questions: Sequence[tuple[Tool, Look, tuple[tuple[Answer, ...], ...]]]
 
 def _step(tool: Tool, look: Look, heard: tuple[tuple[Answer, ...], ...]) -> Step:
     try:
-        step = _after(tool.verify(look.job, look.attempt), heard)
-        return _checked(step.value) if isinstance(step, _Done) else step
+        step = after(tool.verify(look.job, look.attempt), heard)
+        return _checked(step.value) if isinstance(step, Done) else step
     except Exception as error:
         return Fault(printable(f"{type(error).__name__}: {error}"), traceback.format_exc())
 
 
-class _Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, frozen=True):
     """What a question came to, unchecked."""
 
     value: object
 
 
-def _after(question: Question[Any], heard: tuple[tuple[Answer, ...], ...]) -> tuple[Ask, ...] | _Done:
+def after(question: Question[Any], heard: tuple[tuple[Answer, ...], ...]) -> tuple[Ask, ...] | Done:
     """What it asks for next. Raises whatever the tool raises."""
     try:
         asks = next(question)
         for answers in heard:
             asks = question.send(answers)
     except StopIteration as done:
-        return _Done(done.value)
+        return Done(done.value)
     asked = tuple(islice(asks, MOST_ASKS + 1))
     if len(asked) > MOST_ASKS:
         raise ValueError(f"it asks for more than {MOST_ASKS} things at once")
@@ -210,12 +210,17 @@ def progressed(
     tool: Tool, job: JobSpec, attempt: Attempt, heard: tuple[tuple[Answer, ...], ...]
 ) -> tuple[Ask, ...] | Progress | None:
     """In the child: what it asks for next, or how far the job is."""
-    step = _after(tool.progress(job, attempt), heard)
-    if not isinstance(step, _Done):
+    step = after(tool.progress(job, attempt), heard)
+    if not isinstance(step, Done):
         return step
-    if step.value is None:
+    return shown(step.value)
+
+
+def shown(value: object) -> Progress | None:
+    """As it can be shown. Raises TypeError, MsgspecError."""
+    if value is None:
         return None
-    if not isinstance(step.value, Progress):
-        raise TypeError(f"a progress was expected, not {type(step.value).__name__}")
-    shown = replace(step.value, unit=printable(step.value.unit)[:20])
-    return msgspec.json.decode(msgspec.json.encode(shown), type=Progress)
+    if not isinstance(value, Progress):
+        raise TypeError(f"a progress was expected, not {type(value).__name__}")
+    made = replace(value, unit=printable(value.unit)[:20])
+    return msgspec.json.decode(msgspec.json.encode(made), type=Progress)

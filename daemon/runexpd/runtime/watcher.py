@@ -4,6 +4,7 @@ Rounds and looks into outputs are two tasks: what is only shown never holds up w
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 import anyio
 from loguru import logger
@@ -13,7 +14,7 @@ from runexp.wire.jobs import Progress
 from runexpd.clusters.base import Cluster, ClusterUnreachable, JobReport, Known
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed, Report
-from runexpd.hosts.base import HostError
+from runexpd.hosts.base import Files, HostError
 from runexpd.runtime import clock, inspector
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.looks import Looks
@@ -27,11 +28,31 @@ CONCURRENT_READS = 8
 FAULT_SECONDS = 10.0
 
 
+class Seen(Protocol):
+    """Who keeps what looks bring."""
+
+    async def look(self, tool: Tool, files: Files, watch: Watch, attempt: Attempt) -> Progress | None:
+        """How far a running job is; what it did since the last look is kept. Raises HostUnreachable, Indigestible."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """It no longer runs, for all we know."""
+        ...
+
+
 class Watcher:
-    def __init__(self, cluster: Cluster, tools: Mapping[str, Tool], schedule: Schedule) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        tools: Mapping[str, Tool],
+        schedule: Schedule,
+        seen: Seen | None = None,
+    ) -> None:
+        """`seen` is told what looks bring of what jobs do; None: nobody wants to know."""
         self._cluster = cluster
         self._tools = tools
         self._schedule = schedule
+        self._seen = seen
         #: By token; and of them those that run.
         self._watches: dict[str, Watch] = {}
         self._running: dict[str, Watch] = {}
@@ -73,6 +94,8 @@ class Watcher:
             known.pop(watch.token, None)
         self._looks.forget(watch.token)
         self._schedule.forget(watch.token)
+        if self._seen is not None:
+            self._seen.forget(watch.token)
 
     async def run(self, loop: Loop) -> None:
         """Ask when the schedule says so, tell the loop, read progress beside it; until cancelled."""
@@ -179,7 +202,9 @@ class Watcher:
             output=watch.output,
         )
         try:
-            return await inspector.progress(tool, self._cluster.host, watch.job, attempt)
+            if self._seen is None:
+                return await inspector.progress(tool, self._cluster.host, watch.job, attempt)
+            return await self._seen.look(tool, self._cluster.host, watch, attempt)
         except HostError:
             return self.progress.get(watch.token)
         except Exception as error:  # a tool module is other people's code: progress is only shown

@@ -1,0 +1,225 @@
+"""The metrics' file: what runs did at each step, thinned as it grows, and how far each of their files was read.
+
+Points lie in chunks, one a look and series; a series of too many is written anew as one chunk, thinned. Its methods block, and
+are for one thread at a time. Whatever is wrong with the file costs nothing but time: it is begun anew.
+"""
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from runexp.wire.metrics import Series
+from runexpd.metrics.thin import Placed, thinned
+
+#: Of one series of one attempt; when there are more, half of them stay.
+MOST_POINTS = 2000
+MOST_CHUNKS = 100
+#: Goes up with every change of the tables: a file of another version is begun anew.
+_VERSION = 1
+_TABLES = """
+CREATE TABLE attempts (
+    token TEXT PRIMARY KEY, experiment TEXT NOT NULL, job TEXT NOT NULL, number INTEGER NOT NULL, began_at REAL,
+    is_over INTEGER NOT NULL DEFAULT 0, marks BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX attempts_of ON attempts (experiment, job, number);
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL,
+    points INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX chunks_of ON chunks (token, name, id);
+CREATE TABLE positions (experiment TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE durations (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, seconds REAL NOT NULL);
+CREATE INDEX durations_of ON durations (kind, id);
+"""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The attempt that points are of."""
+
+    token: str
+    experiment: str
+    job: str
+    number: int
+    #: Seconds since 1970, by its cluster's clock.
+    began_at: float | None
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """What a look brought of one series."""
+
+    name: str
+    label: str
+    points: Sequence[Placed]
+
+
+class Store:
+    def __init__(self, path: Path) -> None:
+        """Open or make the file, mode 0600. Raises OSError and sqlite3.Error where none can be had."""
+        self.path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(0o600)
+        try:
+            self._db = _opened(path)
+        except sqlite3.DatabaseError:
+            for old in (path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm"))):
+                old.unlink(missing_ok=True)
+            path.touch(0o600)
+            self._db = _opened(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, owner: Owner, marks: bytes, brought: Iterable[Brought]) -> None:
+        """What a look brought, and how far the files are read now: both or neither. Raises sqlite3.Error."""
+        with self._db:
+            self._db.execute(
+                "INSERT INTO attempts (token, experiment, job, number, began_at, marks) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET marks = excluded.marks, began_at = excluded.began_at",
+                (owner.token, owner.experiment, owner.job, owner.number, owner.began_at, marks),
+            )
+            for series in brought:
+                self._put(owner.token, series)
+                self._thin(owner.token, series.name)
+
+    def marks(self, token: str) -> bytes | None:
+        found = self._one("SELECT marks FROM attempts WHERE token = ?", token)
+        return found if isinstance(found, bytes) else None
+
+    def is_over(self, token: str) -> bool:
+        return bool(self._one("SELECT is_over FROM attempts WHERE token = ?", token))
+
+    def finish(self, token: str, kind: str, seconds: float | None) -> None:
+        """All of it was read; how long it ran, where it counts for others of its kind. Raises sqlite3.Error."""
+        with self._db:
+            self._db.execute("UPDATE attempts SET is_over = 1 WHERE token = ?", (token,))
+            if seconds is not None:
+                self._db.execute("INSERT INTO durations (kind, seconds) VALUES (?, ?)", (kind, seconds))
+
+    def durations(self, kinds: Iterable[str], most: int) -> dict[str, tuple[float, ...]]:
+        """How long the newest of each kind ran, in seconds."""
+        ask = "SELECT seconds FROM durations WHERE kind = ? ORDER BY id DESC LIMIT ?"
+        return {kind: tuple(s for (s,) in self._db.execute(ask, (kind, most))) for kind in kinds}
+
+    def positions(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT experiment, seq FROM positions"))
+
+    def set_position(self, experiment: str, seq: int) -> None:
+        """Up to which event the ends of its jobs were followed. Raises sqlite3.Error."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (experiment, seq))
+
+    def series(
+        self, experiment: str, jobs: Sequence[str], names: Sequence[str], after: int, most: int
+    ) -> list[Series]:
+        """Of these jobs and names (none: all), what came after a chunk's number."""
+        owners = self._db.execute(
+            "SELECT token, job, number, began_at FROM attempts WHERE experiment = ? ORDER BY job, number",
+            (experiment,),
+        ).fetchall()
+        wanted = set(jobs)
+        return [
+            _series(job, number, began_at, name, label, thinned(points, most))
+            for token, job, number, began_at in owners
+            if not wanted or job in wanted
+            for name, label, points in self._curves(token, after)
+            if not names or name in names
+        ]
+
+    def mark(self) -> int:
+        """The newest chunk's number."""
+        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
+        return int(newest)
+
+    def _one(self, question: str, *values: object) -> object:
+        row = self._db.execute(question, values).fetchone()
+        return row[0] if row else None
+
+    def _curves(self, token: str, after: int) -> Iterator[tuple[str, str, list[Placed]]]:
+        rows = self._db.execute(
+            "SELECT name, label, body FROM chunks WHERE token = ? AND id > ? ORDER BY id", (token, after)
+        ).fetchall()
+        bodies: dict[str, list[bytes]] = {}
+        labels: dict[str, str] = {}
+        for name, label, body in rows:
+            bodies.setdefault(name, []).append(body)
+            labels[name] = label
+        for name, some in bodies.items():
+            yield name, labels[name], _merged(some)
+
+    def _put(self, token: str, series: Brought) -> None:
+        self._db.execute(
+            "INSERT INTO chunks (token, name, label, points, body) VALUES (?, ?, ?, ?, ?)",
+            (token, series.name, series.label, len(series.points), _packed(series.points)),
+        )
+
+    def _thin(self, token: str, name: str) -> None:
+        ask = "SELECT count(*), sum(points), max(label) FROM chunks WHERE token = ? AND name = ?"
+        chunks, points, label = self._db.execute(ask, (token, name)).fetchone()
+        if points <= MOST_POINTS and chunks <= MOST_CHUNKS:
+            return
+        bodies = self._db.execute(
+            "SELECT body FROM chunks WHERE token = ? AND name = ? ORDER BY id", (token, name)
+        )
+        merged = _merged([body for (body,) in bodies])
+        kept = thinned(merged, MOST_POINTS // 2) if len(merged) > MOST_POINTS else merged
+        self._db.execute("DELETE FROM chunks WHERE token = ? AND name = ?", (token, name))
+        self._put(token, Brought(name, label, kept))
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            db.executescript(f"BEGIN; {_TABLES}; PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version != _VERSION:
+            raise sqlite3.DatabaseError("of another version")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.close()
+        raise
+    return db
+
+
+def _packed(points: Sequence[Placed]) -> bytes:
+    columns = (
+        array("d", (p.step for p in points)),
+        array("d", (p.seconds for p in points)),
+        array("d", (p.value for p in points)),
+    )
+    return b"".join(column.tobytes() for column in columns)
+
+
+def _unpacked(body: bytes) -> Iterator[Placed]:
+    every = array("d", body)
+    count = len(every) // 3
+    for n in range(count):
+        yield Placed(int(every[n]), every[count + n], every[2 * count + n])
+
+
+def _merged(bodies: Iterable[bytes]) -> list[Placed]:
+    """One point a step, the newest, in order."""
+    by_step: dict[int, Placed] = {point.step: point for body in bodies for point in _unpacked(body)}
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def _series(
+    job: str, number: int, began_at: float | None, name: str, label: str, points: Sequence[Placed]
+) -> Series:
+    finite = (p.value if abs(p.value) < float("inf") else None for p in points)
+    return Series(
+        job=job,
+        name=name,
+        attempt=number,
+        steps=tuple(p.step for p in points),
+        seconds=tuple(round(p.seconds, 3) for p in points),
+        values=tuple(finite),
+        began_at=began_at,
+        label=label,
+    )

@@ -1,0 +1,47 @@
+"""What a look into a running job's files brings: how far it is, for the watcher; what it did, for the metrics."""
+
+from loguru import logger
+
+from runexp.wire.jobs import Progress
+from runexpd.core.commands import Watch
+from runexpd.hosts.base import Files
+from runexpd.metrics.store import Owner
+from runexpd.runtime import inspector, onlooker
+from runexpd.runtime.digest import Indigestible
+from runexpd.runtime.recorder import Recorder
+from runexpd.tools.base import Attempt, Tool
+
+
+class Eyes:
+    """A runexpd.runtime.watcher.Seen."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        #: Tokens of jobs of which no curves can be told.
+        self._faulty: set[str] = set()
+
+    async def look(self, tool: Tool, files: Files, watch: Watch, attempt: Attempt) -> Progress | None:
+        if watch.token in self._faulty:
+            return await inspector.progress(tool, files, watch.job, attempt)
+        marks = await self._recorder.marks(watch.token)
+        try:
+            found = await onlooker.watch(tool, files, watch.job, attempt, marks)
+        except Indigestible as error:
+            if not error.trace:  # a busy machine, it may be
+                raise
+            made = await inspector.progress(tool, files, watch.job, attempt)
+            logger.warning(
+                "tool {}: no curves of {}: {}\n{}", tool.name, watch.job.id, error.what, error.trace
+            )
+            self._faulty.add(watch.token)
+            return made
+        await self._recorder.note(_owner(watch), found.reads)
+        return found.progress
+
+    def forget(self, token: str) -> None:
+        self._recorder.forget(token)
+        self._faulty.discard(token)
+
+
+def _owner(watch: Watch) -> Owner:
+    return Owner(watch.token, watch.experiment, watch.job.id, watch.number, watch.started_at)
