@@ -19,18 +19,28 @@ class Counted(Remote):
     """A daemon whose cluster counts every Slurm command that it is asked to run."""
 
     def __init__(self, slurm: cluster.Cluster, **limits: object) -> None:
-        self.calls = slurm.path / "calls"
-        bin = slurm.path / "bin"
-        bin.mkdir(exist_ok=True)
+        self.calls, self._bin = slurm.path / "calls", slurm.path / "bin"
+        self._bin.mkdir(exist_ok=True)
+        settings = {"prepend": [f"PATH={self._bin}:$PATH"], **limits}
+        super().__init__(Path(tempfile.mkdtemp(prefix="runexp-bench-")), slurm, settings)
+        self._count()
+
+    def _count(self) -> None:
         for name in COUNTED:
-            program = bin / name
+            program = self._bin / name
             program.write_text(
                 f'#!/bin/sh\necho "{name} $(date +%s)" >>{self.calls}\nexec {shutil.which(name)} "$@"\n'
             )
             program.chmod(0o755)
-        settings = {"prepend": [f"PATH={bin}:$PATH"], **limits}
-        super().__init__(Path(tempfile.mkdtemp(prefix="runexp-bench-")), slurm, settings)
-        self.give(bin)
+        self.give(self._bin)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Without what counting costs: two processes a command, which is as much as half of an sbatch."""
+        for name in COUNTED:
+            (self._bin / name).unlink()
+        yield
+        self._count()
 
     def counted(self) -> Counter[str]:
         """How often each command was run since `forget`."""

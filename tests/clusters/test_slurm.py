@@ -307,8 +307,12 @@ async def test_what_sbatch_said_before_the_receipt_was_written_counts(
     monkeypatch.setattr(parse, "accounting", lambda text: [])
     submission = site.submission("one", "true")
     sent = await site.send(submission)
-    os.unlink(site.spool / submission.token / "receipt")
-    assert await site.resolve(submission) == sent
+    lock = site.spool / submission.token / "lock"
+    said, receipt, _ = lock.read_text().rpartition("\n\x1e")
+    assert receipt
+    for torn in ("", "\n", "\n\x1e", "\n\x1edone 1"):
+        lock.write_text(said + torn)
+        assert await site.resolve(submission) == sent
 
 
 async def test_a_site_without_submit_line_finds_it_by_directory_name_and_time(

@@ -91,7 +91,7 @@ async def test_without_accounting_the_queue_is_sure_while_it_remembers(
     fake.fail(sbatch="timeout", sacct="disabled")
     await site.send(submission)
     await site.send(old)
-    os.utime(site.spool / old.token / "lock", (1e9, 1e9))
+    os.utime(site.spool / old.token, (1e9, 1e9))
     assert [type(answer) for answer in await site.resolve(submission, old)] == [Deferred, Unclear]
 
 

@@ -81,8 +81,8 @@ class Site:
 
     def lose_receipt(self, submission: Submission) -> None:
         """And what sbatch printed: as if whoever was at it had been killed before either."""
-        for name in ("receipt", "out"):
-            os.unlink(self.spool / submission.token / name)
+        lock = self.spool / submission.token / "lock"
+        lock.write_text("".join(f"{line}\n" for line in lock.read_text().split("\n")[:3]))
 
     def leave_a_lock(self, submission: Submission) -> None:
         """As of a submission whose process is gone, without a receipt."""

@@ -24,7 +24,7 @@ from runexpd.clusters.slurm.parse import Accounted, Section
 from runexpd.hosts.base import Host, HostUnreachable, Ran
 
 #: Longer than Slurm's own time-outs: slurmctld's absence takes 9 to 18 s to be noticed, for each sbatch.
-SUBMIT_SECONDS = 600.0
+SUBMIT_SECONDS = 1200.0
 QUERY_SECONDS = 90.0
 #: A submission that left no trace never arrived, and a job that left none is lost, when queue and accounting have been
 #: giving answers without it for so long: an overloaded slurmctld may take what it has let time out.

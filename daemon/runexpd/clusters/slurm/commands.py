@@ -12,7 +12,7 @@ from runexpd.clusters.slurm import usage
 from runexpd.clusters.slurm.errors import STOPS
 
 #: Submissions of one command, and their bytes: Linux takes 128 KiB as one argument, and the script is in it, too.
-BATCH, _BATCH_BYTES = 100, 96 * 1024
+BATCH, _BATCH_BYTES = 250, 96 * 1024
 #: Of Linux: a path's, with the zero at its end, and a name's.
 _MOST_PATH_BYTES, _MOST_NAME_BYTES = 4095, 255
 #: Options that a site may want a default for.

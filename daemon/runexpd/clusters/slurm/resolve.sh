@@ -22,26 +22,21 @@ traces() { # what is known of one that left no receipt
   else
     what=gone
   fi
-  # sbatch may have said its word, and waits for the job, or nobody was left to write the receipt.
-  text "$room/out"
-  out=$line
 }
 
 for token; do
   room=$spool/$token
   mkdir -p "$room" 2>/dev/null
   set -C
-  if { printf 'withdrawn\n' >"$room/lock"; } 2>/dev/null; then
-    printf 'withdrawn\n' >"$room/receipt"
-  fi
+  { printf 'withdrawn\n' >"$room/lock"; } 2>/dev/null
   set +C
   if [ ! -e "$room/lock" ]; then
     say "$token" locked "$now$us$us$us$us$us" "" "$spool can not be written to: whether it was begun can't be told"
     continue
   fi
-  place "$room"
   told "$room"
-  case $pid in withdrawn) what=withdrawn ;; esac
+  place "$room"
+  # Without a receipt sbatch may yet have said its word, and waits for the job, or nobody was left to write one.
   [ -n "$what" ] || traces
   case $out in [0-9]*) ;; *) unsure=yes ;; esac
   say "$token" "$what" "$place" "$out" "$err"
@@ -56,7 +51,6 @@ echo "==accounting"
 accounting -X -S now-14days --format="$fields"
 echo "==end $?"
 echo "==taken"
-for out in ${unsure:+"$spool"/*/out}; do
-  while IFS= read -r line; do printf '%s\n' "$line"; done <"$out"
-done 2>/dev/null
+[ -z "$unsure" ] || find "$spool" -mindepth 2 -maxdepth 2 -type f \( -name lock -o -name out \) \
+  -exec awk 'FNR > 3 || FILENAME ~ /\/out$/' {} + 2>/dev/null
 echo "==end 0"

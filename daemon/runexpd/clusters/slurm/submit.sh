@@ -4,7 +4,7 @@
 # `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not
 # begun).
 # Goes on when the connection dies: the receipt, written before anything is printed, then tells.
-# One process a job, sbatch: everything else is the shell's own.
+# One process and one file a job, sbatch and its lock (see shared.sh): everything else is the shell's own, or made for all.
 trap '' HUP PIPE
 unset RUNEXP_LEFT_OUT # sbatch hands the environment on to the job
 # Private, though the umask is the user's own: sbatch hands it on to the job.
@@ -16,60 +16,90 @@ while [ -n "$rest" ]; do up=$up/.. rest=${rest%/*}; done
 
 answer() { # answer TOKEN: from its receipt
   told "$spool/$1"
+  [ -n "$what" ] || out= err=
   say "$1" "${what:-locked}" "$us$us$us$us$us" "$out" "$err"
 }
 
-rooms() { # rooms TOKEN ...: the tokens' directories, in one process
-  count=$#
+places() { # places TOKEN ...: the tokens' directories, and those for outputs that have to be made, in one process
+  count=$# rooms=
   while [ "$count" -ge 9 ]; do
-    set -- "$@" "$spool/$1"
+    token=$1 directory=$2 out=$5 err=$6 chdir=$9
     shift 9
-    count=$((count - 9))
+    count=$((count - 9)) rooms="$rooms $token"
+    if [ -e "$spool/$token/lock" ] || { [ -n "$chdir" ] && [ ! -d "$chdir" ]; }; then continue; fi
+    for wanted in "$out" "$err"; do
+      lacks "$wanted" && set -- "$@" "$path"
+    done
   done
-  mkdir -p "$@" 2>/dev/null
+  cd "$spool" && mkdir -p $rooms "$@"
 }
 
-ready() { # ready CHDIR OUTPUT_DIR ERROR_DIR: what has to be there, made where that is right; its words on stderr
-  if [ -n "$1" ] && [ ! -d "$1" ]; then
-    echo "--chdir=$1: no such directory; Slurm would run the job in /tmp" >&2
+ready() { # what the job needs is there, or made where that is right; its words on stderr
+  if [ -n "$chdir" ] && [ ! -d "$chdir" ]; then
+    echo "--chdir=$chdir: no such directory; Slurm would run the job in /tmp" >&2
     return 1
   fi
-  output "$2" "$1" && output "$3" "$1"
+  for wanted in "$out" "$err"; do
+    if lacks "$wanted"; then mkdir -p "$path" || return; fi
+    if [ -n "$why" ]; then
+      echo "no directory for its output: $why" >&2
+      return 1
+    fi
+  done
+  cd "$directory"
 }
 
-output() { # output DIRECTORY CHDIR: for outputs, made below a directory that the job is in anyway, never in place of one
-  if [ -z "$1" ] || [ -d "$1" ]; then return; fi
+# For outputs, made below a directory that the job is in anyway, never in place of one. Goes there, without a process for each.
+lacks() { # lacks DIRECTORY: whether it is to be made, as $path; why it can't be, in $why
+  why=
+  if [ -z "$1" ] || { cd "$directory" && [ -d "$1" ]; }; then return 1; fi
   case $1 in
-    /*) there=$1 ;;
-    *) there=$PWD/$1 ;;
+    /*) path=$1 ;;
+    *) path=$PWD/$1 ;;
   esac
-  set -- "$there" "$2"
+  there=$path
   while [ -n "$there" ] && [ ! -e "$there" ] && [ ! -L "$there" ]; do there=${there%/*}; done
-  if [ ! -d "${there:-/}" ]; then
-    echo "no directory for its output: $there is not a directory" >&2
-    return 1
-  fi
-  real=$(cd "${there:-/}" && pwd -P) || return
-  for base in . ${2:+"$2"}; do
-    base=$(cd "$base" && pwd -P) || continue
-    case ${1#"$there"}/ in
+  why="$there is not a directory"
+  [ -d "${there:-/}" ] || return
+  why="$there can not be entered"
+  cd -P "${there:-/}" || return
+  real=$PWD
+  for base in "$directory" ${chdir:+"$chdir"}; do
+    cd -P "$base" || continue
+    case ${path#"$there"}/ in
       */../*) ;;
       *)
         case $real/ in
-          "${base%/}"/*)
-            mkdir -p "$1"
-            return ;;
+          "${PWD%/}"/*)
+            why=
+            return 0 ;;
         esac ;;
     esac
   done
-  echo "no directory for its output: $1 isn't there, and is made only below the work directory" >&2
+  why="$path isn't there, and is made only below the work directory"
   return 1
+}
+
+submit() { # submit ROOM: once, since the lock is ours
+  if { cd "$directory" && ready; } 2>"$said"; then
+    sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
+      ${account:+"--account=$account"} "$1/$up$script" >>"$1/lock" 2>"$said" </dev/null
+    code=$?
+    what="done $code"
+  else
+    code=0 what=refused
+  fi
+  text "$said"
+  printf '\n%s\n' "$rs$what$rs$line" >>"$1/lock"
+  if [ "$code" != 0 ] && grep -qE "$stops" "$said"; then stopped=$line; fi
 }
 
 born $$
 stops=$1 stopped=
 shift
-rooms "$@"
+said=$spool/.said-$host-$$
+{ :; } 2>/dev/null >"$said" || said=/dev/null
+places "$@" 2>/dev/null
 while [ $# -ge 9 ]; do
   token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9
   shift 9
@@ -79,21 +109,9 @@ while [ $# -ge 9 ]; do
     continue
   fi
   set -C # the lock: only one of all who ask makes this file
-  if { printf '%s\n' "$$ $born $host" "${chdir:-$directory}" "$name" >"$room/lock"; } 2>/dev/null; then
+  if { printf '%s\n' "$$ $born $host 2" "${chdir:-$directory}" "$name" >"$room/lock"; } 2>/dev/null; then
     set +C
-    if { cd "$directory" && ready "$chdir" "$out" "$err"; } 2>"$room/err"; then
-      sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
-        ${account:+"--account=$account"} "$room/$up$script" >"$room/out" 2>"$room/err" </dev/null
-      code=$?
-      printf 'done %s\n' "$code" >"$room/receipt"
-    else
-      code=0
-      printf 'refused\n' >"$room/receipt"
-    fi
-    if [ "$code" != 0 ] && grep -qE "$stops" "$room/err"; then
-      text "$room/err"
-      stopped=$line
-    fi
+    submit "$room"
   fi
   set +C
   if [ -e "$room/lock" ]; then
@@ -102,3 +120,4 @@ while [ $# -ge 9 ]; do
     say "$token" later "$us$us$us$us$us" "" "$spool can not be written to"
   fi
 done
+rm -f "$spool/.said-$host-$$"
