@@ -2,7 +2,8 @@
 
 import pytest
 
-from runexpd.tools.output import classify, lines, traceback_at_end
+from runexpd.tools.failures import classify, traceback_at_end
+from runexpd.tools.output import lines
 
 
 @pytest.mark.parametrize(
@@ -64,9 +65,9 @@ def test_the_last_exception_is_the_cause() -> None:
 
 def test_of_exceptions_that_were_raised_in_each_others_handling_the_one_that_is_known_counts() -> None:
     text = (
-        "torch.OutOfMemoryError: CUDA out of memory.\n\n"
+        "Traceback (most recent call last):\n  File x\ntorch.OutOfMemoryError: CUDA out of memory.\n\n"
         "During handling of the above exception, another exception occurred:\n\n"
-        "Traceback (most recent call last):\nRuntimeError: the logger was closed\n"
+        "Traceback (most recent call last):\n  File y\nRuntimeError: the logger was closed\n"
     )
     assert told(text) == ("cuda_out_of_memory", "torch.OutOfMemoryError: CUDA out of memory.")
 

@@ -103,6 +103,8 @@ class Failure(msgspec.Struct, frozen=True):
     #: e.g. cuda_out_of_memory, bad_config, missing_model, missing_data, timeout, no_log, not_scored, unknown.
     kind: str
     message: str
+    #: The last lines of its output that say something, fifteen at most.
+    said: tuple[str, ...] = ()
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ def _mended(event: dict[str, Any]) -> dict[str, Any]:
     if "scores" in event:
         mended["scores"] = [score for score in event["scores"] or () if _is_score(score)]
     if isinstance(event.get("failure"), dict):
-        mended["failure"] = {key: str(value or "unknown") for key, value in event["failure"].items()}
+        mended["failure"] = {key: str(event["failure"].get(key) or "unknown") for key in ("kind", "message")}
     if "remedy" in event and event["type"] == "ResultRejected" and not _is_remedy(event["remedy"]):
         mended["remedy"] = None
     return mended

@@ -12,7 +12,7 @@ import msgspec
 from loguru import logger
 from msgspec.structs import replace
 
-from runexp.text import printable
+from runexp.text import on_one_line, printable
 from runexp.wire.jobs import Failure, Finding, JobSpec, Progress, Verdict
 from runexpd.core import job as ledger
 from runexpd.core.commands import Judge
@@ -168,7 +168,11 @@ def _checked(value: object) -> Verdict:
     """What can be stored and shown, or an error: a verdict goes into the ledger. Raises MsgspecError, TypeError."""
     if not isinstance(value, Verdict):
         raise TypeError(f"a verdict was expected, not {type(value).__name__}")
-    failure = value.failure and Failure(printable(value.failure.kind), printable(value.failure.message))
+    failure = value.failure and Failure(
+        printable(value.failure.kind),
+        printable(value.failure.message),
+        tuple(map(on_one_line, value.failure.said[:_MOST_LINES])),
+    )
     shown = replace(
         value,
         detail=printable(value.detail),

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import COMPLETED
-from runexpd.tools import eval_log, output, questions
+from runexpd.tools import eval_log, failures, output, questions
 from runexpd.tools.base import Attempt
 from runexpd.tools.inspect_logs import Log
 
@@ -101,11 +101,11 @@ def _without_header(attempt: Attempt | None, said: str, failure: Failure, path: 
     if attempt is None:
         return _bad(failure.kind, failure.message, path)
     if attempt.state != COMPLETED:
-        ended = output.by_state(attempt, said)
-        return (_unclear if ended.kind == output.UNEXPLAINED else _bad)(ended.kind, ended.message, path)
-    if at_end := output.traceback_at_end(said):
+        ended = failures.by_state(attempt, said)
+        return (_unclear if ended.kind == failures.UNEXPLAINED else _bad)(ended.kind, ended.message, path)
+    if at_end := failures.traceback_at_end(said):
         return _bad(at_end.kind, at_end.message, path)
-    if path is None and (told := output.classify(said)):
+    if path is None and (told := failures.classify(said)):
         message = f"ended well and left no log; last said: {told.message}"
         return _unclear(told.kind, message)
     return _unclear(failure.kind, failure.message, path)

@@ -95,6 +95,12 @@ def line(text: str, most: int = MOST_LINE_CHARACTERS) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 
+def indented(text: str, most: int) -> str:
+    """As `line`, with the spaces at its beginning."""
+    body = text.lstrip(" ")
+    return " " * min(len(text) - len(body), most // 4) + line(body, most)
+
+
 def path(path: str) -> str:
     """A path as a verdict holds it: as it is where it can be shown."""
     return path if path.isprintable() else printable(path)

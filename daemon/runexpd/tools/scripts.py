@@ -16,6 +16,11 @@ _SCRIPT_CHARACTERS = 256 * 1024
 _LINE_CHARACTERS = 16 * 1024
 
 _ACTIVATE = re.compile(r"""[ \t]*(?:source|\.)[ \t]+["']?([^"'\s]+)/bin/activate\b""")
+#: `OUT=/scratch/me/out`, with no command after it; and where it is used.
+_ASSIGNED = re.compile(
+    r"[ \t]*(?:export[ \t]+|readonly[ \t]+)?([A-Za-z_]\w{0,99})=(\S{0,1000})[ \t]*(?:#.*)?"
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
 
 
 def spec(path: str, text: str, **known: object) -> JobSpec:
@@ -51,7 +56,7 @@ def runs_in(job: JobSpec) -> str:
 
 def commands(text: str, word: str) -> Iterator[list[str]]:
     """The words of each command line that holds a word, continuation lines joined; what isn't plain words is passed over."""
-    for line in _lines(text.replace("\\\n", " ")):
+    for line in expanded(text):
         if word in line:
             try:
                 words = shlex.split(line, comments=True)
@@ -60,8 +65,22 @@ def commands(text: str, word: str) -> Iterator[list[str]]:
             yield words
 
 
-def _lines(text: str) -> list[str]:
+def lines(text: str) -> list[str]:
+    """Those that a person wrote."""
     return [line for line in text[:_SCRIPT_CHARACTERS].split("\n") if len(line) <= _LINE_CHARACTERS]
+
+
+def expanded(text: str) -> Iterator[str]:
+    """Its lines, continuation lines joined, with the variables filled in that the script itself sets to plain words."""
+    known: dict[str, str] = {}
+    for line in lines(text.replace("\\\n", " ")):
+        filled = _VARIABLE.sub(lambda m: known.get(m[1] or m[2], m[0]), line)[:_LINE_CHARACTERS]
+        yield filled
+        if assigned := _ASSIGNED.fullmatch(filled):
+            name, value = assigned[1], assigned[2].strip("\"'")
+            known.pop(name, None)
+            if not re.search(r"[$`*?\s\"']", value):
+                known[name] = value
 
 
 def option(words: list[str], name: str) -> str | None:
@@ -80,5 +99,5 @@ def _literal(value: str) -> str | None:
 
 def environments(text: str) -> list[str]:
     """The virtual environments that a script activates, where they are written out."""
-    found = [match[1] for line in _lines(text) if (match := _ACTIVATE.match(line))]
+    found = [match[1] for line in lines(text) if (match := _ACTIVATE.match(line))]
     return [path for path in found if "$" not in path]

@@ -21,6 +21,7 @@ from runexpd.tools import (
     checkpoint,
     output,
     peft,
+    printed,
     questions,
     scripts,
     torchtune_config,
@@ -77,7 +78,7 @@ class Torchtune:
         first = [next(answers) for _ in looked]
         early = {directory: [next(answers) for _ in group] for directory, group in guesses.items()}
         written, config, listing, *places = first
-        if attempt is not None and (failure := output.traceback_at_end(questions.text(places[-1]))):
+        if attempt is not None and (failure := printed.last_traceback(printed.texts(places[2:]))):
             return torchtune_verdict.bad(failure, _remedy(job, failure, config))
         if isinstance(listing, Withheld):
             return torchtune_verdict.unreadable(_str(job, "output_dir"), listing.why)
@@ -91,13 +92,13 @@ class Torchtune:
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         log_dir = _str(job, "log_dir")
-        console = torchtune_steps.console(log_dir)
-        asks = (
+        shared = [torchtune_steps.console(log_dir), *printed.elsewhere(job, attempt)]
+        places = (attempt.output, *shared)
+        logs, own, *copies = yield (
             ListDir(log_dir),
-            *(output.tail(p, torchtune_steps.PROGRESS_BYTES) for p in (console, attempt.output)),
+            *(output.tail(path, torchtune_steps.PROGRESS_BYTES) for path in places),
         )
-        logs, copied, printed = yield asks
-        for answer in (printed, torchtune_steps.own(copied, attempt)):
+        for answer in (own, *(torchtune_steps.own(copy, attempt) for copy in copies)):
             if seen := torchtune_steps.progress(questions.text(answer), _int(job, "epochs")):
                 return seen
         log = torchtune_steps.newest_log(logs, torchtune_steps.starts(attempt))
@@ -131,6 +132,7 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         "epochs": training.epochs,
         "log_every_n_steps": training.log_every_n_steps,
         "environments": "\n".join(sorted(environments)),
+        printed.FACT: "\n".join(printed.redirected(text, runs_in)),
     }
     return replace(job, facts=facts)
 
@@ -161,8 +163,10 @@ def _environments(scaffold: Scaffold) -> defaultdict[str, set[str]]:
 
 
 def _failed(job: JobSpec, attempt: Attempt) -> Question[Verdict]:
-    printed, config = yield [output.tail(attempt.output), _config(job)]
-    failure = output.by_state(attempt, questions.text(printed))
+    console = torchtune_steps.console(_str(job, "log_dir"))
+    config, copied, *ends = yield [_config(job), output.tail(console), *printed.tails(job, attempt)]
+    own = [*ends[:1], *(torchtune_steps.own(end, attempt) for end in (*ends[1:], copied))]
+    failure = printed.why(attempt, printed.texts(own))
     return torchtune_verdict.bad(failure, _remedy(job, failure, config))
 
 
@@ -208,9 +212,9 @@ def _judge(
     early: Mapping[str, Sequence[Answer]],
 ) -> Question[Verdict]:
     """Look at the epochs that are there, and at what the listings led to, and say what all of it proves."""
-    _, _, listing, _, console, printed = first
+    _, _, listing, _, console, out, *sent = first
     there = _there(epochs, listing)
-    newest = torchtune_steps.newest_output(job, printed) if attempt is None else None
+    newest = torchtune_steps.newest_output(job, out) if attempt is None else None
     (found, ends), environments = yield from questions.both(
         questions.both(
             checkpoint.inspect([fact.path for fact in there.values()], early),
@@ -221,8 +225,8 @@ def _judge(
     sources = torchtune_steps.Sources(
         log=log,
         log_end=ends[0] if log else None,
-        printed=(ends[-1] if newest else None) if attempt is None else printed,
-        console=console,
+        printed=(ends[-1] if newest else None) if attempt is None else out,
+        copies=(console, *sent),
     )
     checkpoints = dict(zip(there, found, strict=True))
     return torchtune_verdict.judge(
@@ -232,7 +236,11 @@ def _judge(
             checkpoints=checkpoints,
             attempt=attempt,
             seen=torchtune_steps.seen(sources, attempt, training, _saved_last(checkpoints.values())),
-            looked=(_str(job, "log_dir"), job.output if attempt is None else attempt.output),
+            looked=(
+                _str(job, "log_dir"),
+                job.output if attempt is None else attempt.output,
+                *printed.elsewhere(job, attempt),
+            ),
             environments=tuple(environments),
         )
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from runexp.wire.jobs import JobSpec, Progress
 from runexpd.hosts.base import Answer, Ask, FileFact, ListDir, Missing, Part, ReadPart
-from runexpd.tools import output, questions
+from runexpd.tools import output, printed, questions
 from runexpd.tools.base import Attempt
 from runexpd.tools.torchtune_config import Training
 
@@ -56,8 +56,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     log_end: Answer | None
     #: The attempt's output, or the newest there is.
     printed: Answer | None
-    #: W&B's copy of it.
-    console: Answer
+    #: W&B's copy of it, and what the script sends elsewhere.
+    copies: tuple[Answer, ...]
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -79,9 +79,10 @@ def starts(attempt: Attempt | None) -> float:
 
 
 def places(job: JobSpec, log_dir: str, attempt: Attempt | None) -> list[Ask]:
-    """Where to look first: the logs, W&B's copy, and the attempt's output (None: all outputs there are)."""
-    printed: Ask = ListDir(dirname(job.output)) if attempt is None else output.tail(attempt.output)
-    return [ListDir(log_dir), output.tail(console(log_dir)), printed]
+    """Where to look first: the logs, W&B's copy, the attempt's output (None: all outputs there are), what was sent elsewhere."""
+    out: Ask = ListDir(dirname(job.output)) if attempt is None else output.tail(attempt.output)
+    sent = [output.tail(path) for path in printed.elsewhere(job, attempt)]
+    return [ListDir(log_dir), output.tail(console(log_dir)), out, *sent]
 
 
 def console(log_dir: str) -> str:
@@ -143,10 +144,10 @@ def seen(sources: Sources, attempt: Attempt | None, training: Training, saved_la
 def _shown(sources: Sources, attempt: Attempt | None, training: Training, saved_last: float) -> int:
     """Steps by bars; 0: there are none that can be believed."""
     if attempt is not None:
-        own_console = own(sources.console, attempt)
-        bars = [last_bar(questions.text(part)) for part in (sources.printed, own_console) if part]
+        copies = [own(copy, attempt) for copy in sources.copies]
+        bars = [last_bar(questions.text(part)) for part in (sources.printed, *copies) if part]
         return max((each.step for each in bars if each), default=0)
-    ends = [_ran_to_the_end(part, training.epochs, saved_last) for part in (sources.printed, sources.console)]
+    ends = [_ran_to_the_end(part, training.epochs, saved_last) for part in (sources.printed, *sources.copies)]
     return max(ends)
 
 

@@ -130,8 +130,9 @@ def _count(evidence: Evidence) -> str:
 
 
 def _no_sign(evidence: Evidence) -> str:
-    log_dir, printed = evidence.looked
-    return f"no sign of a training step: not in {log_dir}, not in {basename(printed) or 'its output'}"
+    log_dir, *outputs = evidence.looked
+    names = ", ".join(basename(path) for path in outputs if basename(path)) or "its output"
+    return f"no sign of a training step: not in {log_dir}, not in {names}"
 
 
 def _age_warnings(attempt: Attempt | None) -> list[str]:

@@ -1,0 +1,160 @@
+"""Why a job failed: the class and the line that the end of its output gives. Pure; shared by the tools, all Python programs.
+
+The last exception counts, not the first line that looks like one: for ranks of a distributed training that of the first to
+fail, and for what was killed the signal. What isn't at the end was lived with.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from runexp.wire.jobs import Failure
+from runexpd.tools import output, questions, tracebacks
+from runexpd.tools.base import Attempt
+
+#: The kind of a failure that neither Slurm nor the output explains.
+UNEXPLAINED = "unknown"
+#: Of lines that are part of no exception, as many from the end tell what happened.
+_LAST_LINES = 15
+
+_ROOT_SIGNAL = re.compile(r"\s*exitcode\s*: -(\d{1,2}) ")
+_OUT_OF_MEMORY = (
+    ("cuda_out_of_memory", r"torch\.(cuda\.)?OutOfMemoryError|CUDA out of memory"),
+    ("host_out_of_memory", r"DefaultCPUAllocator: can't allocate memory|\bMemoryError\b|oom[-_ ]kill"),
+)
+#: First match wins. (kind, what the exception's lines must hold)
+_EXCEPTIONS = (
+    *_OUT_OF_MEMORY,
+    ("missing_model", r"No file with name: .* found in|Error: .*config\.json'?$|not the path to a directory containing a|"
+                      r"Error no file named|Can't load the model|Repo id must be|SafetensorError|We couldn't connect to '"),
+    ("missing_data", r"Unable to find '.*'|FileNotFoundError: .*\.(json|jsonl|csv|parquet)"),
+    ("bad_config", r"ConfigAttributeError|InterpolationKeyError|InstantiationError|got an unexpected keyword argument|"
+                   r"Are you sure that|size mismatch for|yaml\.\w+\.\w+Error|ScannerError|ParserError|"
+                   r"FileNotFoundError: .*\.ya?ml|No module named|output directory cannot be"),
+    ("disk_full", r"\[Errno (?:28|122|27)\]|No space left on device|Disk quota exceeded|File too large"),
+    ("interrupted", r"^KeyboardInterrupt"),
+)  # fmt: skip
+#: (kind, what a line must hold that is part of no exception)
+_LINES = (
+    *_OUT_OF_MEMORY,
+    ("missing_command", r": command not found|/bin/activate: No such file or directory|EnvironmentNameNotFound|"
+                        r"CondaError: Run 'conda init'"),
+    ("bad_config", r"Are you sure that|: No module named |^(?:tune|inspect|Usage)\b.*: error: |^Error: "),
+    ("disk_full", r"No space left on device|Disk quota exceeded"),
+)  # fmt: skip
+_KILLED, _CRASHED = "killed", "crashed"
+_SIGNALS = {2: "SIGINT", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+#: Those that a program earns itself; the others are sent to it.
+_CRASHES = (4, 6, 7, 8, 11)
+#: What a line may say that a signal follows from.
+_OF_SIGNALS = (_KILLED, _CRASHED, "host_out_of_memory")
+_HINTS = {9: ": by a person, or for want of the host's memory"}
+#: What bash says of the tool that a script ran: `line 9: 4711 Killed    tune run ...`; of its helpers it doesn't matter.
+_SHELL_WORDS = {
+    "Killed": _KILLED, "Terminated": _KILLED, "Segmentation fault": _CRASHED, "Aborted": _CRASHED, "Bus error": _CRASHED
+}  # fmt: skip
+_TOLD_BY_SHELL = re.compile(
+    rf": line \d+: +\d+ ({'|'.join(_SHELL_WORDS)})\b.*\b(?:tune|torchrun|python3?|inspect|accelerate|srun)\b.*"
+)
+
+
+def classify(text: str) -> Failure | None:
+    """The class of the failure and its line: the last exception's, else that of a line that tells; None if neither."""
+    shown = tracebacks.shown_lines(text)
+    if killed := _killed(shown):
+        return _with_said(killed, text)
+    causes = tracebacks.causes(shown, _is_for_want_of_memory)
+    for place in causes:
+        if kind := _kind(tracebacks.whole_message(shown, place), _EXCEPTIONS):
+            return _with_said(Failure(kind, tracebacks.message(shown, place)), text)
+    last = shown[causes[0] + 1 :] if causes else [line for line in shown if not output.is_noise(line.text)]
+    for line in reversed(last[-_LAST_LINES:]):
+        if kind := _kind([line.text], _LINES):
+            return _with_said(Failure(kind, questions.line(line.text)), text)
+    return _with_said(Failure("exception", tracebacks.message(shown, causes[0])), text) if causes else None
+
+
+def traceback_at_end(text: str) -> Failure | None:
+    """The failure, where a traceback is the last thing that was said; else None."""
+    shown = tracebacks.shown_lines(text)
+    begun = [place for place, line in enumerate(shown) if tracebacks.HEAD in line.text]
+    raised = tracebacks.raised(shown)
+    if not begun or not raised or raised[-1] < begun[-1]:
+        return None
+    after = shown[raised[-1] + 1 :]
+    return None if any(not output.is_aftermath(line.text) for line in after) else classify(text)
+
+
+def _with_said(failure: Failure, text: str) -> Failure:
+    return msgspec.structs.replace(failure, said=output.said(text))
+
+
+def _killed(shown: Sequence[tracebacks.Line]) -> Failure | None:
+    """What killed the rank that failed first; or, by the shell's word, the tool that the script ran."""
+    ranks = (_ROOT_SIGNAL.match(line.text) for line in tracebacks.after_root(shown))
+    if signal := next((int(match[1]) for match in ranks if match), None):
+        return _of_signal(signal, "a rank")
+    told = [(place, match) for place, line in enumerate(shown) if (match := _TOLD_BY_SHELL.search(line.text))]
+    if told and not tracebacks.went_on(shown[told[-1][0] :]):
+        return Failure(_SHELL_WORDS[told[-1][1][1]], questions.line(told[-1][1][0].removeprefix(": ")))
+    return None
+
+
+def _of_signal(signal: int, what: str) -> Failure:
+    name = _SIGNALS.get(signal, f"signal {signal}")
+    if signal in _CRASHES:
+        return Failure(_CRASHED, f"{what} crashed: {name}")
+    return Failure(_KILLED, f"{what} was killed by {name}{_HINTS.get(signal, '')}")
+
+
+def _is_for_want_of_memory(message: Sequence[str]) -> bool:
+    return _kind(message, _OUT_OF_MEMORY) is not None
+
+
+def _kind(shown: Iterable[str], kinds: Sequence[tuple[str, str]]) -> str | None:
+    held = list(shown)
+    return next((kind for kind, pattern in kinds if any(re.search(pattern, line) for line in held)), None)
+
+
+def by_state(attempt: Attempt, text: str) -> Failure:
+    """Why an attempt that didn't end COMPLETED failed: what Slurm knows first, then what it said."""
+    return _with_said(_by_slurm(attempt, text) or _by_end(attempt, text), text)
+
+
+def _by_slurm(attempt: Attempt, text: str) -> Failure | None:
+    match attempt.state:
+        case "TIMEOUT":
+            return Failure("timeout", f"reached its time limit; last said: {_last_said(text)}")
+        case "CANCELLED":
+            return Failure("cancelled", "was cancelled")
+        case "OUT_OF_MEMORY":
+            return Failure("host_out_of_memory", "ran out of the host's memory (--mem)")
+        case "NODE_FAIL" | "BOOT_FAIL" | "PREEMPTED" | "DEADLINE" | "REVOKED":
+            return Failure(attempt.state.lower(), f"Slurm ended it: {attempt.state}")
+    if attempt.exit_code == "0:53":
+        return Failure(
+            "no_output_directory", f"Slurm could not open its output {questions.line(attempt.output)}"
+        )
+    return None
+
+
+def _by_end(attempt: Attempt, text: str) -> Failure:
+    """By its last words; where a signal ended it, what was said long before is no cause."""
+    signal, told = _signal(attempt.exit_code), classify(text)
+    if signal and not (traceback_at_end(text) or (told and told.kind in _OF_SIGNALS)):
+        return _of_signal(signal, "it")
+    exit_code = questions.line(attempt.exit_code)
+    return told or Failure(UNEXPLAINED, f"exit code {exit_code}; last said: {_last_said(text)}")
+
+
+def _signal(exit_code: str) -> int:
+    """What ended it, by `code:signal`; a shell adds 128. 0: none did."""
+    code, _, signal = exit_code.partition(":")
+    if signal.isdecimal() and 0 < int(signal) < 65:
+        return int(signal)
+    return int(code) - 128 if code.isdecimal() and 128 < int(code) < 193 else 0
+
+
+def _last_said(text: str) -> str:
+    return output.last_line(text) or "nothing"
