@@ -10,6 +10,7 @@ from runexp.commands.changes import accept, cancel, retry
 from runexp.commands.completion import completion
 from runexp.commands.daemon import daemon
 from runexp.commands.doctor import doctor
+from runexp.commands.fetch import fetch
 from runexp.commands.login import login
 from runexp.commands.logs import logs
 from runexp.commands.metrics import metrics
@@ -18,6 +19,7 @@ from runexp.commands.plan import plan
 from runexp.commands.report import report
 from runexp.commands.run import run
 from runexp.commands.status import ls, status
+from runexp.commands.view import view
 from runexp.commands.wait import wait
 
 
@@ -49,6 +51,8 @@ for command in (
     logs,
     metrics,
     report,
+    fetch,
+    view,
     cancel,
     retry,
     accept,

@@ -35,6 +35,12 @@ def state() -> Path:
     return home / "state" if home else platformdirs.user_state_path("runexp", appauthor=False)
 
 
+def cache() -> Path:
+    """The directory of what can be had again: logs that were brought to be looked at. The client's own."""
+    home = _home()
+    return home / "cache" if home else platformdirs.user_cache_path("runexp", appauthor=False)
+
+
 def config() -> Path:
     """The configuration file."""
     home = _home()

@@ -14,6 +14,7 @@ from runexpd.hosts.base import (
     FileRefused,
     HostUnreachable,
     Kind,
+    Part,
     Ran,
 )
 
@@ -57,6 +58,9 @@ class MemoryHost:
             raise FileMissing(f"{path}: no such file or directory")
         data = self.files[path][offset:]
         return data if size is None else data[:size]
+
+    async def read_apart(self, path: str, offset: int, size: int) -> Part:
+        raise NotImplementedError
 
     async def fetch(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         raise NotImplementedError

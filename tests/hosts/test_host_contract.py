@@ -284,3 +284,17 @@ async def test_resolve_of_what_leads_nowhere_is_an_error_of_the_hosts(host: Host
     for spelled in ("circle", "circle/x", "file/below", "broken", "n" * 300, "none/" * 2000):
         with pytest.raises((FileMissing, FileRefused)):
             await host.resolve(f"{tmp_path}/{spelled}")
+
+
+async def test_what_is_large_is_read_apart_with_the_file_as_it_was(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "it's large"
+    data = os.urandom(700_000)
+    file.write_bytes(data)
+    part = await host.read_apart(str(file), 1000, 500_000)
+    assert part.data == data[1000:501_000]
+    assert (part.fact.size_bytes, part.fact.kind) == (len(data), Kind.FILE)
+    assert (await host.read_apart(str(file), len(data), 10)).data == b""
+    with pytest.raises(FileMissing):
+        await host.read_apart(str(tmp_path / "none"), 0, 10)
+    with pytest.raises(FileRefused):
+        await host.read_apart(str(tmp_path), 0, 10)

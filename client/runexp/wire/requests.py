@@ -5,7 +5,13 @@ from typing import Annotated
 import msgspec
 
 from runexp.wire.events import Envelope
+from runexp.wire.files import FileAsk, FileEnd, FilesAsk, FilesReply, Piece
 from runexp.wire.jobs import Barrier, OnFailure, OnStall
+from runexp.wire.login import Answers as Answers
+from runexp.wire.login import Asked as Asked
+from runexp.wire.login import LoggedIn as LoggedIn
+from runexp.wire.login import Login as Login
+from runexp.wire.login import Question as Question
 from runexp.wire.metrics import Curves
 from runexp.wire.notices import Notices, NoticesReply
 from runexp.wire.refusals import Refused
@@ -224,38 +230,6 @@ class DoctorReply(_Message, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
 
 
-class Login(_Message, frozen=True, kw_only=True):
-    """Log in to a cluster with a person's help. The daemon sends `Asked`, each answered by `Answers`, then `LoggedIn`."""
-
-    cluster: str
-
-
-class Question(msgspec.Struct, frozen=True):
-    text: str
-    #: False: what is typed must not be shown.
-    echo: bool
-
-
-class Asked(_Message, frozen=True, kw_only=True):
-    """A server's questions, to be shown together; with none, only something to read."""
-
-    title: str
-    instructions: str
-    questions: tuple[Question, ...]
-
-
-class Answers(_Message, frozen=True, kw_only=True):
-    """An answer a question; None: the person gives up. Never kept, never logged."""
-
-    answers: tuple[str, ...] | None
-
-
-class LoggedIn(_Message, frozen=True, kw_only=True):
-    cluster: str
-    #: How the connection stands, in words.
-    status: str
-
-
 Request = (
     Run
     | PlanAsk
@@ -271,6 +245,8 @@ Request = (
     | Info
     | Doctor
     | Notices
+    | FilesAsk
+    | FileAsk
     | Login
     | Answers
 )
@@ -294,6 +270,9 @@ Reply = (
     | InfoReply
     | DoctorReply
     | NoticesReply
+    | FilesReply
+    | Piece
+    | FileEnd
     | Asked
     | LoggedIn
     | Refused

@@ -1,8 +1,10 @@
 """What handlers work with."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import anyio
 from msgspec.structs import replace
 
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Report
@@ -47,6 +49,10 @@ class Context:
     #: Who is told of news; None: nobody wants to be.
     told: Told | None = None
     pictures: Pictures = field(default_factory=Pictures)
+    #: By cluster, whose turn it is to read something large.
+    bulk: defaultdict[str, anyio.Semaphore] = field(
+        default_factory=lambda: defaultdict(lambda: anyio.Semaphore(1))
+    )
 
     async def at_hand(self, id: str) -> Experiment:
         """An experiment that the ledger knows, also one that was put away; it stays for a while. Raises LedgerError, NotTaken."""

@@ -11,9 +11,10 @@ from loguru import logger
 from runexp import __version__
 from runexp.text import on_one_line
 from runexp.wire import framing, requests
+from runexp.wire.files import FileAsk, FilesAsk
 from runexp.wire.notices import Notices
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import asking, logging_in, looking_over, showing, telling
+from runexpd.api import asking, bringing, logging_in, looking_over, showing, telling
 from runexpd.api.context import Context
 from runexpd.api.line import HungUp, Line, TooLong
 from runexpd.api.refusal import Refusal
@@ -36,10 +37,12 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Info: showing.info,
     requests.Doctor: looking_over.doctor,
     Notices: telling.notices,
+    FilesAsk: bringing.files,
 }
 _STREAMS: dict[type[Any], Callable[[Context, Any], AsyncIterator[requests.Reply | framing.Packed]]] = {
     requests.Follow: showing.follow,
     requests.Logs: showing.logs,
+    FileAsk: bringing.file,
 }
 
 #: Requests are small; a line that is longer is none.

@@ -206,6 +206,13 @@ class Host(Files, Protocol):
         """
         ...
 
+    async def read_apart(self, path: str, offset: int, size: int) -> Part:
+        """As `read`, for what is large and may wait: no question that comes at the same moment waits for it.
+
+        With the file as it was right before. Raises FileMissing.
+        """
+        ...
+
     async def resolve(self, path: str) -> str:
         """The absolute path, `~`, `~user` and links resolved. Raises FileMissing."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from runexpd.hosts import local_command, local_files, paths
-from runexpd.hosts.base import DEFAULT_LIMITS, MOST_READ_BYTES, Answer, Ask, FileFact, Limits, Ran
+from runexpd.hosts.base import DEFAULT_LIMITS, MOST_READ_BYTES, Answer, Ask, FileFact, Limits, Part, Ran
 from runexpd.hosts.envelope import before
 from runexpd.hosts.threads import Threads
 
@@ -30,6 +30,9 @@ class LocalHost:
     async def read(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
         most = MOST_READ_BYTES if size is None else size
         return (await self._ask(path, lambda: local_files.read_part(path, offset, most))).data
+
+    async def read_apart(self, path: str, offset: int, size: int) -> Part:
+        return await self._ask(path, lambda: local_files.read_part(path, offset, size))
 
     async def fetch(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """As in the contract, in one thread: all of it has the time limit of one operation."""

@@ -108,9 +108,12 @@ class ShellHost:
 
     async def read(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
         answer = await self._answer(ReadPart(path, offset, MOST_READ_BYTES if size is None else size))
-        if not isinstance(answer, Part):
-            raise FileMissing(f"{path}: no such file or directory")
-        return answer.data
+        return _part(path, answer).data
+
+    async def read_apart(self, path: str, offset: int, size: int) -> Part:
+        """As in the contract: in a command of its own."""
+        (answer,) = await self._fetch([ReadPart(path, offset, size)], self._limits.files_timeout_seconds)
+        return _part(path, answer)
 
     async def stat(self, path: str) -> FileFact | None:
         answer = await self._answer(StatPath(path))
@@ -228,6 +231,15 @@ class ShellHost:
         if ended is None:
             raise HostUnreachable(f"{what}: {_astray(marks, *streams)}")
         return ended
+
+
+def _part(path: str, answer: Answer) -> Part:
+    """Raises FileMissing, FileRefused."""
+    if isinstance(answer, Withheld):
+        raise FileRefused(answer.why)
+    if not isinstance(answer, Part):
+        raise FileMissing(f"{path}: no such file or directory")
+    return answer
 
 
 def _astray(marks: envelope.Marks, stdout: bytes, stderr: bytes) -> str:
