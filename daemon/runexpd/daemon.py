@@ -15,6 +15,7 @@ from runexp import __version__, paths
 from runexpd import stopping
 from runexpd.api import socket
 from runexpd.api.context import Context, Doctor
+from runexpd.api.forecasts import Forecasts
 from runexpd.clusters.base import Cluster
 from runexpd.clusters.local.cluster import LocalCluster
 from runexpd.clusters.slurm import environment
@@ -42,6 +43,7 @@ from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Means, Rests
 from runexpd.runtime.schedule import Budget, Every
 from runexpd.runtime.shelf import Shelf
+from runexpd.runtime.vitals import Vitals
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Cluster as ClusterSettings
 from runexpd.settings import Settings, Transport
@@ -71,6 +73,7 @@ class _Memory:
     loop: Loop
     shelf: Shelf
     recorder: Recorder
+    vitals: Vitals
 
 
 async def run(settings: Settings) -> None:
@@ -81,14 +84,15 @@ async def run(settings: Settings) -> None:
         ledger = stack.enter_context(Ledger(paths.state() / "ledger.sqlite"))
         loop, shelf = Loop(ledger, State()), Shelf(ledger)
         recorder = Recorder(stack.enter_context(closing(Store(paths.state() / "metrics.sqlite"))))
-        eyes = Eyes(recorder)
+        vitals = Vitals(loop)
+        eyes = Eyes(recorder, vitals)
         sites = [_local(settings, tools, eyes)]
         for name, cluster in settings.clusters.items():
             sites.append(await stack.enter_async_context(_slurm(name, cluster, tools, eyes)))
         clusters = {site.cluster.name: site.cluster for site in sites}
         logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
         async with anyio.create_task_group() as tasks:
-            context = _context(settings, _Memory(ledger, loop, shelf, recorder), tools, sites, tasks)
+            context = _context(settings, _Memory(ledger, loop, shelf, recorder, vitals), tools, sites, tasks)
             if context.told is not None:
                 stack.callback(context.told.outbox.close)
             await _start(tasks, context, settings, logbook)
@@ -127,6 +131,8 @@ def _context(
         started_at=clock.now(),
         config_path=str(paths.config()),
         recorder=recorder,
+        vitals=kept.vitals,
+        forecasts=Forecasts(kept.vitals.pace, recorder.lengths),
         rests=Rests(means, loop.bell, lambda: [e.id for e in loop.state.running()]),
         told=notices.told(paths.state() / "notices.sqlite", notices.wanted(settings.notify), clock.now),
     )
@@ -153,6 +159,7 @@ async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook:
             tasks.start_soon(_catch_up, context.links[name], watcher)
     tasks.start_soon(logbook.run)
     tasks.start_soon(context.rests.run)
+    tasks.start_soon(context.vitals.run)
     tasks.start_soon(context.shelf.run, context.loop)
     tasks.start_soon(digest.warm)
     if context.told is not None:
@@ -224,7 +231,12 @@ def _limits(settings: Settings) -> dict[str, Limits]:
         for name, cluster in settings.clusters.items()
     }
     local = settings.local
-    return {**limits, "local": Limits(max_submit=local.max_submit, stagger_seconds=local.stagger_seconds)}
+    here = Limits(
+        max_submit=local.max_submit,
+        stagger_seconds=local.stagger_seconds,
+        max_running=local.max_running,
+    )
+    return {**limits, "local": here}
 
 
 def _host_of(clusters: Mapping[str, Cluster]) -> Hosts:

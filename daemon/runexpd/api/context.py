@@ -8,12 +8,14 @@ import anyio
 from msgspec.structs import replace
 
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Report
+from runexpd.api.forecasts import Forecasts
 from runexpd.api.pictures import Picture, Pictures
 from runexpd.clusters.base import Cluster
 from runexpd.core import names
-from runexpd.core.state import Experiment
+from runexpd.core.state import Experiment, Limits
 from runexpd.core.steps import report
 from runexpd.core.steps.jobviews import Drawn
+from runexpd.core.when.forecast import Forecast
 from runexpd.hosts.ssh_link import AnyLink
 from runexpd.ledger.store import Ledger
 from runexpd.notices.setup import Told
@@ -23,6 +25,7 @@ from runexpd.runtime.loop import Loop
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Rests
 from runexpd.runtime.shelf import Shelf
+from runexpd.runtime.vitals import Vitals
 from runexpd.runtime.watcher import Watcher
 from runexpd.tools.base import Tool
 
@@ -45,6 +48,8 @@ class Context:
     started_at: float
     config_path: str
     recorder: Recorder
+    vitals: Vitals
+    forecasts: Forecasts
     rests: Rests
     #: Who is told of news; None: nobody wants to be.
     told: Told | None = None
@@ -66,7 +71,14 @@ class Context:
         """A row of `runexp ls`."""
         parked = self.loop.state.parked.get(experiment.id)
         line = report.line(experiment, parked.why if parked else "")
-        return replace(line, as_of=self.as_of(experiment))
+        ends = None if parked or experiment.outcome is not None else self._forecast(experiment).whole.end
+        return replace(line, as_of=self.as_of(experiment), ends=ends)
+
+    def _forecast(self, experiment: Experiment) -> Forecast:
+        watcher = self.watchers.get(experiment.cluster)
+        progress, starts = (watcher.progress, watcher.starts) if watcher else ({}, {})
+        limits = self.loop.state.limits.get(experiment.cluster, Limits())
+        return self.forecasts.of(experiment, progress, starts, limits)
 
     def report(self, experiment: Experiment) -> Report:
         """The combined summary."""
@@ -76,14 +88,20 @@ class Context:
         """The experiment as it stands, with progress and what hinders it."""
         watcher = self.watchers.get(experiment.cluster)
         progress, starts = (watcher.progress, watcher.starts) if watcher else (None, None)
-        typed, trouble = self.typed(experiment), self._trouble(experiment)
+        typed, trouble, forecast = (
+            self.typed(experiment),
+            self._trouble(experiment),
+            self._forecast(experiment),
+        )
 
         def make(before: Mapping[str, Drawn]) -> tuple[dict[str, Drawn], ExperimentView]:
-            drawn = report.drawn(experiment, typed, progress or {}, starts or {}, before)
-            return drawn, report.view(experiment, typed, drawn, trouble)
+            drawn = report.drawn(experiment, typed, progress or {}, starts or {}, before, forecast)
+            return drawn, replace(report.view(experiment, typed, drawn, trouble), estimates=forecast.whole)
 
         self.pictures.keep(self.loop.state.experiments)
-        return self.pictures.of(experiment.id, (experiment, progress, starts, typed, trouble), make)
+        self.forecasts.keep(self.loop.state.experiments)
+        source = (experiment, progress, starts, typed, trouble, forecast)
+        return self.pictures.of(experiment.id, source, make)
 
     def view(self, experiment: Experiment) -> ExperimentView:
         return self.picture(experiment).view

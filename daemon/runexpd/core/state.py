@@ -82,6 +82,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_submit: int = 25
     #: Between two training submissions; they race for the Hugging Face cache otherwise.
     stagger_seconds: float = 5.0
+    #: How many run at a time, where we decide it.
+    max_running: int | None = None
 
 
 class Parked(msgspec.Struct, frozen=True):

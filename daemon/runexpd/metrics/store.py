@@ -99,10 +99,18 @@ class Store:
             if seconds is not None:
                 self._db.execute("INSERT INTO durations (kind, seconds) VALUES (?, ?)", (kind, seconds))
 
-    def durations(self, kinds: Iterable[str], most: int) -> dict[str, tuple[float, ...]]:
-        """How long the newest of each kind ran, in seconds."""
-        ask = "SELECT seconds FROM durations WHERE kind = ? ORDER BY id DESC LIMIT ?"
-        return {kind: tuple(s for (s,) in self._db.execute(ask, (kind, most))) for kind in kinds}
+    def durations(self, most: int) -> dict[str, tuple[float, ...]]:
+        """How long the newest of each kind ran, in seconds; what is older is let go of."""
+        found: dict[str, tuple[float, ...]] = {}
+        for id, kind, seconds in self._db.execute(
+            "SELECT id, kind, seconds FROM durations ORDER BY id DESC"
+        ).fetchall():
+            if len(found.setdefault(kind, ())) < most:
+                found[kind] = (*found[kind], seconds)
+            else:
+                self._db.execute("DELETE FROM durations WHERE id = ?", (id,))
+        self._db.commit()
+        return found
 
     def positions(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT experiment, seq FROM positions"))

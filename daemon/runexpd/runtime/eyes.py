@@ -9,14 +9,16 @@ from runexpd.metrics.store import Owner
 from runexpd.runtime import inspector, onlooker
 from runexpd.runtime.digest import Indigestible
 from runexpd.runtime.recorder import Recorder
+from runexpd.runtime.vitals import Vitals
 from runexpd.tools.base import Attempt, Tool
 
 
 class Eyes:
     """A runexpd.runtime.watcher.Seen."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, vitals: Vitals) -> None:
         self._recorder = recorder
+        self._vitals = vitals
         #: Tokens of jobs of which no curves can be told.
         self._faulty: set[str] = set()
 
@@ -35,7 +37,8 @@ class Eyes:
             )
             self._faulty.add(watch.token)
             return made
-        await self._recorder.note(_owner(watch), found.reads)
+        brought = await self._recorder.note(_owner(watch), found.reads)
+        await self._vitals.note(watch, found.progress, brought)
         return found.progress
 
     def forget(self, token: str) -> None:

@@ -20,6 +20,8 @@ from runexpd.runtime.placing import Place, placed
 from runexpd.tools.curves import Mark, Read
 
 T = TypeVar("T")
+#: Of each kind, the newest.
+MOST_LENGTHS = 20
 _PLACES: msgspec.json.Decoder[dict[str, Place]] = msgspec.json.Decoder(dict[str, Place])
 
 
@@ -32,6 +34,7 @@ class Recorder:
         #: When each was last looked at, in seconds since it began.
         self._looked: dict[str, float] = {}
         self._is_troubled = False
+        self._lengths: dict[str, tuple[float, ...]] = {}
 
     async def marks(self, token: str) -> Mapping[str, Mark]:
         """How far its files are read, by path."""
@@ -69,6 +72,8 @@ class Recorder:
     async def finish(self, token: str, kind: str, seconds: float | None) -> None:
         """All of its files was read; how long it ran, where that tells of others of its kind."""
         await self.ask(lambda: self._store.finish(token, kind, seconds), None)
+        if seconds is not None:
+            self._lengths[kind] = (seconds, *self.lengths(kind))[:MOST_LENGTHS]
         self.forget(token)
 
     async def is_over(self, token: str) -> bool:
@@ -80,9 +85,13 @@ class Recorder:
     async def set_position(self, experiment: str, seq: int) -> None:
         await self.ask(lambda: self._store.set_position(experiment, seq), None)
 
-    async def durations(self, kinds: Sequence[str], most: int) -> dict[str, tuple[float, ...]]:
-        """How long the newest jobs of each kind ran, in seconds."""
-        return await self.ask(lambda: self._store.durations(kinds, most), {})
+    async def open(self) -> None:
+        """Read what is asked for at any moment."""
+        self._lengths = await self.ask(partial(self._store.durations, MOST_LENGTHS), {})
+
+    def lengths(self, kind: str) -> tuple[float, ...]:
+        """How long the newest jobs of a kind ran, in seconds."""
+        return self._lengths.get(kind, ())
 
     async def curves(
         self, id: str, name: str, jobs: Sequence[str], names: Sequence[str], after: int, points: int

@@ -61,6 +61,7 @@ class Rests:
 
     async def run(self) -> None:
         """Follow the ledger until cancelled."""
+        await self._means.recorder.open()
         self._means.places.update(await self._means.recorder.positions())
         await self._followers.run()
 
@@ -158,7 +159,8 @@ def owner_of(known: Experiment, job: Job, attempt: Attempt) -> Owner:
 def kind_of(known: Experiment, job: Job) -> str:
     """Jobs of one kind run about as long: the same tool, model and task on the same cluster."""
     model = next((run.model for run in known.runs if run.name == job.spec.run), None)
-    return "\n".join([known.cluster, job.spec.tool, job.spec.task or "", model or ""])
+    epochs = job.spec.facts.get("epochs")
+    return "\n".join([known.cluster, job.spec.tool, job.spec.task or "", model or "", str(epochs or "")])
 
 
 def _as_judged(attempt: Attempt) -> tools.Attempt:

@@ -131,6 +131,7 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         "log_dir": training.log_dir or f"{output_dir}/logs",
         "epochs": training.epochs,
         "log_every_n_steps": training.log_every_n_steps,
+        "pace": training.pace,
         "environments": "\n".join(sorted(environments)),
         printed.FACT: "\n".join(printed.redirected(text, runs_in)),
     }

@@ -18,6 +18,10 @@ MOST_EPOCHS = 10_000
 _MOST_COUNT = 10**9
 #: `key=value`; not what the shell has still to say.
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.]{0,200}=[^$`]*")
+_PACE = (
+    "model._component_", "batch_size", "dtype", "device", "compile", "enable_activation_checkpointing",
+    "enable_activation_offloading", "dataset._component_", "dataset.packed", "tokenizer.max_seq_len",
+)  # fmt: skip
 _REMOVED = re.compile(r"~[A-Za-z_][\w.]{0,200}(=.*)?", re.DOTALL)
 
 
@@ -39,6 +43,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int | None = None
     gradient_accumulation_steps: int | None = None
     log_every_n_steps: int | None = None
+    #: What decides how many tokens a second it makes: runs that say the same here should be as fast.
+    pace: str = ""
 
 
 def invocation(script: str) -> Invocation:
@@ -65,7 +71,18 @@ def read(text: str, where: str, workdir: str, overrides: Sequence[str] = ()) -> 
         batch_size=_count(config.get("batch_size")),
         gradient_accumulation_steps=_count(config.get("gradient_accumulation_steps")),
         log_every_n_steps=_count(config.get("log_every_n_steps")),
+        pace=_pace(config),
     )
+
+
+def _pace(config: "_Config") -> str:
+    def shown(key: str) -> str:
+        try:
+            return questions.line(str(config.get(key)), 60)
+        except BadExperiment:
+            return "?"
+
+    return " ".join(map(shown, _PACE))
 
 
 class _Config(msgspec.Struct):

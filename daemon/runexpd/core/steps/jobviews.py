@@ -3,13 +3,19 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from runexp.wire import states
 from runexp.wire.jobs import Progress
+from runexp.wire.metrics import Estimate
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexp.wire.views import AttemptView, JobView
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment
 from runexpd.core.steps import forecast, submit
+from runexpd.core.when.forecast import Forecast
+
+NOTHING = Forecast()
 
 
 class Drawn(NamedTuple):
@@ -19,6 +25,8 @@ class Drawn(NamedTuple):
     detail: str
     progress: Progress | None
     expected_start_at: float | None
+    begins: Estimate | None
+    ends: Estimate | None
     view: JobView
 
 
@@ -29,6 +37,7 @@ def draw(
     progress: Mapping[str, Progress] | None = None,
     starts: Mapping[str, float] | None = None,
     before: Mapping[str, Drawn] | None = None,
+    estimates: Forecast = NOTHING,
 ) -> dict[str, Drawn]:
     """Jobs of an experiment, by id. By token: `progress`, and when the scheduler expects to start it (`starts`).
 
@@ -40,8 +49,12 @@ def draw(
         made, expected = _how_far(job, progress or {}, starts or {})
         detail = _detail(e, job, typed, barrier)
         last = known.get(job.spec.id)
-        if last is None or last.job is not job or last[1:4] != (detail, made, expected):
-            last = Drawn(job, detail, made, expected, _view(job, detail, made, expected))
+        begins, ends = estimates.begins.get(job.spec.id), estimates.ends.get(job.spec.id)
+        if last is None or last.job is not job or last[1:6] != (detail, made, expected, begins, ends):
+            view = _view(job, detail, made, expected)
+            if begins is not None or ends is not None:
+                view = replace(view, begins=begins, ends=ends)
+            last = Drawn(job, detail, made, expected, begins, ends, view)
         drawn[job.spec.id] = last
     return drawn
 
@@ -97,7 +110,15 @@ def _view(job: Job, detail: str, progress: Progress | None, expected_start_at: f
         expected_start_at=expected_start_at,
         retired=job.retired,
         health=attempt.health if attempt else (),
+        limit_at=_limit_at(job, attempt),
     )
+
+
+def _limit_at(job: Job, attempt: Attempt | None) -> float | None:
+    if attempt is None or attempt.started_at is None or job.stage is not Stage.QUEUED:
+        return None
+    limit = attempt.spec.time_limit_seconds
+    return None if limit is None else attempt.started_at + limit
 
 
 def _barrier(e: Experiment) -> str:

@@ -19,6 +19,7 @@ from runexpd.core.job import Job
 from runexpd.core.state import Experiment
 from runexpd.core.steps import forecast, jobviews
 from runexpd.core.steps.jobviews import Drawn
+from runexpd.core.when.forecast import Forecast
 
 
 def line(e: Experiment, trouble: str = "") -> ExperimentLine:
@@ -35,6 +36,7 @@ def line(e: Experiment, trouble: str = "") -> ExperimentLine:
         ended_at=e.ended_at,
         counts=_counts(e),
         trouble=trouble,
+        concerns=_concerns(e),
     )
 
 
@@ -47,15 +49,25 @@ def _counts(e: Experiment) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
+def _concerns(e: Experiment) -> int:
+    """Of how many jobs something is wrong: what is over has no concerns."""
+    if e.outcome is not None:
+        return 0
+    return sum(bool(job.attempt and job.attempt.health) for job in e.jobs.values())
+
+
 def drawn(
     e: Experiment,
     typed: str,
     progress: Mapping[str, Progress],
     starts: Mapping[str, float],
     before: Mapping[str, Drawn],
+    estimates: Forecast = jobviews.NOTHING,
 ) -> dict[str, Drawn]:
     """The jobs to be seen of an experiment; see `jobviews.draw`."""
-    return jobviews.draw(e, typed, filter(_is_worth_showing, e.jobs.values()), progress, starts, before)
+    return jobviews.draw(
+        e, typed, filter(_is_worth_showing, e.jobs.values()), progress, starts, before, estimates
+    )
 
 
 def view(e: Experiment, typed: str, jobs: Mapping[str, Drawn], trouble: str = "") -> ExperimentView:

@@ -1,0 +1,132 @@
+"""How long a job is likely to run in all: by its own rate, by its siblings, by others of its kind before them.
+
+A length is a middle and a spread, in the logarithm: times are off by factors. What two sources say is put together by how
+sure each is.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+
+import msgspec
+
+from runexp.wire import states
+from runexp.wire.jobs import Progress
+from runexp.wire.states import Phase, Stage
+from runexpd.core.job import Attempt, Job
+from runexpd.core.state import Experiment
+
+#: Of a job's own rate: at its beginning, and by its end; of its siblings; of others of its kind.
+OWN_FIRST, OWN_LAST = 0.3, 0.02
+SIBLINGS, FEW_SIBLINGS, OTHERS = 0.06, 0.25, 0.2
+#: What follows the last step, as a share of all, where nobody knows: saving, ending.
+TAIL_SHARE = 0.02
+_RAN_WELL = frozenset({Stage.VERIFIED, Stage.IN_DOUBT, Stage.ENDED})
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Of a job's steps that were seen: the first and the last of them, and when each was made, in seconds since it began."""
+
+    first_step: int
+    first_seconds: float
+    last_step: int
+    last_seconds: float
+
+    @property
+    def seconds_a_step(self) -> float | None:
+        steps, seconds = self.last_step - self.first_step, self.last_seconds - self.first_seconds
+        return seconds / steps if steps > 0 and seconds > 0 else None
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known beside the ledger."""
+
+    #: By token.
+    progress: Mapping[str, Progress] = {}
+    paces: Mapping[str, Pace] = {}
+    #: When the scheduler expects to start what is pending, by token.
+    starts: Mapping[str, float] = {}
+    #: How long jobs of the same kind ran in other experiments, in seconds, by job.
+    others: Mapping[str, Sequence[float]] = {}
+
+
+class Length(msgspec.Struct, frozen=True):
+    seconds: float
+    #: Of its logarithm.
+    spread: float
+    basis: str
+    #: Of what all that rest on the same have in common: the middle may be off for all of them.
+    common: float = 0.0
+
+
+def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -> Length | None:
+    """By its own rate; `tail`: how long its siblings went on after their last step, in seconds. None: it can't be told."""
+    made = known.progress.get(attempt.token)
+    if made is None or attempt.started_at is None or not made.total or not made.done:
+        return None
+    elapsed, share = max(0.0, now - attempt.started_at), min(1.0, made.done / made.total)
+    pace = known.paces.get(attempt.token)
+    step = pace.seconds_a_step if pace is not None else None
+    if pace is None or step is None:
+        seconds = elapsed / share
+    else:
+        seconds = pace.last_seconds + max(0, made.total - pace.last_step) * step
+        seconds += seconds * TAIL_SHARE if tail is None else tail
+    spread = OWN_LAST + (OWN_FIRST - OWN_LAST) * (1 - share) ** 2
+    return Length(max(seconds, elapsed), spread, "its own rate")
+
+
+def tail_seconds(experiment: Experiment, phase: Phase, known: Known) -> float | None:
+    """How long jobs that are over went on after their last step."""
+    found = [
+        attempt.ended_at - attempt.started_at - pace.last_seconds
+        for attempt in _over(experiment, phase)
+        if attempt.ended_at is not None
+        and attempt.started_at is not None
+        and (pace := known.paces.get(attempt.token)) is not None
+    ]
+    return max(0.0, median(found)) if found else None
+
+
+def _over(experiment: Experiment, phase: Phase) -> Iterator[Attempt]:
+    for job in experiment.of(phase):
+        attempt = job.attempt
+        if attempt is not None and job.stage in _RAN_WELL and attempt.state == states.COMPLETED:
+            yield attempt
+
+
+def of_siblings(experiment: Experiment, phase: Phase) -> dict[str | None, Length]:
+    """By task, and by None for the whole phase: how long those ran that are over."""
+    lengths: dict[str | None, list[float]] = {}
+    for attempt in _over(experiment, phase):
+        if attempt.started_at is not None and attempt.ended_at is not None:
+            seconds = max(1e-3, attempt.ended_at - attempt.started_at)
+            for key in {attempt.spec.task, None}:
+                lengths.setdefault(key, []).append(seconds)
+    return {key: _middle(found, SIBLINGS, "its siblings") for key, found in lengths.items()}
+
+
+def of_others(job: Job, known: Known) -> Length | None:
+    """By jobs of its kind in other experiments, and by its own earlier attempts."""
+    found = [seconds for seconds in known.others.get(job.spec.id, ()) if seconds > 0]
+    return _middle(found, OTHERS, "earlier jobs of its kind") if found else None
+
+
+def _middle(seconds: Sequence[float], least: float, basis: str) -> Length:
+    logs = sorted(map(math.log, seconds))
+    middle = median(logs)
+    off = median(abs(each - middle) for each in logs) * 1.5
+    spread = max(least, off)
+    return Length(math.exp(middle), spread, basis, least / 2 + (spread + FEW_SIBLINGS) / len(logs))
+
+
+def together(lengths: Iterable[Length | None]) -> Length | None:
+    """What they say put together; the surest gives its name. None: none says anything."""
+    some = [length for length in lengths if length is not None]
+    if not some:
+        return None
+    weights = [1 / (length.spread**2 + length.common**2) for length in some]
+    logs = [math.log(max(length.seconds, 1e-3)) for length in some]
+    middle = sum(w * log for w, log in zip(weights, logs, strict=True)) / sum(weights)
+    surest = min(some, key=lambda length: length.spread)
+    return Length(math.exp(middle), surest.spread, surest.basis, surest.common)
