@@ -46,7 +46,7 @@ from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.vitals import Vitals
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Cluster as ClusterSettings
-from runexpd.settings import Settings, Transport
+from runexpd.settings import Local, Settings, Transport
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
 
@@ -226,17 +226,17 @@ async def _slurm(
 
 
 def _limits(settings: Settings) -> dict[str, Limits]:
-    limits = {
-        name: Limits(max_submit=cluster.max_submit, stagger_seconds=cluster.stagger_seconds)
-        for name, cluster in settings.clusters.items()
+    known: dict[str, Local | ClusterSettings] = {**settings.clusters, "local": settings.local}
+    return {
+        name: Limits(
+            max_submit=cluster.max_submit,
+            stagger_seconds=cluster.stagger_seconds,
+            stagger_evaluations_seconds=cluster.stagger_evaluations_seconds,
+            before_evaluations=cluster.before_evaluations,
+            max_running=cluster.max_running if isinstance(cluster, Local) else None,
+        )
+        for name, cluster in known.items()
     }
-    local = settings.local
-    here = Limits(
-        max_submit=local.max_submit,
-        stagger_seconds=local.stagger_seconds,
-        max_running=local.max_running,
-    )
-    return {**limits, "local": here}
 
 
 def _host_of(clusters: Mapping[str, Cluster]) -> Hosts:

@@ -30,6 +30,9 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_running: Count = 2
     max_submit: Count = 25
     stagger_seconds: Seconds = 5.0
+    stagger_evaluations_seconds: Seconds = 0.0
+    #: Run once by a login shell, in the experiment's directory, before its first evaluation.
+    before_evaluations: str = ""
     poll_seconds: PositiveSeconds = 0.5
     #: From SIGTERM to SIGKILL, for a job that is cancelled or at its limit.
     kill_wait_seconds: Seconds = 5.0
@@ -59,6 +62,9 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     prepend: tuple[str, ...] = ()
     max_submit: Count = 25
     stagger_seconds: Seconds = 5.0
+    stagger_evaluations_seconds: Seconds = 0.0
+    #: As for this machine; on the login node.
+    before_evaluations: str = ""
     #: Slurm queries on average.
     queries_per_minute: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 4.0
     #: SSH sessions at a time at most; fewer where the server has room for fewer.

@@ -84,4 +84,6 @@ class Directory:
             optimize_only=dice.random() < 0.25,
             oom_retries=dice.randint(0, 2),
             node_retries=dice.randint(0, 1),
+            before_evaluations=dice.choice([None, "", "make cache", "make cache", "make it all"]),
+            stagger_evaluations_seconds=dice.choice([None, None, 5.0]),
         )

@@ -15,6 +15,7 @@ from runexpd.core.observations import (
     Listed,
     MendDone,
     Observation,
+    PreparationSaid,
     Refused,
     Report,
     Symptom,
@@ -40,6 +41,13 @@ def sent(dice: Random, asked: commands.Submit | commands.Resolve) -> Observation
             return Unclear(**about, reason="link lost")
         case _:
             return helpful(asked)
+
+
+def prepared(dice: Random, command: commands.Prepare) -> PreparationSaid:
+    """How what was run before the evaluations came out."""
+    code = dice.choice([0, 0, 1, 1, None])
+    about: Any = {"experiment": command.experiment, "number": command.number}
+    return PreparationSaid(**about, exit_code=code, said=("no space left",) if code else ())
 
 
 def report(dice: Random, watch: commands.Watch, now: float) -> Report:
@@ -77,4 +85,5 @@ def of(experiment: str, job: str, token: str) -> list[Observation]:
         Examined(**about, judged=(Concern.STALLED,), symptoms=(Symptom(Concern.STALLED, "no step"),)),
         Judged(**about, verdict=BAD),
         MendDone(experiment=experiment, job=job, number=99),
+        PreparationSaid(experiment=experiment, number=99, exit_code=1),
     ]

@@ -21,7 +21,7 @@ from core.directories import POOL, Directory
 from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
 from fakes.builders import GOOD, helpful, owed
 from runexp.wire import events, states
-from runexp.wire.jobs import Finding, Policy, Verdict
+from runexp.wire.jobs import BEFORE, Finding, Policy, Verdict
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands, lifecycle
 from runexpd.core.observations import (
@@ -35,7 +35,7 @@ from runexpd.core.observations import (
     ScaffoldSeen,
     Tick,
 )
-from runexpd.core.steps import forecast
+from runexpd.core.steps import forecast, prepare
 from runexpd.core.steps.plan import contested
 from runexpd.core.steps.submit import wake_at
 
@@ -115,6 +115,8 @@ class Machine(RuleBasedStateMachine):
                 refused = dice.choice(["", "", "batch_size is there twice"])
                 about: Any = {"experiment": command.experiment, "job": command.job}
                 self.tell(MendDone(**about, number=command.number, refused=refused))
+            case commands.Prepare():
+                self.tell(replies.prepared(dice, command))
             case commands.Cancel() | None:
                 self.tell(Tick())
             case _:
@@ -198,7 +200,13 @@ class Machine(RuleBasedStateMachine):
         jobs = self.world.state.experiments[which].jobs if which in self.world.state.experiments else {}
         stage = dice.choice([s for s in stages if any(j.stage is s for j in jobs.values())] or [None])
         likely = [id for id, job in jobs.items() if job.stage is stage] or [*jobs, "never/there"]
-        return tuple(dice.sample(likely, min(len(likely), dice.choice([0, 1, 1, 2]))))
+        named = dice.sample(likely, min(len(likely), dice.choice([0, 1, 1, 2])))
+        return (*named, BEFORE) if self.holds(which) and dice.random() < 0.5 else tuple(named)
+
+    def holds(self, which: str) -> bool:
+        """Whether the evaluations wait for a person, since what was run before them failed."""
+        experiment = self.world.state.experiments.get(which)
+        return experiment is not None and not experiment.outcome and prepare.is_meant(experiment, ())
 
     def somebody_runs(self, dice: Random) -> None:
         if dice.random() < 0.5:
@@ -249,7 +257,8 @@ class Machine(RuleBasedStateMachine):
 
     def doubts(self, which: str) -> tuple[str, ...]:
         current = self.world.state.experiments[which].current
-        return tuple(job.spec.id for job in current if job.stage is Stage.IN_DOUBT)
+        before = (BEFORE,) if self.holds(which) else ()
+        return (*(job.spec.id for job in current if job.stage is Stage.IN_DOUBT), *before)
 
     def check_end(self, which: str) -> None:
         """Over, or waiting for a person, who has three ways out."""
@@ -259,7 +268,8 @@ class Machine(RuleBasedStateMachine):
             (j.spec.id, j.stage) for j in experiment.current
         ]
         self.check_advice(which)
-        for job in doubts:
+        self.check_that_what_holds_can_be_let_go(which)
+        for job in (job for job in doubts if job != BEFORE):
             accepted = AcceptWanted(experiment=which, jobs=(job,))
             run = self.world.state.experiments[which].jobs[job].spec.run
             retried = RetryWanted(seen=self.seen(which), jobs=(job, run))  # its model may be gone
@@ -272,6 +282,16 @@ class Machine(RuleBasedStateMachine):
                 fork.see(way_out)
                 fork.drain()
                 assert fork.state.experiments[which].jobs[job].stage is not Stage.IN_DOUBT, way_out
+
+    def check_that_what_holds_can_be_let_go(self, which: str) -> None:
+        if self.holds(which):
+            retried = RetryWanted(seen=self.seen(which), jobs=(BEFORE,))
+            ways_out: list[Observation] = [retried, AcceptWanted(experiment=which, jobs=(BEFORE,))]
+            for way_out in ways_out:
+                fork = self.world.fork()
+                fork.see(way_out)
+                fork.drain()
+                assert not prepare.holds(fork.state.experiments[which]), way_out
 
     def check_advice(self, which: str) -> None:
         """What is suggested for a job is taken, where the scaffold still has it and no other trains there."""

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runexpd.core import pacing
@@ -65,6 +65,7 @@ def test_the_rounds_spread_as_the_bucket_empties() -> None:
     assert pauses[-1] > 20
 
 
+@settings(deadline=None)
 @given(
     ends=st.lists(st.tuples(st.floats(0, 3600), st.booleans()), max_size=20),
     per_minute=st.floats(1, 60),

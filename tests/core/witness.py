@@ -27,7 +27,7 @@ from runexpd.core.observations import (
 )
 from runexpd.core.observe import observe
 from runexpd.core.state import Experiment
-from runexpd.core.steps import plan, submit
+from runexpd.core.steps import plan, prepare, submit
 from runexpd.core.touched import Touched
 
 #: Over all worlds: events, and what they did to jobs and to phases.
@@ -102,9 +102,11 @@ class Witness(World):
     def _check(self, before: Experiment, event: Event) -> None:
         match event:
             case events.AttemptIntended() | events.JobAdopted():
-                assert event.token not in self.tokens, "a token was used twice"
-                self.tokens |= {event.token}
-                self._check_sent(before, event)
+                self._note_sent(before, event)
+            case events.PreparationEnded():
+                assert before.preparations == event.number
+            case events.PreparationDecided():
+                assert isinstance(self.told, RetryWanted | AcceptWanted), "a person decides"
             case events.MendIntended() | events.JobRequeued():
                 job = before.jobs[event.job]
                 assert job.attempts, "what is mended is an attempt that failed"
@@ -126,9 +128,15 @@ class Witness(World):
             case _:
                 pass
 
+    def _note_sent(self, before: Experiment, event: events.AttemptIntended | events.JobAdopted) -> None:
+        assert event.token not in self.tokens, "a token was used twice"
+        self.tokens |= {event.token}
+        self._check_sent(before, event)
+
     def _check_sent(self, before: Experiment, event: events.AttemptIntended | events.JobAdopted) -> None:
         job = before.jobs[event.job]
         if isinstance(event, events.AttemptIntended):
+            assert job.spec.phase is Phase.OPTIMIZATION or before.preparation not in prepare.HOLDING
             assert not job.retired
             assert (before.id, event.job) not in self.good, "what succeeded is submitted again"
         elif isinstance(self.told, ScaffoldSeen | RetryWanted):

@@ -14,7 +14,7 @@ from fakes.home import Home, blocks, harvested
 from fakes.remote import Remote
 from fakes.upstream_texts import GRES
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 MERGED, ADAPTER = (run.name for run in upstream.RUNS)
 EVALUATIONS = [
     f"{MERGED}/capitalization/epoch1",
@@ -59,7 +59,7 @@ def assert_all_is_well(view: dict[str, Any], experiment: Path) -> None:
 
 def test_it_ends_well_here(here: Home, real_experiment: Path, tmp_path: Path) -> None:
     experiment = scaffolded(tmp_path / "scratch", real_experiment, gres="")
-    done = here.runexp("run", str(experiment))
+    done = here.runexp("run", str(experiment), timeout_seconds=900)
     assert done.returncode == 0, done.stdout + done.stderr
     view = here.json("status", str(experiment))
     assert_all_is_well(view, experiment)

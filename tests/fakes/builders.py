@@ -17,6 +17,7 @@ from runexpd.core.observations import (
     Listed,
     MendDone,
     Observation,
+    PreparationSaid,
     Report,
     ScaffoldSeen,
     Tick,
@@ -222,6 +223,8 @@ def helpful(command: commands.Command) -> Observation:
             return Judged(experiment=command.experiment, job=id, token=token, verdict=GOOD)
         case commands.Mend():
             return MendDone(experiment=command.experiment, job=command.job, number=command.number)
+        case commands.Prepare():
+            return PreparationSaid(experiment=command.experiment, number=command.number, exit_code=0)
         case commands.Cancel():
             return Tick()  # its end is seen by whoever watches it
         case _:

@@ -64,14 +64,16 @@ class Home:
             self.daemon.wait(20)
             self.daemon = None
 
-    def runexp(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def runexp(
+        self, *args: str, stdin: str = "", timeout_seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [BIN / "runexp", *args],
             env=self.environment,
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout_seconds,
             check=False,
         )
 

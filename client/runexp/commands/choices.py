@@ -38,6 +38,19 @@ _OPTIONS = (
         help="How often a job whose node failed is submitted again (default: 2).",
     ),
     click.option(
+        "--stagger-evaluations",
+        "stagger_evaluations_seconds",
+        type=click.FloatRange(0, 86400),
+        metavar="SECONDS",
+        help="Between two submissions of evaluations (default: the cluster's `stagger_evaluations_seconds`).",
+    ),
+    click.option(
+        "--before-evaluations",
+        metavar="COMMAND",
+        help="Run once on the login node, in the experiment's directory, before the first evaluation is submitted, "
+        "such as what builds a cache; '' for none (default: the cluster's `before_evaluations`).",
+    ),
+    click.option(
         "--on-stall",
         type=click.Choice([word.value for word in OnStall]),
         help="Of a job that makes no step any more: say so (the default), or end it.",
@@ -52,20 +65,9 @@ def options(command: F) -> F:
     return command
 
 
-def typed(
-    optimize_only: bool,
-    on_failure: str | None,
-    barrier: str | None,
-    oom_retries: int | None,
-    node_retries: int | None,
-    on_stall: str | None,
-) -> Choices:
+def typed(**chosen: Any) -> Choices:
     """What was typed."""
-    return Choices(
-        optimize_only=optimize_only,
-        on_failure=msgspec.UNSET if on_failure is None else OnFailure(on_failure),
-        barrier=msgspec.UNSET if barrier is None else Barrier(barrier),
-        oom_retries=msgspec.UNSET if oom_retries is None else oom_retries,
-        node_retries=msgspec.UNSET if node_retries is None else node_retries,
-        on_stall=msgspec.UNSET if on_stall is None else OnStall(on_stall),
-    )
+    try:
+        return msgspec.convert({name: value for name, value in chosen.items() if value is not None}, Choices)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(str(error)) from None

@@ -7,6 +7,7 @@ import msgspec
 
 from runexp.wire import events
 from runexp.wire.events import Envelope
+from runexp.wire.jobs import BEFORE
 from runexp.wire.metrics import Concern
 
 
@@ -112,12 +113,26 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, f"skipped: {event.reason}"
         case events.BarrierCleared():
             return "barrier", ("evaluate: " if event.evaluate else "no evaluation: ") + event.reason
+        case events.PreparationIntended():
+            return BEFORE, f"begins: {event.command}"
+        case events.PreparationEnded():
+            return BEFORE, _prepared(event)
+        case events.PreparationDecided():
+            return BEFORE, "run again" if event.again else "left as it is: the evaluations go on without it"
         case events.PhaseClosed():
             return event.phase, f"complete, {event.succeeded}/{event.total} succeeded"
         case events.ExperimentEnded():
             return "experiment", event.outcome
         case _:
             assert_never(event)
+
+
+def _prepared(event: events.PreparationEnded) -> str:
+    if event.exit_code == 0:
+        return "done"
+    said = f": {event.said[-1]}" if event.said else ""
+    code = "nobody can tell how it ended" if event.exit_code is None else f"exit code {event.exit_code}"
+    return f"failed, the evaluations are held: {code}{said}"
 
 
 def _concern(concern: Concern) -> str:

@@ -9,6 +9,9 @@ from runexp.wire.concerns import ConcernRaised as ConcernRaised
 from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
 from runexp.wire.concerns import JobGivenUp as JobGivenUp
 from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
+from runexp.wire.preparations import PreparationDecided as PreparationDecided
+from runexp.wire.preparations import PreparationEnded as PreparationEnded
+from runexp.wire.preparations import PreparationIntended as PreparationIntended
 from runexp.wire.states import Outcome, Phase
 
 
@@ -265,7 +268,7 @@ Event = (
     | StateChanged | ConcernRaised | ConcernWithdrawn | JobGivenUp | JobEnded | StatusChecked
     | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected
     | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
-    | BarrierCleared | PhaseClosed | ExperimentEnded
+    | BarrierCleared | PreparationIntended | PreparationEnded | PreparationDecided | PhaseClosed | ExperimentEnded
 )  # fmt: skip
 
 

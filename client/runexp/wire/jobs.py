@@ -6,6 +6,9 @@ import msgspec
 
 from runexp.wire.states import Phase
 
+#: What `Policy.before_evaluations` goes by, where a job is named.
+BEFORE = "before-evaluations"
+
 
 class RunSpec(msgspec.Struct, frozen=True):
     """An entry of `runs:` in experiment_summary.yaml."""
@@ -87,6 +90,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     #: How often a job whose node failed is submitted again; 0: never.
     node_retries: int = 2
     on_stall: OnStall = OnStall.WARN
+    #: Between two submissions of evaluations; None: the cluster's.
+    stagger_evaluations_seconds: float | None = None
+    #: A shell's command, run once on the cluster's login node before the first evaluation; empty: none; None: the cluster's.
+    before_evaluations: str | None = None
 
 
 class Score(msgspec.Struct, frozen=True):

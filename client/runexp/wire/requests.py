@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
+from runexp.wire.choices import Choices as Choices
 from runexp.wire.events import Envelope
 from runexp.wire.files import FileAsk, FileEnd, FilesAsk, FilesReply, Piece
-from runexp.wire.jobs import Barrier, OnFailure, OnStall
 from runexp.wire.login import Answers as Answers
 from runexp.wire.login import Asked as Asked
 from runexp.wire.login import LoggedIn as LoggedIn
@@ -23,18 +23,6 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
     pass
-
-
-class Choices(msgspec.Struct, frozen=True, kw_only=True):
-    """What was typed of a policy; what was not stays as it is remembered."""
-
-    on_failure: OnFailure | msgspec.UnsetType = msgspec.UNSET
-    barrier: Barrier | msgspec.UnsetType = msgspec.UNSET
-    oom_retries: int | msgspec.UnsetType = msgspec.UNSET
-    node_retries: int | msgspec.UnsetType = msgspec.UNSET
-    on_stall: OnStall | msgspec.UnsetType = msgspec.UNSET
-    #: Of this one run: nothing remembers it.
-    optimize_only: bool = False
 
 
 class Run(_Message, frozen=True, kw_only=True):

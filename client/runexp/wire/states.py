@@ -91,6 +91,17 @@ END_STATES = frozenset(
 )
 
 
+class Preparation(StrEnum):
+    """Of what is run once before the evaluations."""
+
+    #: Not begun, or to be begun again.
+    OWED = "owed"
+    RUNNING = "running"
+    DONE = "done"
+    #: The evaluations are held until a person decides.
+    FAILED = "failed"
+
+
 class Outcome(StrEnum):
     """How an experiment ended."""
 

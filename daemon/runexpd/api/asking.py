@@ -7,7 +7,7 @@ import msgspec
 
 from runexp.wire import events, requests, views
 from runexp.wire.events import Recorded
-from runexp.wire.jobs import JobSpec, Policy
+from runexp.wire.jobs import BEFORE, JobSpec, Policy
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED
 from runexpd.api import find
@@ -89,7 +89,7 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
         name=experiment.name,
         typed=context.typed(experiment),
         seq=done.seq,
-        jobs=done.event.jobs,
+        jobs=done.event.jobs or named or (BEFORE,),
     )
 
 
@@ -98,9 +98,7 @@ async def accept(context: Context, asked: requests.Accept) -> requests.AcceptRep
     named = tuple(find.job(context, experiment, name) for name in asked.jobs)
     wrong = set(named) - set(again.acceptable(experiment, named))
     if wrong or not named:
-        states = (
-            ", ".join(f"{id} is {experiment.jobs[id].state}" for id in sorted(wrong)) or "no job is named"
-        )
+        states = _states(experiment, sorted(wrong)) or "no job is named"
         hint = f"only what failed or is unclear can be taken as it is: `runexp status {context.typed(experiment)}`"
         raise Refusal(Code.NOTHING_TO_DO, states, hint=hint)
     recorded = await _tell(context, AcceptWanted(experiment=experiment.id, jobs=named))
@@ -172,10 +170,15 @@ def _contested(why: str) -> Refusal:
 
 
 def _nothing_to_retry(context: Context, experiment: Experiment, named: tuple[str, ...]) -> Refusal:
-    states = ", ".join(f"{id} is {experiment.jobs[id].state}" for id in named)
+    states = _states(experiment, named)
     what = f"nothing to submit again: {states}" if named else f"nothing of {experiment.name} has failed"
     hint = f"`runexp status {context.typed(experiment)}` shows its jobs"
     return Refusal(Code.NOTHING_TO_DO, what, hint=hint)
+
+
+def _states(experiment: Experiment, named: Sequence[str]) -> str:
+    jobs, preparation = experiment.jobs, experiment.preparation
+    return ", ".join(f"{id} is {jobs[id].state if id in jobs else preparation}" for id in named)
 
 
 async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.Choices) -> ScaffoldSeen:
@@ -221,7 +224,15 @@ def _policy(known: Experiment | None, choices: requests.Choices) -> Policy:
     """What was typed, on what is remembered."""
     typed = {
         field: value
-        for field in ("on_failure", "barrier", "oom_retries", "node_retries", "on_stall")
+        for field in (
+            "on_failure",
+            "barrier",
+            "oom_retries",
+            "node_retries",
+            "on_stall",
+            "stagger_evaluations_seconds",
+            "before_evaluations",
+        )
         if (value := getattr(choices, field)) is not msgspec.UNSET
     }
     remembered = known.policy if known else Policy()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from posixpath import normpath
 
+from runexp.wire.jobs import BEFORE
 from runexp.wire.refusals import Code
 from runexp.wire.views import ExperimentLine
 from runexpd.api.context import Context
@@ -55,8 +56,8 @@ async def _in_directory(context: Context, known: Sequence[Known], named: str) ->
 
 
 def job(context: Context, e: Experiment, named: str) -> str:
-    """A job's id, by the id or an unambiguous prefix of it. Raises Refusal."""
-    if named in e.jobs:
+    """A job's id, by the id or an unambiguous prefix of it; or what was run before the evaluations. Raises Refusal."""
+    if named in e.jobs or (named == BEFORE and e.preparations):
         return named
     matches = [id for id in e.jobs if id.startswith(named)]
     if len(matches) == 1:

@@ -10,13 +10,15 @@ from msgspec.structs import replace
 
 from runexp import __version__
 from runexp.wire import framing, requests, views
+from runexp.wire.jobs import BEFORE
 from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code
-from runexp.wire.states import SETTLED
+from runexp.wire.states import SETTLED, Preparation
 from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core.state import Experiment
+from runexpd.core.steps import prepare
 from runexpd.experiments.logblocks import EXPERIMENT
 from runexpd.hosts.base import FileMissing
 from runexpd.ledger import desk
@@ -146,6 +148,8 @@ async def logs(context: Context, asked: requests.Logs) -> AsyncIterator[requests
 def _log_path(context: Context, experiment: Experiment, job: str | None) -> str:
     if job is None:
         return experiment.logs[EXPERIMENT]
+    if job == BEFORE and job not in experiment.jobs:
+        return prepare.output(experiment)
     attempt = experiment.jobs[job].attempt
     if attempt is None or attempt.output is None:
         state = experiment.jobs[job].state
@@ -160,4 +164,6 @@ def _is_over(experiment: Experiment, job: str | None) -> bool:
     """Whether nothing more will be written. Asked before the read that may be the last."""
     if job is None:
         return experiment.outcome is not None
+    if job == BEFORE and job not in experiment.jobs:
+        return experiment.preparation is not Preparation.RUNNING
     return job not in experiment.jobs or experiment.jobs[job].stage in SETTLED

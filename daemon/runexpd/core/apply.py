@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from runexp.wire import events, states
 from runexp.wire.events import Recorded
 from runexp.wire.jobs import JobSpec
-from runexp.wire.states import Phase, PhaseState, Stage
+from runexp.wire.states import Phase, PhaseState, Preparation, Stage
 from runexpd.core import apply_job
 from runexpd.core.job import Job
 from runexpd.core.jobs import Jobs
-from runexpd.core.lifecycle import IllegalTransition, next_phase_state
+from runexpd.core.lifecycle import IllegalTransition, check_preparation, next_phase_state
 from runexpd.core.state import Experiment, State
 
 
@@ -59,10 +59,13 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
             | events.StatusChecked()
         ):
             return _of_phases(experiment, event, at)
+        case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
+            return _of_preparation(experiment, event)
         case events.AttemptIntended() | events.JobAdopted():
             counted = replace(experiment, tokens=experiment.tokens + 1)
-            if isinstance(event, events.AttemptIntended) and _trains(experiment, event.job):
-                counted = replace(counted, trained_at=at)
+            if isinstance(event, events.AttemptIntended):
+                trains = _trains(experiment, event.job)
+                counted = replace(counted, **{"trained_at" if trains else "evaluated_at": at})
             return _each(counted, (event.job,), lambda job: apply_job.happened(job, event, at))
         case events.SubmitDeferred():
             held = replace(experiment, held_until=event.until, held_at=event.held)
@@ -106,6 +109,26 @@ def _of_phases(experiment: Experiment, event: OfPhases, at: float) -> Experiment
             return experiment
 
 
+OfPreparation = events.PreparationIntended | events.PreparationEnded | events.PreparationDecided
+
+
+def _of_preparation(experiment: Experiment, event: OfPreparation) -> Experiment:
+    check_preparation(experiment.preparation, type(event))
+    match event:
+        case events.PreparationIntended():
+            begun = replace(experiment, preparations=event.number, prepared_by=event.command)
+            return replace(begun, preparation=Preparation.RUNNING, preparation_said="")
+        case events.PreparationEnded():
+            code = (
+                "nobody can tell how it ended" if event.exit_code is None else f"exit code {event.exit_code}"
+            )
+            said = ": ".join((code, *event.said[-1:]))
+            how = Preparation.DONE if event.exit_code == 0 else Preparation.FAILED
+            return replace(experiment, preparation=how, preparation_said=said)
+        case events.PreparationDecided():
+            return replace(experiment, preparation=Preparation.OWED if event.again else Preparation.DONE)
+
+
 def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Experiment:
     """The scaffold's jobs in its order, then those retired. (What was neither listed nor retired was dropped, once.)"""
 
@@ -121,6 +144,7 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
     return replace(
         _reopened(experiment, event, at),
         policy=event.policy,
+        preparation=_still(experiment, event.policy.before_evaluations),
         tools=event.tools,
         logs=event.logs,
         runs=event.runs,
@@ -128,6 +152,13 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
         warnings=event.warnings,
         question=event.question,
     )
+
+
+def _still(experiment: Experiment, command: str | None) -> Preparation:
+    """Another command is owed anew, but for one that runs: that is seen to its end."""
+    is_other = command != experiment.policy.before_evaluations
+    runs = experiment.preparation is Preparation.RUNNING
+    return Preparation.OWED if is_other and not runs else experiment.preparation
 
 
 def _cancel_asked(experiment: Experiment, event: events.CancelAsked) -> Experiment:

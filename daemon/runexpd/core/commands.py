@@ -90,6 +90,22 @@ class Mend(msgspec.Struct, frozen=True):
         return f"mend {self.experiment} {self.job}"
 
 
+class Prepare(msgspec.Struct, frozen=True):
+    """Run a shell's command on the cluster's login node, and see it to its end. Safe to repeat: one number is begun once."""
+
+    cluster: str
+    experiment: str
+    #: The experiment's directory, where it runs, and the one in which it leaves what it writes.
+    dir: str
+    room: str
+    text: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        return f"prepare {self.experiment} {self.number}"
+
+
 class Cancel(msgspec.Struct, frozen=True):
     """End a queued job on its cluster."""
 
@@ -105,4 +121,4 @@ class Cancel(msgspec.Struct, frozen=True):
         return f"cancel {self.token}"
 
 
-Command = Submit | Resolve | Watch | Judge | Mend | Cancel
+Command = Submit | Resolve | Watch | Judge | Mend | Cancel | Prepare

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import msgspec
 
 from runexp.wire.jobs import Barrier
-from runexp.wire.states import Phase, Stage
+from runexp.wire.states import Phase, Preparation, Stage
 from runexpd.core import commands
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import submit
+from runexpd.core.steps import prepare, submit
 from runexpd.core.touched import Touched
 
 _NOT_QUEUED = frozenset(
@@ -17,10 +17,14 @@ _NOT_QUEUED = frozenset(
 )
 
 
+#: In place of a job's id, for what an experiment owes as a whole.
+OF_NO_JOB = ""
+
+
 class Due(msgspec.Struct, frozen=True):
     """What is owed to the world, whether or not it is being worked on already."""
 
-    #: Of each touched job, by experiment and job: everything, in place of what it was before. Nothing: nothing is owed any more.
+    #: Of each touched job, by experiment and job, and of each touched experiment: everything, in place of what it was before. Nothing: nothing is owed any more.
     jobs: dict[tuple[str, str], tuple[commands.Command, ...]]
     #: Gates that nothing but the ends of queued jobs keeps shut.
     gates: frozenset[str]
@@ -34,6 +38,8 @@ def due(state: State, touched: Touched, now: float) -> Due:
     for id in touched:
         if (experiment := state.experiments.get(id)) is not None:
             runs = state.is_running(experiment)
+            if touched.is_whole(id) or not runs:
+                owed[id, OF_NO_JOB] = tuple(_prepared(experiment)) if runs else ()
             for job in touched.of(experiment):
                 owed[id, job.spec.id] = tuple(_owed(experiment, job)) if runs else ()
     gates = (gate for experiment in state.running() for gate in _open_gates(experiment))
@@ -56,6 +62,11 @@ def _gate_of(experiment: Experiment, job: Job, token: str) -> str:
     """What the job's end helps to open: its phase's gate, or one of its own, named by its token."""
     alone = experiment.policy.barrier is Barrier.RUN and job.spec.phase is Phase.OPTIMIZATION
     return token if alone else _gate(experiment, job.spec.phase)
+
+
+def _prepared(e: Experiment) -> Iterator[commands.Command]:
+    if e.preparation is Preparation.RUNNING:
+        yield commands.Prepare(e.cluster, e.id, e.dir, prepare.room(e), e.prepared_by, e.preparations)
 
 
 def _owed(experiment: Experiment, job: Job) -> Iterator[commands.Command]:

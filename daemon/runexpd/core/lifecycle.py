@@ -6,7 +6,7 @@ only a refusal, a deferral or doubt (`UNCLEAR`) branches off, and doubt leads no
 """
 
 from runexp.wire import events
-from runexp.wire.states import PhaseState, Stage
+from runexp.wire.states import PhaseState, Preparation, Stage
 
 JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.PLANNED, events.AttemptIntended): Stage.SUBMITTING,
@@ -86,6 +86,16 @@ PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {
 }
 
 
+#: What may happen to the command before the evaluations; what an end and a decision lead to is in them: see apply.
+PREPARATION = frozenset(
+    {
+        (Preparation.OWED, events.PreparationIntended),
+        (Preparation.RUNNING, events.PreparationEnded),
+        (Preparation.FAILED, events.PreparationDecided),
+    }
+)
+
+
 class IllegalTransition(Exception):
     """Raised when an event can't happen to a job or a phase as it stands: a fault of ours, or a damaged ledger."""
 
@@ -104,3 +114,9 @@ def next_phase_state(state: PhaseState, kind: type[events.Event]) -> PhaseState:
         return PHASE[state, kind]
     except KeyError:
         raise IllegalTransition(f"{kind.__name__} to a phase that is {state}") from None
+
+
+def check_preparation(preparation: Preparation, kind: type[events.Event]) -> None:
+    """Raises IllegalTransition where a kind of event can't happen to the command before the evaluations."""
+    if (preparation, kind) not in PREPARATION:
+        raise IllegalTransition(f"{kind.__name__} to a command before the evaluations that is {preparation}")

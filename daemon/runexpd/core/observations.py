@@ -157,6 +157,17 @@ class MendDone(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
 
 
+class PreparationSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What was run before the evaluations has ended."""
+
+    experiment: str
+    number: int
+    #: None: nobody can tell.
+    exit_code: int | None
+    #: The last lines of what it wrote.
+    said: tuple[str, ...] = ()
+
+
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """Of these experiments nothing is known to have been looked at: the daemon has begun, or one goes on that was parked."""
 
@@ -184,4 +195,16 @@ class Tick(msgspec.Struct, frozen=True):
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
 Asked = ScaffoldSeen | RetryWanted | AcceptWanted | CancelWanted
-Observation = Asked | Answer | Listed | Examined | Judged | MendDone | Begun | Shelved | Recalled | Tick
+Observation = (
+    Asked
+    | Answer
+    | Listed
+    | Examined
+    | Judged
+    | MendDone
+    | PreparationSaid
+    | Begun
+    | Shelved
+    | Recalled
+    | Tick
+)

@@ -25,6 +25,7 @@ from runexpd.core.observations import (
     Listed,
     MendDone,
     Observation,
+    PreparationSaid,
     Recalled,
     Refused,
     RetryWanted,
@@ -34,7 +35,7 @@ from runexpd.core.observations import (
     Unclear,
 )
 from runexpd.core.state import State
-from runexpd.core.steps import again, barrier, cancel, health, plan, retry, submit, verify, watch
+from runexpd.core.steps import again, barrier, cancel, health, plan, prepare, retry, submit, verify, watch
 from runexpd.core.touched import Touched
 
 #: An event with the id of its experiment, not in the ledger yet.
@@ -111,6 +112,8 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
             yield from _of(observation.experiment, verify.on_judged(state, observation))
         case MendDone():
             yield from _of(observation.experiment, retry.on_mended(state, observation))
+        case PreparationSaid():
+            yield from _of(observation.experiment, prepare.on_said(state, observation))
         case Tick() | Begun() | Shelved() | Recalled():
             pass
         case _:
@@ -152,6 +155,9 @@ def _owed(happened: Happened, now: float) -> Iterator[Fact]:
             if following := list(step(experiment, touched)):
                 yield from _of(id, iter(following))
                 return
+        if following := list(prepare.owed(state, experiment)):
+            yield from _of(id, iter(following))
+            return
     yield from submit.intended(state, now)
 
 

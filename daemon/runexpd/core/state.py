@@ -7,7 +7,7 @@ from immutables import Map
 
 from runexp.wire import states
 from runexp.wire.jobs import Policy, RunSpec
-from runexp.wire.states import Outcome, Phase, PhaseState
+from runexp.wire.states import Outcome, Phase, PhaseState, Preparation
 from runexp.wire.views import ExperimentLine
 from runexpd.core.job import Job, is_open
 from runexpd.core.jobs import Jobs
@@ -34,6 +34,14 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     trained_at: float = float("-inf")
     optimization: PhaseState = PhaseState.CLOSED
     evaluation: PhaseState = PhaseState.CLOSED
+    #: When an evaluation was last intended.
+    evaluated_at: float = float("-inf")
+    #: The command that is run once before the first evaluation: how it stands, how often it was begun, the newest one, the last
+    #: line of what it said.
+    preparation: Preparation = Preparation.OWED
+    preparations: int = 0
+    prepared_by: str = ""
+    preparation_said: str = ""
     #: What the barrier decided, for the reader; empty before.
     barrier_reason: str = ""
     #: All that was open was asked to end.
@@ -84,6 +92,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     stagger_seconds: float = 5.0
     #: How many run at a time, where we decide it.
     max_running: int | None = None
+    #: Between two submissions of evaluations.
+    stagger_evaluations_seconds: float = 0.0
+    #: What is run once before an experiment's first evaluation; empty: nothing.
+    before_evaluations: str = ""
 
 
 class Parked(msgspec.Struct, frozen=True):

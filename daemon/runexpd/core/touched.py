@@ -29,6 +29,10 @@ class Touched:
         """Whether all jobs of an experiment are meant."""
         return None in self._jobs.values()
 
+    def is_whole(self, experiment: str) -> bool:
+        """Whether all jobs of this one are meant."""
+        return self._jobs.get(experiment, {}) is None
+
     def note(self, experiment: str, event: Event) -> None:
         """What concerns a phase, or what was asked for, may concern any job."""
         if isinstance(event, _OF_NONE):

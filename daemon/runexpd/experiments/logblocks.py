@@ -1,13 +1,16 @@
 """The run logs as text: which blocks an event makes, in which log. Pure, so that a log can be written again."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
 from runexp import report as summary
 from runexp.wire import events
 from runexp.wire.events import Recorded
+from runexp.wire.jobs import BEFORE
 from runexp.wire.states import Phase, Stage
 from runexpd.core.state import Experiment
+from runexpd.core.steps import prepare
 from runexpd.core.steps.report import report
 from runexpd.experiments.blocks import EXPERIMENT as EXPERIMENT
 from runexpd.experiments.blocks import Block
@@ -37,6 +40,8 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             yield from _phase_closed(after, event, typed)
         case events.BarrierCleared():
             yield from _barrier_cleared(after, event)
+        case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
+            yield from _prepared(after, event, typed)
         case events.ExperimentEnded():
             yield _ended(after, event, typed)
         case events.StatusChecked():
@@ -115,6 +120,33 @@ def _barrier_cleared(e: Experiment, event: events.BarrierCleared) -> Iterator[Bl
         f"{len(event.succeeded)}/{len(event.succeeded) + len(event.failed)} runs have verified checkpoints"
     )
     yield Block(Phase.EVALUATION, "VERIFY_FINETUNING", e.name, details, count)
+
+
+Prepared = events.PreparationIntended | events.PreparationEnded | events.PreparationDecided
+#: Lines by which what builds caches tells which: they become blocks of their own, as their readers know them.
+_CACHE = re.compile(r"(CACHE_BUILT|CACHE_FAILED): (.+)")
+
+
+def _prepared(e: Experiment, event: Prepared, typed: Typed) -> Iterator[Block]:
+    phase = Phase.EVALUATION
+    match event:
+        case events.PreparationIntended():
+            place = f"on the login node of {e.cluster}, in {e.dir}"
+            yield Block(phase, "CACHE_PREBUILD", e.name, event.command, f"begun, {place}")
+        case events.PreparationEnded():
+            for action, path in (match.groups() for line in event.said if (match := _CACHE.fullmatch(line))):
+                yield Block(phase, action, path, e.prepared_by, "as the command says")
+            ok = event.exit_code == 0
+            result = e.preparation_said if ok else f"{e.preparation_said}; {prepare.ways_out(typed(e))}"
+            action = "CACHE_PREBUILD_COMPLETE" if ok else "CACHE_PREBUILD_FAILED"
+            yield Block(phase, action, e.name, e.prepared_by, result)
+            if not ok:
+                yield Block(EXPERIMENT, "ERROR", BEFORE, e.prepared_by, e.preparation_said)
+        case events.PreparationDecided():
+            decided = "run again" if event.again else "the evaluations go on without it"
+            yield Block(phase, "CACHE_PREBUILD_DECIDED", e.name, "a person decided", decided)
+        case _:
+            assert_never(event)
 
 
 def _ended(e: Experiment, event: events.ExperimentEnded, typed: Typed) -> Block:

@@ -14,8 +14,9 @@ from anyio.abc import TaskGroup
 from loguru import logger
 
 from runexp.text import printable
+from runexp.wire.jobs import BEFORE
 from runexpd.clusters.base import Cluster
-from runexpd.core.commands import Cancel, Command, Judge, Mend, Resolve, Submit
+from runexpd.core.commands import Cancel, Command, Judge, Mend, Prepare, Resolve, Submit
 from runexpd.core.due import Due
 from runexpd.runtime import clock
 from runexpd.runtime.errands import RETRY_SECONDS, Errands, Keyed, NotNow
@@ -104,13 +105,17 @@ class Carriers:
             Resolve: errands.resolve,
             Cancel: errands.cancel,
         }
+        alone: dict[type[Keyed], Work] = {
+            Judge: errands.judge,
+            Mend: errands.mend,
+            Prepare: errands.prepare,
+        }
         for kind, work in together.items():
             for name, batch in _by_cluster(fresh, kind).items():
                 self._start(self._clusters[name], batch, work)
         for command in fresh:
-            if isinstance(command, Judge | Mend):
-                work = errands.judge if isinstance(command, Judge) else errands.mend
-                self._start(self._clusters[command.cluster], [command], work)
+            if (lone := alone.get(type(command))) is not None:
+                self._start(self._clusters[command.cluster], [command], lone)
 
     def _is_fresh(self, command: Keyed) -> bool:
         return command.key not in self._in_hand and command.cluster in self._clusters
@@ -173,7 +178,13 @@ class Carriers:
 
 
 def _job(command: Keyed) -> str:
-    return command.job if isinstance(command, Mend) else command.job.id
+    match command:
+        case Mend():
+            return command.job
+        case Prepare():
+            return BEFORE
+        case _:
+            return command.job.id
 
 
 def _by_cluster(commands: Iterable[Command], kind: type[C]) -> defaultdict[str, list[C]]:

@@ -11,11 +11,11 @@ from loguru import logger
 from runexp.text import printable
 from runexp.wire.jobs import Finding, Verdict
 from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
-from runexpd.core.commands import Cancel, Judge, Mend, Resolve, Submit
+from runexpd.core.commands import Cancel, Judge, Mend, Prepare, Resolve, Submit
 from runexpd.core.observations import Answer, Judged, MendDone, Observation, Unclear
 from runexpd.experiments.amend import CantAmend, set_values
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
-from runexpd.runtime import clock, inspector, submitter
+from runexpd.runtime import clock, inspector, preparing, submitter
 from runexpd.runtime.looking import Looking
 from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.patience import pauses
@@ -30,7 +30,7 @@ LOOK_AGAIN_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 30.0
 #: A cancelled job takes a while to end; it is asked to again after this long.
 CANCEL_SECONDS = 15.0
 
-Keyed = Submit | Resolve | Judge | Mend | Cancel
+Keyed = Submit | Resolve | Judge | Mend | Cancel | Prepare
 
 
 class NotNow(Exception):
@@ -126,6 +126,15 @@ class Errands:
             experiment=command.experiment, job=command.job, number=command.number, refused=refused
         )
         if refusal := await self._told(mended):
+            raise refusal
+
+    async def prepare(self, cluster: Cluster, commands: Sequence[Keyed]) -> None:
+        (command,) = (c for c in commands if isinstance(c, Prepare))
+        try:
+            said = await preparing.see_through(cluster.host, command)
+        except HostUnreachable as error:
+            raise NotNow(error.what) from error
+        if refusal := await self._told(said):
             raise refusal
 
     async def cancel(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 
 from runexp.wire import events
-from runexp.wire.jobs import JobSpec
+from runexp.wire.jobs import BEFORE, JobSpec
 from runexp.wire.states import Phase, Stage
 from runexpd.core import apply
 from runexpd.core.job import Job
 from runexpd.core.observations import AcceptWanted, RetryWanted
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import plan, submit
+from runexpd.core.steps import plan, prepare, submit
 
 
 def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -77,7 +77,8 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     after = _after(experiment, looked)
     specs = _retried(after, wanted)
     ids = tuple(spec.id for spec in specs)
-    if not ids or plan.contested(state, seen, ids):
+    prepared = prepare.is_meant(experiment, wanted.jobs)
+    if not (ids or prepared) or plan.contested(state, seen, ids):
         return
     if gone := plan.retiring(experiment, seen):
         yield events.JobsRetired(jobs=gone)
@@ -85,6 +86,8 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     for id in ids:
         if after.jobs[id].stage is Stage.VERIFIED:
             yield events.ResultRejected(job=id, token=after.jobs[id].proof, failure=plan.OUTDATED)
+    if prepared:
+        yield events.PreparationDecided(again=True)
     yield events.RetryAsked(jobs=ids, specs=specs)
     yield from plan.adopted(
         seen, experiment, {spec.id for spec in specs if _may_be_adopted(after, spec, wanted, ids)}
@@ -124,8 +127,9 @@ def _after(experiment: Experiment, happened: Sequence[events.Event]) -> Experime
 
 
 def acceptable(experiment: Experiment, named: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the named jobs whose results a person may take as they are."""
-    return tuple(
+    """Those of the named jobs whose results a person may take as they are; and what failed before the evaluations."""
+    before = (BEFORE,) if BEFORE in named and prepare.is_meant(experiment, named) else ()
+    return before + tuple(
         job.spec.id
         for job in experiment.jobs.values()
         if job.spec.id in named and job.stage in (Stage.IN_DOUBT, Stage.FAILED)
@@ -137,7 +141,9 @@ def on_accept(state: State, wanted: AcceptWanted) -> Iterator[events.Event]:
     ids = acceptable(experiment, wanted.jobs) if experiment else ()
     if experiment is None or not ids:
         return
-    accepted = [events.ResultAccepted(job=id) for id in ids]
+    if BEFORE in ids:
+        yield events.PreparationDecided(again=False)
+    accepted = [events.ResultAccepted(job=id) for id in ids if id != BEFORE]
     yield from accepted
     after = _after(experiment, accepted)
     revived = tuple(j.spec.id for j in after.of(Phase.EVALUATION) if _waited(after, j, set()))

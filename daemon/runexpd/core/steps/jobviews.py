@@ -12,7 +12,7 @@ from runexp.wire.states import Phase, PhaseState, Stage
 from runexp.wire.views import AttemptView, JobView
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment
-from runexpd.core.steps import forecast, submit
+from runexpd.core.steps import forecast, prepare, submit
 from runexpd.core.when.forecast import Forecast
 
 NOTHING = Forecast()
@@ -140,7 +140,7 @@ def _waiting(e: Experiment, job: Job, barrier: str) -> str:
         return "the scaffold no longer has it"
     if job.stage is Stage.PLANNED:
         if submit.may_go(e, job):
-            return "waits for its turn"
+            return prepare.waiting(e, job) or "waits for its turn"
         return barrier if e.phase(job.spec.phase) is PhaseState.WAITING else "waits for its run"
     if job.attempt and job.stage in (Stage.UNCLEAR, Stage.QUEUED):
         return job.attempt.reason or ""

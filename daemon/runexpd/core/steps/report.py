@@ -7,7 +7,7 @@ from posixpath import dirname
 
 from runexp.wire import states
 from runexp.wire.jobs import Progress
-from runexp.wire.states import Outcome, Phase, Stage
+from runexp.wire.states import Outcome, Phase, Preparation, Stage
 from runexp.wire.views import (
     ExperimentLine,
     ExperimentView,
@@ -17,7 +17,7 @@ from runexp.wire.views import (
 )
 from runexpd.core.job import Job
 from runexpd.core.state import Experiment
-from runexpd.core.steps import forecast, jobviews
+from runexpd.core.steps import forecast, jobviews, prepare
 from runexpd.core.steps.jobviews import Drawn
 from runexpd.core.when.forecast import Forecast
 
@@ -88,7 +88,7 @@ def view(e: Experiment, typed: str, jobs: Mapping[str, Drawn], trouble: str = ""
         seq=e.seq,
         jobs=_views(jobs),
         warnings=e.warnings,
-        trouble=trouble if e.outcome is None else "",
+        trouble=(trouble or prepare.holds(e, typed)) if e.outcome is None else "",
     )
 
 
@@ -154,6 +154,8 @@ def _next_steps(e: Experiment, typed: str) -> list[str]:
         for job in e.current
         if job.stage is Stage.IN_DOUBT
     ]
+    if e.preparation is Preparation.FAILED:
+        steps.append(f"Decide about {prepare.holds(e, typed)}")
     if e.outcome is Outcome.CANCELLED:
         steps.append(f"Go on with what was cancelled: runexp retry {typed}")
     elif any(job.stage is Stage.FAILED for job in e.current) and e.outcome is not Outcome.SUCCEEDED:

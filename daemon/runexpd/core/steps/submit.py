@@ -1,6 +1,7 @@
 """Who may go now, and what the cluster's answer means.
 
-At most `max_submit` jobs of ours are in flight on a cluster, and few of them unanswered; training submissions keep `stagger_seconds` between them.
+At most `max_submit` jobs of ours are in flight on a cluster, and few of them unanswered; submissions of a phase keep their stagger between them, and evaluations wait for
+what is run before them (see prepare).
 A token is the experiment's id and a count of all its tokens, which only grows: made of what the ledger holds, so a replay
 makes the same ones, and no two attempts ever share one, whatever happens to the scaffold in between.
 """
@@ -13,6 +14,7 @@ from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core.job import Job
 from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
 from runexpd.core.state import Experiment, Limits, State
+from runexpd.core.steps import prepare
 
 #: So many of a cluster's are on their way at a time: it takes them a batch after another anyway, and no event is to be followed by
 #: ten thousand others at once.
@@ -73,15 +75,14 @@ def _next(
     state: State, cluster: str, limits: Limits, room: int, now: float
 ) -> Iterator[tuple[str, events.Event]]:
     """As many as there is room for."""
-    training_at = _training_free_at(state, cluster, limits, now)
+    pace = _Pace(state, cluster, limits, now)
     for experiment in _on(state, cluster):
         tokens = experiment.tokens
         for phase in _running(experiment):
             for job in experiment.jobs.ready(phase):
-                if room <= 0 or (phase is Phase.OPTIMIZATION and training_at > now):
+                if room <= 0 or pace.free_at(experiment, phase) > now:
                     break
-                if phase is Phase.OPTIMIZATION:
-                    training_at = now + limits.stagger_seconds
+                pace.went(phase)
                 room, tokens = room - 1, tokens + 1
                 token, number = token_of(experiment.id, tokens), len(job.attempts) + 1
                 yield experiment.id, events.AttemptIntended(job=job.spec.id, number=number, token=token)
@@ -96,11 +97,47 @@ def wake_at(state: State, now: float) -> float | None:
         if in_flight >= limits.max_submit:
             continue
         room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster, now)
-        training_at = _training_free_at(state, cluster, limits, now)
-        for phase in {p for e in _on(state, cluster) for p in _running(e) if any(e.jobs.ready(p))}:
-            times.append(max(room_at, training_at if phase is Phase.OPTIMIZATION else 0.0))
+        pace = _Pace(state, cluster, limits, now)
+        for e in _on(state, cluster):
+            times += [max(room_at, pace.free_at(e, p)) for p in _running(e) if any(e.jobs.ready(p))]
     later = [at for at in times if at > now]
     return min(later, default=None)
+
+
+class _Pace:
+    """How far apart a cluster's submissions keep: those of a phase from the last one of theirs, whoseever it was."""
+
+    def __init__(self, state: State, cluster: str, limits: Limits, now: float) -> None:
+        self._experiments = [e for e in state.experiments.values() if e.cluster == cluster]
+        self._limits = limits
+        self._now = now
+        self._went: set[Phase] = set()
+        self._known: dict[tuple[Phase, float], float] = {}
+
+    def went(self, phase: Phase) -> None:
+        """One goes now."""
+        self._went.add(phase)
+
+    def free_at(self, experiment: Experiment, phase: Phase) -> float:
+        """From when on the experiment's next one keeps its distance."""
+        seconds = self._stagger_seconds(experiment, phase)
+        if phase in self._went or seconds == 0:
+            return self._now + seconds
+        if (phase, seconds) not in self._known:
+            self._known[phase, seconds] = self._last(phase, seconds) + seconds
+        return self._known[phase, seconds]
+
+    def _last(self, phase: Phase, seconds: float) -> float:
+        """As for times ahead: see _is_held."""
+        trains = phase is Phase.OPTIMIZATION
+        known = (e.trained_at if trains else e.evaluated_at for e in self._experiments)
+        return max((at for at in known if at <= self._now + seconds), default=float("-inf"))
+
+    def _stagger_seconds(self, experiment: Experiment, phase: Phase) -> float:
+        if phase is Phase.OPTIMIZATION:
+            return self._limits.stagger_seconds
+        own = experiment.policy.stagger_evaluations_seconds
+        return self._limits.stagger_evaluations_seconds if own is None else own
 
 
 def may_go(experiment: Experiment, job: Job) -> bool:
@@ -118,7 +155,9 @@ def _on(state: State, cluster: str) -> Iterator[Experiment]:
 
 
 def _running(experiment: Experiment) -> Iterator[Phase]:
-    return (phase for phase in Phase if experiment.phase(phase) is PhaseState.RUNNING)
+    """Of which jobs may be submitted."""
+    held = Phase.EVALUATION if prepare.holds(experiment) else None
+    return (phase for phase in Phase if experiment.phase(phase) is PhaseState.RUNNING and phase is not held)
 
 
 def _most(state: State, cluster: str, limits: Limits, now: float) -> int:
@@ -139,14 +178,6 @@ def _is_held(experiment: Experiment, now: float) -> bool:
 
 def _count(state: State, cluster: str, stages: frozenset[Stage]) -> int:
     return sum(e.jobs.in_stages(stages) for e in state.running() if e.cluster == cluster)
-
-
-def _training_free_at(state: State, cluster: str, limits: Limits, now: float) -> float:
-    """From when on the next training submission keeps its distance from the last one. As for times ahead: see _is_held."""
-    known = (e.trained_at for e in state.experiments.values() if e.cluster == cluster)
-    return max((at for at in known if at <= now + limits.stagger_seconds), default=float("-inf")) + (
-        limits.stagger_seconds
-    )
 
 
 def token_of(experiment: str, number: int) -> str:

@@ -1,0 +1,58 @@
+"""Runs what is to be run once before the evaluations, on a cluster's login node, and sees it to its end."""
+
+from collections.abc import Sequence
+from importlib import resources
+
+import anyio
+
+from runexp.text import printable
+from runexpd.core.commands import Prepare
+from runexpd.core.observations import PreparationSaid
+from runexpd.hosts.base import FileRefused, Host, Ran
+from runexpd.runtime.patience import pauses
+
+_SCRIPT = (resources.files("runexpd.runtime") / "prepare.sh").read_text()
+#: One call waits so long for the end; the pauses between two grow up to the second.
+WAIT_SECONDS, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 0.1, 15.0
+#: Beside what a call waits, for the way there and back.
+_CALL_SECONDS = 60.0
+_MOST_BYTES, _MOST_LINES, _MOST_CHARACTERS = 16 * 1024, 50, 500
+
+
+async def see_through(host: Host, command: Prepare) -> PreparationSaid:
+    """How it ended. Begun once, however often this is called. Raises HostUnreachable."""
+    for pause in pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS):
+        try:
+            ran = await host.run(_argv(command), timeout_seconds=_CALL_SECONDS + WAIT_SECONDS)
+        except FileRefused as error:
+            return _said(command, None, error.what)
+        if (ended := understood(command, ran)) is not None:
+            return ended
+        await anyio.sleep(pause)
+    raise AssertionError  # the pauses have no end
+
+
+def understood(command: Prepare, ran: Ran) -> PreparationSaid | None:
+    """None: it runs."""
+    first, _, output = ran.stdout.partition("\n")
+    word, _, code = first.partition(" ")
+    if word == "running":
+        return None
+    if word == "ended" and code.strip().isdigit():
+        return _said(command, int(code), output)
+    return _said(command, None, output if word == "lost" else f"{ran.stderr}\n{ran.stdout}")
+
+
+def _argv(command: Prepare) -> Sequence[str]:
+    limits = (str(WAIT_SECONDS), str(_MOST_BYTES))
+    return ["sh", "-c", _SCRIPT, "runexp", command.room, command.dir, command.text, *limits]
+
+
+def _said(command: Prepare, exit_code: int | None, output: str) -> PreparationSaid:
+    lines = [printable(line.strip())[:_MOST_CHARACTERS] for line in output.split("\n") if line.strip()]
+    return PreparationSaid(
+        experiment=command.experiment,
+        number=command.number,
+        exit_code=exit_code,
+        said=tuple(lines[-_MOST_LINES:]),
+    )

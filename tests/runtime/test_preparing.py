@@ -1,0 +1,107 @@
+"""What is run before the evaluations: begun once by whoever asks first, seen to its end, whatever becomes of who asked."""
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runexpd.core.commands import Prepare
+from runexpd.core.observations import PreparationSaid
+from runexpd.hosts.base import HostUnreachable, Ran
+from runexpd.hosts.local import LocalHost
+from runexpd.runtime import preparing
+
+
+@pytest.fixture
+def host() -> LocalHost:
+    return LocalHost()
+
+
+def command(tmp_path: Path, text: str, number: int = 1) -> Prepare:
+    room = tmp_path / "logs" / "before-evaluations" / f"e1-{number}"
+    return Prepare("local", "e1", str(tmp_path), str(room), text, number)
+
+
+async def test_it_runs_in_the_experiments_directory_and_tells_how_it_ended(
+    host: LocalHost, tmp_path: Path
+) -> None:
+    asked = command(tmp_path, "pwd; echo 'CACHE_BUILT: words.json'; exit 3")
+    said = await preparing.see_through(host, asked)
+    assert said == PreparationSaid(
+        experiment="e1", number=1, exit_code=3, said=(str(tmp_path), "CACHE_BUILT: words.json")
+    )
+    assert (Path(asked.room) / "output.log").read_text().startswith(str(tmp_path))
+
+
+async def test_whoever_asks_again_or_beside_it_is_told_the_same(host: LocalHost, tmp_path: Path) -> None:
+    asked = command(tmp_path, "echo once >> ran; sleep 1")
+    ends = []
+
+    async def ask() -> None:
+        ends.append(await preparing.see_through(host, asked))
+
+    async with anyio.create_task_group() as asking:
+        for _ in range(3):
+            asking.start_soon(ask)
+    assert [end.exit_code for end in ends] == [0, 0, 0]
+    assert (tmp_path / "ran").read_text() == "once\n"
+    assert (await preparing.see_through(host, command(tmp_path, "echo twice >> ran", 2))).exit_code == 0
+    assert (tmp_path / "ran").read_text() == "once\ntwice\n"
+
+
+async def test_it_outlives_a_lost_link(
+    host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(preparing, "_CALL_SECONDS", 30.0)
+    asked = command(tmp_path, "while [ ! -e go ]; do sleep 0.05; done; echo gone")
+    with anyio.move_on_after(2.0) as lost:
+        await preparing.see_through(host, asked)
+    assert lost.cancelled_caught, "it runs"
+    (tmp_path / "go").touch()
+    assert (await preparing.see_through(host, asked)).said == ("gone",)
+
+
+async def test_one_that_was_killed_is_nobodys_success(host: LocalHost, tmp_path: Path) -> None:
+    asked = command(tmp_path, "touch began; exec sleep 1000")
+    async with anyio.create_task_group() as asking:
+
+        async def ask() -> None:
+            assert (await preparing.see_through(host, asked)).exit_code is None
+
+        asking.start_soon(ask)
+        while not (tmp_path / "began").exists():
+            await anyio.sleep(0.02)
+        os.killpg(int((Path(asked.room) / "pid").read_text()), signal.SIGKILL)
+
+
+async def test_a_directory_that_is_no_more_is_told(host: LocalHost, tmp_path: Path) -> None:
+    asked = Prepare("local", "e1", str(tmp_path / "gone"), str(tmp_path / "room" / "1"), "true", 1)
+    assert (await preparing.see_through(host, asked)).exit_code == 1
+
+
+@pytest.mark.parametrize("stdout", ["", "levitating\n", "ended\n", "ended x\n", "lost\nsome words\n"])
+def test_an_answer_that_says_nothing_is_no_success(stdout: str, tmp_path: Path) -> None:
+    said = preparing.understood(command(tmp_path, "true"), Ran(0, stdout, "sh: no such thing"))
+    assert said is not None
+    assert said.exit_code is None
+
+
+def test_of_much_that_it_wrote_the_end_is_told(tmp_path: Path) -> None:
+    lines = "".join(f"line {n} \x1b[31m{'x' * 1000}\n" for n in range(100))
+    said = preparing.understood(command(tmp_path, "true"), Ran(0, f"ended 0\n{lines}", ""))
+    assert said is not None
+    assert len(said.said) == 50
+    assert all(len(line) <= 500 and "\x1b" not in line for line in said.said)
+    assert said.said[-1].startswith("line 99")
+
+
+async def test_a_host_that_gives_no_answer_is_asked_again_later(tmp_path: Path) -> None:
+    class Silent(LocalHost):
+        async def run(self, *args: object, **known: object) -> Ran:
+            raise HostUnreachable("no route")
+
+    with pytest.raises(HostUnreachable):
+        await preparing.see_through(Silent(), command(tmp_path, "true"))
