@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import cluster
 from fakes.home import Home
@@ -21,6 +22,10 @@ from fakes.responsive import responsive
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+#: Nothing is called slow because the machine is busy.
+settings.register_profile("runexp", deadline=None)
+settings.load_profile("runexp")
 
 EXAMPLE = Path(__file__).parent / "example"
 

@@ -17,7 +17,9 @@ from runexp.commands.metrics import metrics
 from runexp.commands.notify import notify
 from runexp.commands.plan import plan
 from runexp.commands.report import report
+from runexp.commands.rerun import rerun
 from runexp.commands.run import run
+from runexp.commands.show import show
 from runexp.commands.status import ls, status
 from runexp.commands.view import view
 from runexp.commands.wait import wait
@@ -53,8 +55,10 @@ for command in (
     report,
     fetch,
     view,
+    show,
     cancel,
     retry,
+    rerun,
     accept,
     doctor,
     login,

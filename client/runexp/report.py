@@ -126,6 +126,9 @@ def _phase(phase: PhaseReport, words: tuple[str, str, str], bold: Style) -> Iter
     groups = {
         **{f"{title} {noun}:": [row for group, row in listed if group == title] for title in titles},
         f"{results}:": [path for j in phase.jobs if j.stage is Stage.VERIFIED for path in j.artifacts],
+        "Changed since:": [
+            f"{j.id}: {', '.join(j.changes)}{' (kept)' if j.kept else ''}" for j in phase.jobs if j.changes
+        ],
         "Warnings:": [f"{j.id}: {warning}" for j in phase.jobs for warning in j.warnings],
     }
     for title, rows in groups.items():
@@ -154,7 +157,15 @@ def _listed(job: JobView) -> tuple[str, str]:
             return "Skipped", f"{job.id}: {job.detail}"
         case Stage.IN_DOUBT:
             return "Unclear", f"{job.id}: needs a decision: {job.detail}"
-        case Stage.PLANNED | Stage.SUBMITTING | Stage.UNCLEAR | Stage.QUEUED | Stage.ENDED | Stage.MENDING:
+        case (
+            Stage.PLANNED
+            | Stage.SUBMITTING
+            | Stage.UNCLEAR
+            | Stage.QUEUED
+            | Stage.ENDED
+            | Stage.MENDING
+            | Stage.SETTING_ASIDE
+        ):
             return "Open", f"{job.id}: {job.state}"
         case _:
             assert_never(job.stage)

@@ -39,6 +39,7 @@ from runexpd.runtime.errands import Errands
 from runexpd.runtime.eyes import Eyes
 from runexpd.runtime.logbook import Hosts, Logbook
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Means, Rests
 from runexpd.runtime.schedule import Budget, Every
@@ -118,13 +119,15 @@ def _context(
     waits["local"] = settings.local.results_seconds
     ledger, loop, shelf, recorder = kept.ledger, kept.loop, kept.shelf, kept.recorder
     means = Means(ledger, recorder, clusters, tools, lambda id: shelf.recall(loop, id))
+    pantry = Pantry(ledger, tools)
     return Context(
         loop=loop,
         ledger=ledger,
         shelf=shelf,
         clusters=clusters,
         watchers=watchers,
-        carriers=Carriers(loop, clusters, watchers, Errands(loop, tools, waits), tasks),
+        carriers=Carriers(loop, clusters, watchers, Errands(loop, tools, waits, pantry), tasks),
+        pantry=pantry,
         tools=tools,
         links={site.cluster.name: site.link for site in sites if site.link is not None},
         doctors={site.cluster.name: site.doctor for site in sites if site.doctor is not None},

@@ -26,6 +26,7 @@ from runexpd.runtime.admission import admit
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.schedule import Budget
 from runexpd.runtime.watcher import Watcher
 
@@ -190,7 +191,9 @@ async def a_quiet_minute(jobs: int) -> None:
         budget = Budget(6.0, lambda: quiet.queries, clock.steady(), lambda: clock.now() - clock.steady())
         watcher = Watcher(cast(Cluster, quiet), {}, budget)
         async with anyio.create_task_group() as tasks:
-            carriers = Carriers(loop, {}, {"local": watcher}, Errands(loop, {}, {}), tasks)
+            carriers = Carriers(
+                loop, {}, {"local": watcher}, Errands(loop, {}, {}, Pantry(ledger, {})), tasks
+            )
             await tasks.start(loop.run, carriers.carry)
             tasks.start_soon(watcher.run, loop)
             await anyio.sleep(75)

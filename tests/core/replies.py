@@ -9,6 +9,7 @@ from runexp.wire.metrics import Concern
 from runexpd.core import commands
 from runexpd.core.observations import (
     Accepted,
+    AsideDone,
     Deferred,
     Examined,
     Judged,
@@ -16,6 +17,7 @@ from runexpd.core.observations import (
     MendDone,
     Observation,
     PreparationSaid,
+    RecipeSeen,
     Refused,
     Report,
     Symptom,
@@ -86,4 +88,6 @@ def of(experiment: str, job: str, token: str) -> list[Observation]:
         Judged(**about, verdict=BAD),
         MendDone(experiment=experiment, job=job, number=99),
         PreparationSaid(experiment=experiment, number=99, exit_code=1),
+        AsideDone(experiment=experiment, job=job, number=99),
+        RecipeSeen(**about, recipe="a1b2"),
     ]

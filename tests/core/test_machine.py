@@ -19,18 +19,20 @@ from msgspec.structs import replace
 from core import replies
 from core.directories import POOL, Directory
 from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
-from fakes.builders import GOOD, helpful, owed
+from fakes.builders import GOOD, everything_owed, helpful
 from runexp.wire import events, states
-from runexp.wire.jobs import BEFORE, Finding, Policy, Verdict
+from runexp.wire.jobs import BEFORE, Finding, IfChanged, Policy, Verdict
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands, lifecycle
 from runexpd.core.observations import (
     AcceptWanted,
+    AsideDone,
     CancelWanted,
     Judged,
     Listed,
     MendDone,
     Observation,
+    RerunWanted,
     RetryWanted,
     ScaffoldSeen,
     Tick,
@@ -82,6 +84,7 @@ class Machine(RuleBasedStateMachine):
             self.somebody_edits: 3,
             self.somebody_runs: 4,
             self.somebody_retries: 2,
+            self.somebody_wants_anew: 1,
             self.somebody_accepts: 1,
             self.somebody_cancels: 2,
         }
@@ -92,7 +95,7 @@ class Machine(RuleBasedStateMachine):
         return dice.choice([FIRST, FIRST, SECOND])
 
     def owed(self) -> list[commands.Command]:
-        return owed(self.world.state, self.world.now)
+        return everything_owed(self.world.state, self.world.now)
 
     # What is due is answered.
 
@@ -117,6 +120,12 @@ class Machine(RuleBasedStateMachine):
                 self.tell(MendDone(**about, number=command.number, refused=refused))
             case commands.Prepare():
                 self.tell(replies.prepared(dice, command))
+            case commands.SetAside():
+                refused = dice.choice(["", "", "", "no space left"])
+                about = {"experiment": command.experiment, "job": command.job}
+                self.tell(AsideDone(**about, number=command.number, refused=refused))
+            case commands.Record():
+                self.tell(helpful(command))
             case commands.Cancel() | None:
                 self.tell(Tick())
             case _:
@@ -147,7 +156,7 @@ class Machine(RuleBasedStateMachine):
     # What is wrong, late, or twice.
 
     def something_old(self, dice: Random) -> None:
-        answers = [s for s in self.said if not isinstance(s, ScaffoldSeen | RetryWanted)]
+        answers = [s for s in self.said if not isinstance(s, ScaffoldSeen | RetryWanted | RerunWanted)]
         if answers:
             self.tell(dice.choice(answers))
 
@@ -212,12 +221,32 @@ class Machine(RuleBasedStateMachine):
         if dice.random() < 0.5:
             self.somebody_edits(dice)
         which = self.which(dice)
-        self.tell(self.seen(which, self.by_hand(dice, which)))
+        seen = self.seen(which, self.by_hand(dice, which))
+        self.tell(self.with_changes(dice, seen))
+
+    def with_changes(self, dice: Random, seen: ScaffoldSeen) -> ScaffoldSeen:
+        """Some of what is verified is of another recipe now."""
+        jobs, known = [job.id for job in seen.jobs], self.world.state.experiments.get(seen.experiment)
+        verified = [
+            id for id in jobs if known and id in known.jobs and known.jobs[id].stage is Stage.VERIFIED
+        ]
+        some = dice.sample(verified, min(len(verified), dice.choice([0, 0, 1, 2])))
+        return replace(
+            seen,
+            changes={id: (dice.choice(["lora_rank 4 -> 2", "lr 0.1 -> 0.2"]),) for id in some},
+            changed=dice.choice(list(IfChanged)),
+            recipes=dict.fromkeys(jobs, "0f0f") if dice.random() < 0.3 else {},
+        )
 
     def somebody_retries(self, dice: Random) -> None:
         which = self.which(dice)
         jobs = self.named(dice, which, Stage.FAILED, Stage.IN_DOUBT, Stage.SKIPPED)
         self.tell(RetryWanted(seen=self.seen(which, self.by_hand(dice, which)), jobs=jobs))
+
+    def somebody_wants_anew(self, dice: Random) -> None:
+        which = self.which(dice)
+        jobs = self.named(dice, which, Stage.VERIFIED, Stage.FAILED, Stage.IN_DOUBT, Stage.SKIPPED)
+        self.tell(RerunWanted(seen=self.seen(which), jobs=jobs))
 
     def somebody_accepts(self, dice: Random) -> None:
         which = self.which(dice)

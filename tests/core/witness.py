@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from fakes.builders import World
 from runexp.wire import events, states
 from runexp.wire.events import Event
-from runexp.wire.jobs import OnFailure
+from runexp.wire.jobs import IfChanged, OnFailure
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core import commands
 from runexpd.core.apply import fold
@@ -20,6 +20,7 @@ from runexpd.core.observations import (
     Listed,
     Observation,
     Recalled,
+    RerunWanted,
     RetryWanted,
     ScaffoldSeen,
     Shelved,
@@ -59,7 +60,8 @@ class Witness(World):
         everything = Begun(experiments=tuple(self.state.experiments))
         assert observe(self.state, everything, self.now).recorded == [], "what follows must follow at once"
         if self._says_nothing_new(observation, happened):
-            assert observe(self.state, observation, self.now).recorded == [], "it was said before"
+            again = [recorded.event for recorded in observe(self.state, observation, self.now).recorded]
+            assert again == [], f"it was said before: {[type(event).__name__ for event in again]}"
         self._check_what_is_kept_beside()
         news = [(recorded.experiment, recorded.event) for recorded in self.ledger[entered:]]
         self._check_others(news)
@@ -95,7 +97,7 @@ class Witness(World):
         super().enter(experiment, event)
         if isinstance(event, events.AttemptIntended):
             assert self._in_flight() <= self.max_submit
-        if before is not None and isinstance(event, events.RunAsked | events.RetryAsked):
+        if before is not None and isinstance(event, events.RunAsked | events.RetryAsked | events.RerunAsked):
             after = self.state.experiments[experiment]
             assert all(after.phase(p) is PhaseState.RUNNING for p in Phase if is_running(before, p))
 
@@ -118,8 +120,8 @@ class Witness(World):
                 self.good |= {(before.id, event.job)}
             case events.ResultRejected():
                 assert not before.jobs[event.job].accepted or event.failure == plan.OUTDATED
-            case events.RetryAsked():
-                self._check_retried(before, event)
+            case events.RetryAsked() | events.RerunAsked():
+                self._check_again(before, event)
                 self.good -= {(before.id, id) for id in event.jobs}
             case events.PhaseClosed():
                 assert all(job.stage in states.SETTLED for job in before.of(event.phase))
@@ -144,6 +146,12 @@ class Witness(World):
             self.adopted.append((before.id, event.job, seen.queued.keys()))
             self.good -= {(before.id, event.job)}
 
+    def _check_again(self, before: Experiment, event: events.RetryAsked | events.RerunAsked) -> None:
+        if isinstance(event, events.RetryAsked):
+            self._check_retried(before, event)
+        else:
+            self._check_rerun(before, event)
+
     def _check_retried(self, before: Experiment, event: events.RetryAsked) -> None:
         """Doubt and success are a person's to overrule, or follow from a model that is made anew."""
         named = self.told.jobs if isinstance(self.told, RetryWanted) else ()
@@ -158,17 +166,31 @@ class Witness(World):
             if job.spec.run in event.jobs and job.stage is Stage.VERIFIED and not before.policy.optimize_only:
                 assert job.spec.id in event.jobs, "what it scored is of the old model"
 
+    def _check_rerun(self, before: Experiment, event: events.RerunAsked) -> None:
+        """Only what a person named, or said to make anew where it changed; and what was scored with it."""
+        told = self.told
+        named = told.jobs if isinstance(told, RerunWanted) else ()
+        if isinstance(told, ScaffoldSeen) and told.changed is IfChanged.RERUN:
+            named = tuple(told.changes)
+        for id in event.jobs:
+            job = before.jobs[id]
+            trained = {t.spec.id for t in submit.trainings_of(before, job.spec.run)}
+            assert id in named or (job.spec.phase is Phase.EVALUATION and trained & set(event.jobs))
+            assert job.stage in states.SETTLED | {Stage.IN_DOUBT}
+
     def _says_nothing_new(self, observation: Observation, happened: list[Event]) -> bool:
         """What is asked of an experiment that is over is asked anew each time; so is a retry that was barred at once.
 
-        Nor where a rule owes a job again that somebody submits by hand: it is taken up the next time.
+        Nor where a rule owes a job again that somebody submits by hand: it is taken up the next time. Nor where what is made
+        anew left nothing to be moved aside: what lies there by then is taken as it is.
         """
-        by_rule = (events.JobRequeued, events.MendIntended)
-        if isinstance(observation, RetryWanted) and any(isinstance(e, events.JobSkipped) for e in happened):
+        by_rule = (events.JobRequeued, events.MendIntended, events.RerunAsked)
+        barred = any(isinstance(event, events.JobSkipped) for event in happened)
+        if isinstance(observation, RetryWanted | RerunWanted) and barred:
             return False
         if isinstance(observation, ScaffoldSeen) and any(isinstance(e, by_rule) for e in happened):
             return False
-        if isinstance(observation, ScaffoldSeen | RetryWanted | AcceptWanted):
+        if isinstance(observation, ScaffoldSeen | RetryWanted | RerunWanted | AcceptWanted):
             known = self.state.experiments.get(observation.experiment)
             return known is not None and known.outcome is None
         return True
@@ -265,7 +287,7 @@ def touched(experiment: Experiment, event: Event) -> Iterator[Job]:
     match event:
         case events.RunAsked():
             ids = tuple(spec.id for spec in event.jobs)
-        case events.RetryAsked() | events.CancelAsked():
+        case events.RetryAsked() | events.RerunAsked() | events.CancelAsked():
             ids = event.jobs
         case events.JobsRetired():
             ids = ()
@@ -276,7 +298,7 @@ def touched(experiment: Experiment, event: Event) -> Iterator[Job]:
 
 def phases_touched(experiment: Experiment, event: Event) -> Iterator[PhaseState]:
     match event:
-        case events.RunAsked() | events.RetryAsked():
+        case events.RunAsked() | events.RetryAsked() | events.RerunAsked():
             yield from (experiment.optimization, experiment.evaluation)
         case events.PhaseOpened() | events.PhaseClosed():
             yield experiment.phase(event.phase)

@@ -132,6 +132,9 @@ class Odd:
     def verify(self, job: Any, attempt: Any) -> Any:
         raise NotImplementedError
 
+    def ingredients(self, job: Any) -> Any:
+        raise AssertionError("nobody asks")
+
     def progress(self, job: Any, attempt: Any) -> Any:
         raise NotImplementedError
 

@@ -13,11 +13,13 @@ from runexpd.core.due import due
 from runexpd.core.job import Job
 from runexpd.core.observations import (
     Accepted,
+    AsideDone,
     Judged,
     Listed,
     MendDone,
     Observation,
     PreparationSaid,
+    RecipeSeen,
     Report,
     ScaffoldSeen,
     Tick,
@@ -198,10 +200,15 @@ class World:
         return self.judge(id, verdict)
 
 
-def owed(state: State, now: float) -> list[commands.Command]:
-    """All that is owed to the world, of every job."""
+def everything_owed(state: State, now: float) -> list[commands.Command]:
+    """To the world, of every job."""
     everything = due(state, Touched(state.experiments), now)
     return [command for of_job in everything.jobs.values() for command in of_job]
+
+
+def owed(state: State, now: float) -> list[commands.Command]:
+    """What jobs get on by: without the reading of recipes, which goes on beside."""
+    return [each for each in everything_owed(state, now) if not isinstance(each, commands.Record)]
 
 
 def helpful(command: commands.Command) -> Observation:
@@ -225,6 +232,11 @@ def helpful(command: commands.Command) -> Observation:
             return MendDone(experiment=command.experiment, job=command.job, number=command.number)
         case commands.Prepare():
             return PreparationSaid(experiment=command.experiment, number=command.number, exit_code=0)
+        case commands.Record():
+            about = {"experiment": command.experiment, "job": command.job.id, "token": command.token}
+            return RecipeSeen(**about, recipe="a1b2")
+        case commands.SetAside():
+            return AsideDone(experiment=command.experiment, job=command.job, number=command.number)
         case commands.Cancel():
             return Tick()  # its end is seen by whoever watches it
         case _:

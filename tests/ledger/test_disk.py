@@ -160,7 +160,7 @@ def test_a_ledger_of_the_first_format_keeps_its_events_and_loses_what_they_add_u
             ledger.append([intended(ledger.last_seq + 1, "e1-1")])
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    assert {name for (name,) in tables} == {"events", "log_positions", "snapshots"}
+    assert {name for (name,) in tables} == {"contents", "events", "log_positions", "snapshots"}
 
 
 def test_who_reads_a_file_that_is_damaged_under_way_is_told_so(path: Path) -> None:

@@ -12,7 +12,7 @@ from runexp.wire.jobs import JobSpec, Progress, Score, Verdict
 from runexp.wire.states import Phase
 from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import Ask, Part, ReadPart, StatPath
-from runexpd.tools.base import Attempt, Question
+from runexpd.tools.base import Attempt, Ingredients, Question, Source
 
 
 class OddTool:
@@ -31,6 +31,10 @@ class OddTool:
     def verify(self, job: JobSpec, attempt: Attempt | None) -> Question[Verdict]:
         question: Question[Verdict] = self._question(job.id)
         return question
+
+    def ingredients(self, job: JobSpec) -> Question[Ingredients]:
+        (script,) = yield [ReadPart(job.script)]
+        return Ingredients(sources=(Source("script", job.script, str(script)),))
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         question: Question[Progress | None] = self._question(job.id)

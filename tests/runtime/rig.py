@@ -15,7 +15,7 @@ from fakes.builders import scaffold
 from fakes.world import FakeCluster
 from runexp.wire.states import Stage
 from runexpd.clusters.base import Cluster
-from runexpd.core.commands import Command
+from runexpd.core.commands import Command, Record
 from runexpd.core.due import Due
 from runexpd.core.job import Job
 from runexpd.core.observations import Accepted, Observation, Report, ScaffoldSeen
@@ -25,6 +25,7 @@ from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.pantry import Pantry
 from runexpd.tools.base import Tool
 
 #: How long a test waits for what must happen.
@@ -136,7 +137,7 @@ async def running(
     loop = Loop(ledger, state)
     async with anyio.create_task_group() as tasks:
         waits = {cluster.name: results_seconds}
-        errands = Errands(loop, tools or {}, waits)
+        errands = Errands(loop, tools or {}, waits, Pantry(ledger, tools or {}))
         carriers = Carriers(loop, {cluster.name: cast(Cluster, cluster)}, {}, errands, tasks)
         await tasks.start(loop.run, carriers.carry)
         yield Rig(loop, carriers, cluster)
@@ -155,7 +156,9 @@ class Carrier:
         self.times += 1
 
     def commands(self) -> list[Command]:
-        return [command for commands in self.owed.values() for command in commands]
+        """Without the reading of recipes, which goes on beside."""
+        every = (command for commands in self.owed.values() for command in commands)
+        return [command for command in every if not isinstance(command, Record)]
 
     def experiments(self) -> set[str]:
         return {experiment for (experiment, _), commands in self.owed.items() if commands}

@@ -25,7 +25,7 @@ def cancel(experiment: str | None, jobs: tuple[str, ...], yes: bool, as_json: bo
     with output.errors(as_json):
         name = arguments.chosen(experiment)
         if not yes:
-            _confirm(f"Cancel {', '.join(jobs) or 'all jobs'} of {name}?")
+            confirm(f"Cancel {', '.join(jobs) or 'all jobs'} of {name}?")
         reply = connection.ask(requests.Cancel(experiment=name, jobs=jobs), requests.CancelReply)
         if as_json:
             output.json(reply)
@@ -33,7 +33,8 @@ def cancel(experiment: str | None, jobs: tuple[str, ...], yes: bool, as_json: bo
             output.say(f"cancelling {len(reply.jobs)} jobs: {', '.join(reply.jobs)}")
 
 
-def _confirm(question: str) -> None:
+def confirm(question: str) -> None:
+    """Ask a person; exits where she says no, or nobody is there."""
     if not sys.stdin.isatty():
         output.fail("nobody is here to be asked", "", "say --yes", exits.USAGE)
     if not click.confirm(question):

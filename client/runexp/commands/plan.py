@@ -37,7 +37,8 @@ def plan(directory: str, as_json: bool, **policy: Any) -> None:
 def _counts(plan: views.Plan) -> str:
     counts = Counter(line.decision for line in plan.lines)
     words = [f"{counts['submit']} to submit", f"{counts['skip']} to skip", f"{counts['blocked']} blocked"]
-    return ", ".join([*words, *([f"{counts['retire']} to retire"] if counts["retire"] else [])])
+    more = {"changed": "changed", "retire": "to retire"}
+    return ", ".join([*words, *(f"{counts[word]} {said}" for word, said in more.items() if counts[word])])
 
 
 def show_plan(plan: views.Plan) -> None:

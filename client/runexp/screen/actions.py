@@ -34,7 +34,9 @@ class _Kind(NamedTuple):
 _KINDS = {
     "cancel": _Kind(
         "cancelling",
-        lambda job: job.stage in IN_FLIGHT | {Stage.PLANNED, Stage.MENDING, Stage.IN_DOUBT},
+        lambda job: (
+            job.stage in IN_FLIGHT | {Stage.PLANNED, Stage.MENDING, Stage.SETTING_ASIDE, Stage.IN_DOUBT}
+        ),
         "They end, with every process of theirs. What was done stays done.",
         lambda experiment, jobs: requests.Cancel(experiment=experiment, jobs=jobs),
         requests.CancelReply,

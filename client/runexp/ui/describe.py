@@ -53,15 +53,9 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
         case events.ExperimentAdded():
             return event.name, f"entered, {event.dir} on {event.cluster}"
         case events.RunAsked():
-            return "", f"run asked: {len(event.jobs)} jobs" + "".join(
-                f"\n          warning: {w}" for w in event.warnings
-            )
-        case events.JobsRetired():
-            return "", f"no longer in the scaffold: {', '.join(event.jobs)}"
-        case events.RetryAsked():
-            return "", f"retry asked: {', '.join(event.jobs)}" if event.jobs else "goes on"
-        case events.CancelAsked():
-            return "", f"cancel asked: {', '.join(event.jobs)}"
+            return "", _run(event)
+        case events.JobsRetired() | events.RetryAsked() | events.RerunAsked() | events.CancelAsked():
+            return "", _of_jobs(event)
         case events.PhaseOpened():
             return event.phase, "begins"
         case events.AttemptIntended():
@@ -109,6 +103,14 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, f"OOM_EXHAUSTED: {event.reason}"
         case events.JobRequeued():
             return event.job, f"submitted again, {event.number} of {event.limit}: {event.reason}"
+        case (
+            events.RecipeRecorded()
+            | events.ChangeSeen()
+            | events.AsideIntended()
+            | events.ResultsSetAside()
+            | events.AsideRefused()
+        ):
+            return event.job, _of_recipe(event)
         case events.JobSkipped():
             return event.job, f"skipped: {event.reason}"
         case events.BarrierCleared():
@@ -137,6 +139,54 @@ def _prepared(event: events.PreparationEnded) -> str:
 
 def _concern(concern: Concern) -> str:
     return concern.replace("_", " ").upper()
+
+
+def _run(event: events.RunAsked) -> str:
+    warnings = "".join(f"\n          warning: {warning}" for warning in event.warnings)
+    return f"run asked: {len(event.jobs)} jobs{warnings}"
+
+
+def _of_jobs(
+    event: events.JobsRetired | events.RetryAsked | events.RerunAsked | events.CancelAsked,
+) -> str:
+    match event:
+        case events.JobsRetired():
+            return f"no longer in the scaffold: {', '.join(event.jobs)}"
+        case events.RetryAsked():
+            return f"retry asked: {', '.join(event.jobs)}" if event.jobs else "goes on"
+        case events.RerunAsked():
+            return "made anew: " + ", ".join(_with_why(id, event.why) for id in event.jobs)
+        case events.CancelAsked():
+            return f"cancel asked: {', '.join(event.jobs)}"
+        case _:
+            assert_never(event)
+
+
+def _of_recipe(
+    event: events.RecipeRecorded
+    | events.ChangeSeen
+    | events.AsideIntended
+    | events.ResultsSetAside
+    | events.AsideRefused,
+) -> str:
+    match event:
+        case events.RecipeRecorded():
+            return "its recipe is recorded"
+        case events.ChangeSeen():
+            said = "; ".join(event.changes) or "as its results were made"
+            return f"changed: {said}" + ("; its results are kept" if event.kept else "")
+        case events.AsideIntended():
+            return f"moving its old results aside: {', '.join(event.paths)}"
+        case events.ResultsSetAside():
+            return "its old results are out of the way"
+        case events.AsideRefused():
+            return f"its old results can't be moved aside: {event.reason}"
+        case _:
+            assert_never(event)
+
+
+def _with_why(id: str, why: dict[str, str]) -> str:
+    return f"{id} ({why[id]})" if id in why else id
 
 
 def _warnings(warnings: tuple[str, ...]) -> str:

@@ -91,7 +91,14 @@ def remark(job: JobView) -> str:
     retried = f"attempt {len(job.attempts)}" if len(job.attempts) > 1 else ""
     found = f"{job.failure.kind}: {job.detail}" if job.failure else job.detail
     start = expected_start(job)
-    return "; ".join(filter(None, (scores, found, start, retried, *(f"warning: {w}" for w in job.warnings))))
+    warnings = (f"warning: {w}" for w in job.warnings)
+    return "; ".join(filter(None, (scores, changed(job), found, start, retried, *warnings)))
+
+
+def changed(job: JobView) -> str:
+    """What is said otherwise since its results were made."""
+    said = f"changed: {', '.join(job.changes)}" if job.changes else ""
+    return f"{said} (kept)" if job.kept else said
 
 
 def expected_start(job: JobView) -> str:

@@ -48,6 +48,7 @@ _STANDINGS = {
     Stage.QUEUED: Standing.RUNNING,
     Stage.ENDED: Standing.RUNNING,
     Stage.MENDING: Standing.RUNNING,
+    Stage.SETTING_ASIDE: Standing.RUNNING,
     Stage.PLANNED: Standing.PLANNED,
     Stage.VERIFIED: Standing.DONE,
     Stage.SKIPPED: Standing.SKIPPED,
@@ -76,7 +77,7 @@ def mark(job: JobView) -> tuple[str, str]:
             return "?", "doubt"
         case Stage.ENDED:
             return "∴", "busy"
-        case Stage.MENDING:
+        case Stage.MENDING | Stage.SETTING_ASIDE:
             return "↻", "change"
         case Stage.VERIFIED if job.warnings:
             return "✓", "warn"

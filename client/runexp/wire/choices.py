@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from runexp.wire.jobs import Barrier, OnFailure, OnStall
+from runexp.wire.jobs import Barrier, IfChanged, OnFailure, OnStall
 
 #: What a person types; a script is for what is longer.
 ShellCommand = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -22,3 +22,4 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     before_evaluations: ShellCommand | msgspec.UnsetType = msgspec.UNSET
     #: Of this one run: nothing remembers it.
     optimize_only: bool = False
+    changed: IfChanged = IfChanged.LEAVE

@@ -1,15 +1,10 @@
 """What can happen to a job while it runs, beside its states. A part of runexp.wire.events, by whose names they are used."""
 
-import msgspec
-
+from runexp.wire.happening import Happening
 from runexp.wire.metrics import Concern
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    pass
-
-
-class ConcernRaised(_Event, frozen=True, kw_only=True):
+class ConcernRaised(Happening, frozen=True, kw_only=True):
     """Something is wrong with a job that is under way. Said once, until it is withdrawn or the job is over."""
 
     job: str
@@ -21,7 +16,7 @@ class ConcernRaised(_Event, frozen=True, kw_only=True):
     hint: str = ""
 
 
-class ConcernWithdrawn(_Event, frozen=True, kw_only=True):
+class ConcernWithdrawn(Happening, frozen=True, kw_only=True):
     """It no longer is."""
 
     job: str
@@ -29,7 +24,7 @@ class ConcernWithdrawn(_Event, frozen=True, kw_only=True):
     concern: Concern
 
 
-class JobGivenUp(_Event, frozen=True, kw_only=True):
+class JobGivenUp(Happening, frozen=True, kw_only=True):
     """The policy wants a job to end that makes no step any more: it is cancelled on the cluster, with no one asking."""
 
     job: str

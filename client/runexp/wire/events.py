@@ -5,9 +5,16 @@ These are the ledger's payload and the wire's. Times are seconds since 1970, UTC
 
 import msgspec
 
+from runexp.wire.anew import AsideIntended as AsideIntended
+from runexp.wire.anew import AsideRefused as AsideRefused
+from runexp.wire.anew import ChangeSeen as ChangeSeen
+from runexp.wire.anew import RecipeRecorded as RecipeRecorded
+from runexp.wire.anew import RerunAsked as RerunAsked
+from runexp.wire.anew import ResultsSetAside as ResultsSetAside
 from runexp.wire.concerns import ConcernRaised as ConcernRaised
 from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
 from runexp.wire.concerns import JobGivenUp as JobGivenUp
+from runexp.wire.happening import Happening
 from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
 from runexp.wire.preparations import PreparationDecided as PreparationDecided
 from runexp.wire.preparations import PreparationEnded as PreparationEnded
@@ -15,11 +22,7 @@ from runexp.wire.preparations import PreparationIntended as PreparationIntended
 from runexp.wire.states import Outcome, Phase
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    pass
-
-
-class ExperimentAdded(_Event, frozen=True, kw_only=True):
+class ExperimentAdded(Happening, frozen=True, kw_only=True):
     """The ledger heard of the experiment for the first time."""
 
     name: str
@@ -27,7 +30,7 @@ class ExperimentAdded(_Event, frozen=True, kw_only=True):
     cluster: str
 
 
-class RunAsked(_Event, frozen=True, kw_only=True):
+class RunAsked(Happening, frozen=True, kw_only=True):
     """`runexp run`: the scaffold was read and every job in it is owed, unless a later event says otherwise."""
 
     policy: Policy
@@ -42,13 +45,13 @@ class RunAsked(_Event, frozen=True, kw_only=True):
     question: str = ""
 
 
-class JobsRetired(_Event, frozen=True, kw_only=True):
+class JobsRetired(Happening, frozen=True, kw_only=True):
     """The scaffold no longer has these jobs. What runs of them is watched on; nothing is owed of them until they come back."""
 
     jobs: tuple[str, ...]
 
 
-class RetryAsked(_Event, frozen=True, kw_only=True):
+class RetryAsked(Happening, frozen=True, kw_only=True):
     """`runexp retry`: these failed jobs, and the skipped ones that waited for them, are owed again."""
 
     jobs: tuple[str, ...]
@@ -56,17 +59,17 @@ class RetryAsked(_Event, frozen=True, kw_only=True):
     specs: tuple[JobSpec, ...] = ()
 
 
-class CancelAsked(_Event, frozen=True, kw_only=True):
+class CancelAsked(Happening, frozen=True, kw_only=True):
     """`runexp cancel`: these jobs are to end. Planned ones are skipped, queued ones cancelled on the cluster."""
 
     jobs: tuple[str, ...]
 
 
-class PhaseOpened(_Event, frozen=True, kw_only=True):
+class PhaseOpened(Happening, frozen=True, kw_only=True):
     phase: Phase
 
 
-class AttemptIntended(_Event, frozen=True, kw_only=True):
+class AttemptIntended(Happening, frozen=True, kw_only=True):
     """A submission is about to be sent. Committed before anything leaves this machine."""
 
     job: str
@@ -76,7 +79,7 @@ class AttemptIntended(_Event, frozen=True, kw_only=True):
     token: str
 
 
-class JobAdopted(_Event, frozen=True, kw_only=True):
+class JobAdopted(Happening, frozen=True, kw_only=True):
     """A job that somebody else submitted runs this script: it is watched on, as if it were ours."""
 
     job: str
@@ -89,7 +92,7 @@ class JobAdopted(_Event, frozen=True, kw_only=True):
     output: str
 
 
-class SubmitAccepted(_Event, frozen=True, kw_only=True):
+class SubmitAccepted(Happening, frozen=True, kw_only=True):
     job: str
     token: str
     slurm_job_id: str
@@ -97,7 +100,7 @@ class SubmitAccepted(_Event, frozen=True, kw_only=True):
     output: str
 
 
-class SubmitRefused(_Event, frozen=True, kw_only=True):
+class SubmitRefused(Happening, frozen=True, kw_only=True):
     """The cluster would not take the script; `error` is in its own words."""
 
     job: str
@@ -105,7 +108,7 @@ class SubmitRefused(_Event, frozen=True, kw_only=True):
     error: str
 
 
-class SubmitDeferred(_Event, frozen=True, kw_only=True):
+class SubmitDeferred(Happening, frozen=True, kw_only=True):
     """The cluster takes no more jobs just now; nothing was submitted and the job is owed again."""
 
     job: str
@@ -116,7 +119,7 @@ class SubmitDeferred(_Event, frozen=True, kw_only=True):
     held: int = 0
 
 
-class SubmitUnclear(_Event, frozen=True, kw_only=True):
+class SubmitUnclear(Happening, frozen=True, kw_only=True):
     """The submission was sent and no answer came. It may have arrived."""
 
     job: str
@@ -124,7 +127,7 @@ class SubmitUnclear(_Event, frozen=True, kw_only=True):
     reason: str
 
 
-class StateChanged(_Event, frozen=True, kw_only=True):
+class StateChanged(Happening, frozen=True, kw_only=True):
     """The cluster shows the job in another state, and it isn't over."""
 
     job: str
@@ -135,7 +138,7 @@ class StateChanged(_Event, frozen=True, kw_only=True):
     started_at: float | None = None
 
 
-class JobEnded(_Event, frozen=True, kw_only=True):
+class JobEnded(Happening, frozen=True, kw_only=True):
     """The cluster has finished with the job: an end state, with an end time, and out of the queue."""
 
     job: str
@@ -148,7 +151,7 @@ class JobEnded(_Event, frozen=True, kw_only=True):
     usage: Usage | None = None
 
 
-class StatusChecked(_Event, frozen=True, kw_only=True):
+class StatusChecked(Happening, frozen=True, kw_only=True):
     """A look at the cluster brought news of the phase: how its jobs stand now."""
 
     phase: Phase
@@ -156,7 +159,7 @@ class StatusChecked(_Event, frozen=True, kw_only=True):
     counts: dict[str, int]
 
 
-class ResultAwaited(_Event, frozen=True, kw_only=True):
+class ResultAwaited(Happening, frozen=True, kw_only=True):
     """What a job that ended should have left isn't to be seen: it is looked for again for a while."""
 
     job: str
@@ -164,7 +167,7 @@ class ResultAwaited(_Event, frozen=True, kw_only=True):
     detail: str
 
 
-class ResultUnclear(_Event, frozen=True, kw_only=True):
+class ResultUnclear(Happening, frozen=True, kw_only=True):
     """Whether the results are good can't be told, and nothing more will come to light: a person decides."""
 
     job: str
@@ -175,13 +178,13 @@ class ResultUnclear(_Event, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class ResultAccepted(_Event, frozen=True, kw_only=True):
+class ResultAccepted(Happening, frozen=True, kw_only=True):
     """`runexp accept`: a person takes the results as they are."""
 
     job: str
 
 
-class ResultVerified(_Event, frozen=True, kw_only=True):
+class ResultVerified(Happening, frozen=True, kw_only=True):
     """The job's tool found its results whole. `token` is None for results that were there before any attempt."""
 
     job: str
@@ -192,7 +195,7 @@ class ResultVerified(_Event, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class ResultRejected(_Event, frozen=True, kw_only=True):
+class ResultRejected(Happening, frozen=True, kw_only=True):
     """The job failed, or ended well and left no good results."""
 
     job: str
@@ -202,7 +205,7 @@ class ResultRejected(_Event, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class MendIntended(_Event, frozen=True, kw_only=True):
+class MendIntended(Happening, frozen=True, kw_only=True):
     """The job's config is about to be changed as the remedy says; then it is owed again, with no one asking."""
 
     job: str
@@ -212,20 +215,20 @@ class MendIntended(_Event, frozen=True, kw_only=True):
     limit: int
 
 
-class Mended(_Event, frozen=True, kw_only=True):
+class Mended(Happening, frozen=True, kw_only=True):
     """The config now says what the remedy wants."""
 
     job: str
 
 
-class MendRefused(_Event, frozen=True, kw_only=True):
+class MendRefused(Happening, frozen=True, kw_only=True):
     """The config could not be changed: the job stays failed."""
 
     job: str
     reason: str
 
 
-class JobRequeued(_Event, frozen=True, kw_only=True):
+class JobRequeued(Happening, frozen=True, kw_only=True):
     """The job failed for no fault of its own and is owed again, with no one asking."""
 
     job: str
@@ -234,12 +237,12 @@ class JobRequeued(_Event, frozen=True, kw_only=True):
     limit: int
 
 
-class JobSkipped(_Event, frozen=True, kw_only=True):
+class JobSkipped(Happening, frozen=True, kw_only=True):
     job: str
     reason: str
 
 
-class BarrierCleared(_Event, frozen=True, kw_only=True):
+class BarrierCleared(Happening, frozen=True, kw_only=True):
     """Every optimization job has ended and was judged; what follows from it."""
 
     #: True: the evaluation phase goes ahead.
@@ -250,7 +253,7 @@ class BarrierCleared(_Event, frozen=True, kw_only=True):
     failed: tuple[str, ...]
 
 
-class PhaseClosed(_Event, frozen=True, kw_only=True):
+class PhaseClosed(Happening, frozen=True, kw_only=True):
     """Nothing more is owed in this phase."""
 
     phase: Phase
@@ -258,16 +261,17 @@ class PhaseClosed(_Event, frozen=True, kw_only=True):
     total: int
 
 
-class ExperimentEnded(_Event, frozen=True, kw_only=True):
+class ExperimentEnded(Happening, frozen=True, kw_only=True):
     outcome: Outcome
 
 
 Event = (
-    ExperimentAdded | RunAsked | JobsRetired | RetryAsked | CancelAsked | PhaseOpened
+    ExperimentAdded | RunAsked | JobsRetired | RetryAsked | RerunAsked | CancelAsked | PhaseOpened
     | AttemptIntended | JobAdopted | SubmitAccepted | SubmitRefused | SubmitDeferred | SubmitUnclear
     | StateChanged | ConcernRaised | ConcernWithdrawn | JobGivenUp | JobEnded | StatusChecked
     | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected
     | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
+    | RecipeRecorded | ChangeSeen | AsideIntended | ResultsSetAside | AsideRefused
     | BarrierCleared | PreparationIntended | PreparationEnded | PreparationDecided | PhaseClosed | ExperimentEnded
 )  # fmt: skip
 

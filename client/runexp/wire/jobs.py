@@ -78,6 +78,19 @@ class OnStall(StrEnum):
     CANCEL = "cancel"
 
 
+class IfChanged(StrEnum):
+    """What is to become of results whose recipe is no longer the one they came from."""
+
+    #: They stay, and are said to be of another recipe; nothing is submitted for them.
+    LEAVE = "leave"
+    #: They are good as they are.
+    KEEP = "keep"
+    #: They are made anew.
+    RERUN = "rerun"
+    #: Nothing at all is begun before a person has said.
+    ASK = "ask"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the user chose for one experiment, at `runexp run`; remembered, and changed only by what she types."""
 

@@ -1,7 +1,5 @@
 """What a client may ask, each with its reply beside it. Every request may be answered by a `Refused` instead."""
 
-from typing import Annotated
-
 import msgspec
 
 from runexp.wire.choices import Choices as Choices
@@ -12,20 +10,19 @@ from runexp.wire.login import Asked as Asked
 from runexp.wire.login import LoggedIn as LoggedIn
 from runexp.wire.login import Login as Login
 from runexp.wire.login import Question as Question
+from runexp.wire.message import Count as Count
+from runexp.wire.message import Message
 from runexp.wire.metrics import Curves
 from runexp.wire.notices import Notices, NoticesReply
+from runexp.wire.recipes import Rerun as Rerun
+from runexp.wire.recipes import RerunReply as RerunReply
+from runexp.wire.recipes import Show as Show
+from runexp.wire.recipes import ShowReply as ShowReply
 from runexp.wire.refusals import Refused
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
-#: What every program can hold as a number.
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
-
-class _Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    pass
-
-
-class Run(_Message, frozen=True, kw_only=True):
+class Run(Message, frozen=True, kw_only=True):
     """Read a scaffold, enter it in the ledger, start what is owed. Answered once it is on disk."""
 
     #: Absolute, on the cluster.
@@ -35,7 +32,7 @@ class Run(_Message, frozen=True, kw_only=True):
     choices: Choices = Choices()
 
 
-class RunReply(_Message, frozen=True, kw_only=True):
+class RunReply(Message, frozen=True, kw_only=True):
     experiment: str
     name: str
     #: What names it on a command line, as a shell reads it.
@@ -44,9 +41,19 @@ class RunReply(_Message, frozen=True, kw_only=True):
     seq: int
     #: How many jobs are owed now; 0: everything was done, or has failed before.
     owed: int
+    #: What is said otherwise than what results came from, by job, where nobody has decided what is to become of them.
+    changed: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
-class PlanAsk(_Message, frozen=True, kw_only=True):
+class ChangedReply(Message, frozen=True, kw_only=True):
+    """Nothing was begun: these results are no longer of what the scaffold says, and a person is to decide."""
+
+    name: str
+    #: What is said otherwise, by job: `lora_rank 4 -> 2`.
+    changes: dict[str, tuple[str, ...]]
+
+
+class PlanAsk(Message, frozen=True, kw_only=True):
     """What `Run` would do, job by job, without doing it. Answered by a `Plan`."""
 
     dir: str
@@ -54,61 +61,61 @@ class PlanAsk(_Message, frozen=True, kw_only=True):
     choices: Choices = Choices()
 
 
-class Ls(_Message, frozen=True, kw_only=True):
+class Ls(Message, frozen=True, kw_only=True):
     """Every experiment in the ledger."""
 
 
-class LsReply(_Message, frozen=True, kw_only=True):
+class LsReply(Message, frozen=True, kw_only=True):
     experiments: tuple[ExperimentLine, ...]
 
 
-class Status(_Message, frozen=True, kw_only=True):
+class Status(Message, frozen=True, kw_only=True):
     """One experiment, by name, prefix of its id, or directory."""
 
     experiment: str
 
 
-class StatusReply(_Message, frozen=True, kw_only=True):
+class StatusReply(Message, frozen=True, kw_only=True):
     experiment: ExperimentView
 
 
-class Follow(_Message, frozen=True, kw_only=True):
+class Follow(Message, frozen=True, kw_only=True):
     """Events after `after`, then live ones. The connection then carries `Seen`, `Live`, `Shown`, `Changed` and `AsOf`."""
 
     experiment: str
     after: Count = 0
 
 
-class Seen(_Message, frozen=True, kw_only=True):
+class Seen(Message, frozen=True, kw_only=True):
     """An event, once, in order."""
 
     envelope: Envelope
 
 
-class Live(_Message, frozen=True, kw_only=True):
+class Live(Message, frozen=True, kw_only=True):
     """History ends here; what follows happens now."""
 
 
-class Shown(_Message, frozen=True, kw_only=True):
+class Shown(Message, frozen=True, kw_only=True):
     """The experiment as it stands: sent after `Live`, after each event since, and as progress is made."""
 
     experiment: ExperimentView
 
 
-class AsOf(_Message, frozen=True, kw_only=True):
+class AsOf(Message, frozen=True, kw_only=True):
     """When the cluster last said how its jobs are; follows `Shown` and `Changed`, and comes again as it moves on."""
 
     #: Seconds since 1970.
     at: float
 
 
-class Changed(_Message, frozen=True, kw_only=True):
+class Changed(Message, frozen=True, kw_only=True):
     """The experiment as it stands, but of its jobs only those that differ from what was told on this connection before."""
 
     experiment: ExperimentView
 
 
-class Logs(_Message, frozen=True, kw_only=True):
+class Logs(Message, frozen=True, kw_only=True):
     """A job's output, or an experiment's own log. The connection carries `Chunk`, then `LogsEnd`; with `follow`, as it grows."""
 
     experiment: str
@@ -119,22 +126,22 @@ class Logs(_Message, frozen=True, kw_only=True):
     tail_bytes: Count | None = None
 
 
-class Chunk(_Message, frozen=True, kw_only=True):
+class Chunk(Message, frozen=True, kw_only=True):
     text: str
 
 
-class LogsEnd(_Message, frozen=True, kw_only=True):
+class LogsEnd(Message, frozen=True, kw_only=True):
     #: Where it is on the cluster.
     path: str
 
 
-class ReportAsk(_Message, frozen=True, kw_only=True):
+class ReportAsk(Message, frozen=True, kw_only=True):
     """The combined summary. Answered by a `Report`."""
 
     experiment: str
 
 
-class Metrics(_Message, frozen=True, kw_only=True):
+class Metrics(Message, frozen=True, kw_only=True):
     """What the runs of an experiment did at each step. Answered by `Curves`."""
 
     experiment: str
@@ -148,25 +155,25 @@ class Metrics(_Message, frozen=True, kw_only=True):
     points: Count = 300
 
 
-class Cancel(_Message, frozen=True, kw_only=True):
+class Cancel(Message, frozen=True, kw_only=True):
     """End jobs: all of an experiment, or those named."""
 
     experiment: str
     jobs: tuple[str, ...] = ()
 
 
-class CancelReply(_Message, frozen=True, kw_only=True):
+class CancelReply(Message, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
 
 
-class Retry(_Message, frozen=True, kw_only=True):
+class Retry(Message, frozen=True, kw_only=True):
     """Owe failed jobs again: all of an experiment's, or those named, with what was skipped because of them."""
 
     experiment: str
     jobs: tuple[str, ...] = ()
 
 
-class RetryReply(_Message, frozen=True, kw_only=True):
+class RetryReply(Message, frozen=True, kw_only=True):
     experiment: str
     name: str
     #: What names it on a command line, as a shell reads it.
@@ -176,14 +183,14 @@ class RetryReply(_Message, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
 
 
-class Accept(_Message, frozen=True, kw_only=True):
+class Accept(Message, frozen=True, kw_only=True):
     """Take the results of jobs as they are, though they were called unclear or failed."""
 
     experiment: str
     jobs: tuple[str, ...]
 
 
-class AcceptReply(_Message, frozen=True, kw_only=True):
+class AcceptReply(Message, frozen=True, kw_only=True):
     experiment: str
     name: str
     #: What names it on a command line, as a shell reads it.
@@ -193,11 +200,11 @@ class AcceptReply(_Message, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
 
 
-class Info(_Message, frozen=True, kw_only=True):
+class Info(Message, frozen=True, kw_only=True):
     """The daemon itself."""
 
 
-class InfoReply(_Message, frozen=True, kw_only=True):
+class InfoReply(Message, frozen=True, kw_only=True):
     version: str
     pid: int
     started_at: float
@@ -207,13 +214,13 @@ class InfoReply(_Message, frozen=True, kw_only=True):
     tools: tuple[str, ...]
 
 
-class Doctor(_Message, frozen=True, kw_only=True):
+class Doctor(Message, frozen=True, kw_only=True):
     """Look a cluster over; takes some seconds."""
 
     cluster: str
 
 
-class DoctorReply(_Message, frozen=True, kw_only=True):
+class DoctorReply(Message, frozen=True, kw_only=True):
     cluster: str
     checks: tuple[Check, ...]
 
@@ -229,6 +236,8 @@ Request = (
     | Metrics
     | Cancel
     | Retry
+    | Rerun
+    | Show
     | Accept
     | Info
     | Doctor
@@ -254,6 +263,9 @@ Reply = (
     | Curves
     | CancelReply
     | RetryReply
+    | RerunReply
+    | ShowReply
+    | ChangedReply
     | AcceptReply
     | InfoReply
     | DoctorReply

@@ -38,13 +38,15 @@ class Stage(StrEnum):
     FAILED = "failed"
     #: It failed, and its config is being changed before it is owed again.
     MENDING = "mending"
+    #: It is made anew, and what lies there of before is being moved aside.
+    SETTING_ASIDE = "setting_aside"
     SKIPPED = "skipped"
 
 
 #: Stages in which an attempt may exist on the cluster or is about to.
 IN_FLIGHT = frozenset({Stage.SUBMITTING, Stage.UNCLEAR, Stage.QUEUED})
 #: Stages in which something of it may be going on, on the cluster or here.
-UNDER_WAY = IN_FLIGHT | {Stage.ENDED, Stage.MENDING}
+UNDER_WAY = IN_FLIGHT | {Stage.ENDED, Stage.MENDING, Stage.SETTING_ASIDE}
 #: Stages in which nothing more is owed.
 SETTLED = frozenset({Stage.VERIFIED, Stage.FAILED, Stage.SKIPPED})
 

@@ -6,6 +6,7 @@ import msgspec
 
 from runexp.wire.jobs import Failure, Policy, Progress, RunSpec, Score, Usage
 from runexp.wire.metrics import Estimate, Estimates, Health
+from runexp.wire.recipes import Recipe
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
 
@@ -19,6 +20,8 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None
     ended_at: float | None
     usage: Usage | None = None
+    #: Names what it ran: `runexp show` prints it; empty: not known.
+    recipe: str = ""
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     limit_at: float | None = None
     #: What is wrong with it now.
     health: tuple[Health, ...] = ()
+    #: What the scaffold says otherwise than what its results came from: `lora_rank 4 -> 2`.
+    changes: tuple[str, ...] = ()
+    #: A person keeps the results all the same.
+    kept: bool = False
 
 
 class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +207,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="typ
     next_steps: tuple[str, ...]
     #: Jobs that the scaffold no longer has, and that ran once.
     retired: tuple[JobView, ...] = ()
+    #: What the results came from, by job; of the first few hundred.
+    recipes: dict[str, Recipe] = {}
     warnings: tuple[str, ...] = ()
     #: As for a view.
     as_of: float | None = None

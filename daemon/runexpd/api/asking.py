@@ -7,36 +7,38 @@ import msgspec
 
 from runexp.wire import events, requests, views
 from runexp.wire.events import Recorded
-from runexp.wire.jobs import BEFORE, JobSpec, Policy
+from runexp.wire.jobs import BEFORE, IfChanged
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED
 from runexpd.api import find
 from runexpd.api.context import Context
+from runexpd.api.looking import look, with_recipes
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import Cluster
 from runexpd.core.observations import (
     AcceptWanted,
     CancelWanted,
     Observation,
-    Queued,
+    RerunWanted,
     RetryWanted,
     ScaffoldSeen,
 )
 from runexpd.core.state import Experiment
-from runexpd.core.steps import again, forecast, plan
+from runexpd.core.steps import again, forecast, plan, recipes
+from runexpd.core.steps import rerun as steps
 from runexpd.runtime import aside, clock
-from runexpd.runtime.inspector import look_at, of_known
 from runexpd.runtime.loop import NotTaken
-from runexpd.runtime.reader import check_writable, read_experiment
-from runexpd.runtime.submitter import output_of
-from runexpd.runtime.together import together
+from runexpd.runtime.reader import check_writable
 
 E = TypeVar("E", bound=events.Event)
 
 
-async def run(context: Context, asked: requests.Run) -> requests.RunReply:
+async def run(context: Context, asked: requests.Run) -> requests.RunReply | requests.ChangedReply:
     cluster = _cluster(context, asked.cluster)
-    seen = await _look(context, cluster, asked.dir, asked.choices)
+    seen = await with_recipes(context, cluster, await look(context, cluster, asked.dir, asked.choices))
+    undecided = _undecided(context, seen)
+    if undecided and seen.changed is IfChanged.ASK:
+        return requests.ChangedReply(name=seen.name, changes=undecided)
     for dir in {log.rpartition("/")[0] for log in seen.logs.values()}:
         await check_writable(cluster.host, dir)
     started = _first(await _tell(context, seen), events.RunAsked)
@@ -49,13 +51,21 @@ async def run(context: Context, asked: requests.Run) -> requests.RunReply:
         typed=context.typed(experiment),
         seq=started.seq,
         owed=sum(job.stage not in SETTLED for job in experiment.current),
+        changed=undecided if seen.changed is IfChanged.LEAVE else {},
     )
+
+
+def _undecided(context: Context, seen: ScaffoldSeen) -> dict[str, tuple[str, ...]]:
+    """Results that are of another recipe, where nobody has decided yet to keep them."""
+    known = context.loop.state.experiments.get(seen.experiment)
+    jobs = known.jobs if known else {}
+    return {id: lines for id, lines in seen.changes.items() if recipes.changed(seen, jobs.get(id))}
 
 
 async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
     """Tried on a copy of the state: what `run` would do is what the plan says."""
     cluster = _cluster(context, asked.cluster)
-    seen = await _look(context, cluster, asked.dir, asked.choices)
+    seen = await look(context, cluster, asked.dir, asked.choices)
     state = context.loop.state
     if why := plan.contested(state, seen):
         raise _contested(why)
@@ -78,7 +88,7 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
     named = tuple(find.job(context, experiment, name) for name in asked.jobs)
     cluster = _cluster(context, experiment.cluster)
     choices = requests.Choices(optimize_only=experiment.policy.optimize_only)
-    wanted = RetryWanted(seen=await _look(context, cluster, experiment.dir, choices), jobs=named)
+    wanted = RetryWanted(seen=await look(context, cluster, experiment.dir, choices), jobs=named)
     done = _first(await _tell(context, wanted), events.RetryAsked)
     if done is None:
         if why := again.contested(context.loop.state, wanted):
@@ -90,6 +100,27 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
         typed=context.typed(experiment),
         seq=done.seq,
         jobs=done.event.jobs or named or (BEFORE,),
+    )
+
+
+async def rerun(context: Context, asked: requests.Rerun) -> requests.RerunReply:
+    experiment = await find.experiment(context, asked.experiment)
+    named = tuple(find.job(context, experiment, name) for name in asked.jobs)
+    cluster = _cluster(context, experiment.cluster)
+    choices = requests.Choices(optimize_only=experiment.policy.optimize_only)
+    wanted = RerunWanted(seen=await look(context, cluster, experiment.dir, choices), jobs=named)
+    done = _first(await _tell(context, wanted), events.RerunAsked)
+    if done is None:
+        ids = steps.rerunnable(experiment, wanted)
+        if why := plan.contested(context.loop.state, wanted.seen, ids):
+            raise _contested(why)
+        raise _nothing_to_rerun(context, experiment, named)
+    return requests.RerunReply(
+        experiment=experiment.id,
+        name=experiment.name,
+        typed=context.typed(experiment),
+        seq=done.seq,
+        jobs=done.event.jobs,
     )
 
 
@@ -181,74 +212,10 @@ def _states(experiment: Experiment, named: Sequence[str]) -> str:
     return ", ".join(f"{id} is {jobs[id].state if id in jobs else preparation}" for id in named)
 
 
-async def _look(context: Context, cluster: Cluster, dir: str, choices: requests.Choices) -> ScaffoldSeen:
-    """The scaffold, and what lies in it."""
-    reading = await read_experiment(cluster.host, dir, context.tools, choices.optimize_only)
-    for each in context.loop.state.known():
-        if (each.cluster, each.dir) == (cluster.name, reading.dir):
-            await context.at_hand(each.id)
-            break
-    known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
-    if known and (parked := context.loop.state.parked.get(known.id)) and parked.for_good:
-        raise Refusal(Code.INTERNAL, parked.why, known.dir, "nothing is submitted of it, to be safe")
-    jobs = known.jobs if known else {}
-    looks = [of_known(job, jobs.get(job.id)) for job in reading.jobs]
-    seen, queued = await together(
-        lambda: look_at(context.tools, cluster.host, looks), lambda: _queued(context, cluster, reading.jobs)
+def _nothing_to_rerun(context: Context, experiment: Experiment, named: tuple[str, ...]) -> Refusal:
+    typed = context.typed(experiment)
+    said = ", ".join(f"{id} is {experiment.jobs[id].state}" for id in named) or "no job is named"
+    hint = (
+        f"what is under way is ended first (`runexp cancel {typed}`), and a model is there or made anew, too"
     )
-    return ScaffoldSeen(
-        experiment=known.id if known else _new_id(context),
-        name=reading.name,
-        dir=reading.dir,
-        cluster=cluster.name,
-        policy=_policy(known, choices),
-        tools=reading.tools,
-        logs=reading.logs,
-        runs=reading.runs,
-        jobs=reading.jobs,
-        verdicts={job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)},
-        queued=queued,
-        warnings=reading.warnings,
-        question=reading.question,
-    )
-
-
-def _new_id(context: Context) -> str:
-    taken = {known.id for known in context.loop.state.known()}
-    while (id := clock.new_experiment_id()) in taken:
-        pass
-    return id
-
-
-def _policy(known: Experiment | None, choices: requests.Choices) -> Policy:
-    """What was typed, on what is remembered."""
-    typed = {
-        field: value
-        for field in (
-            "on_failure",
-            "barrier",
-            "oom_retries",
-            "node_retries",
-            "on_stall",
-            "stagger_evaluations_seconds",
-            "before_evaluations",
-        )
-        if (value := getattr(choices, field)) is not msgspec.UNSET
-    }
-    remembered = known.policy if known else Policy()
-    return msgspec.structs.replace(remembered, optimize_only=choices.optimize_only, **typed)
-
-
-async def _queued(context: Context, cluster: Cluster, jobs: Sequence[JobSpec]) -> dict[str, Queued]:
-    """What somebody else has submitted of these jobs. A queue that gives no answer is no empty queue."""
-    experiments = context.loop.state.experiments.values()
-    ours = {a.token for e in experiments for job in e.jobs.values() for a in job.attempts}
-    specs = {job.id: job for job in jobs}
-    return {
-        id: Queued(
-            slurm_job_id=found.slurm_job_id,
-            mark=found.mark,
-            output=output_of(specs[id], found.slurm_job_id),
-        )
-        for id, found in (await cluster.find(jobs, ours)).items()
-    }
+    return Refusal(Code.NOTHING_TO_DO, f"nothing to make anew: {said}", hint=hint)

@@ -22,6 +22,7 @@ from runexpd.notices.setup import Told
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers, Trouble
 from runexpd.runtime.loop import Loop
+from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Rests
 from runexpd.runtime.shelf import Shelf
@@ -40,6 +41,7 @@ class Context:
     clusters: Mapping[str, Cluster]
     watchers: Mapping[str, Watcher]
     carriers: Carriers
+    pantry: Pantry
     tools: Mapping[str, Tool]
     #: Connections of the clusters that are reached over SSH.
     links: Mapping[str, AnyLink]

@@ -14,7 +14,7 @@ from runexp.wire import framing, requests
 from runexp.wire.files import FileAsk, FilesAsk
 from runexp.wire.notices import Notices
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import asking, bringing, logging_in, looking_over, showing, telling
+from runexpd.api import asking, bringing, logging_in, looking_over, recipes, showing, telling
 from runexpd.api.context import Context
 from runexpd.api.line import HungUp, Line, TooLong
 from runexpd.api.refusal import Refusal
@@ -28,12 +28,14 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Run: asking.run,
     requests.PlanAsk: asking.show_plan,
     requests.Retry: asking.retry,
+    requests.Rerun: asking.rerun,
     requests.Accept: asking.accept,
     requests.Cancel: asking.cancel,
     requests.Ls: showing.ls,
     requests.Status: showing.status,
     requests.ReportAsk: showing.show_report,
     requests.Metrics: showing.curves,
+    requests.Show: recipes.show,
     requests.Info: showing.info,
     requests.Doctor: looking_over.doctor,
     Notices: telling.notices,

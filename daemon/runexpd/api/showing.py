@@ -14,7 +14,7 @@ from runexp.wire.jobs import BEFORE
 from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED, Preparation
-from runexpd.api import find
+from runexpd.api import find, recipes
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core.state import Experiment
@@ -45,12 +45,21 @@ async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
     known = await find.experiment(context, asked.experiment)
-    view = replace(context.picture(known).view, as_of=context.as_of(known))
+    view = context.picture(known).view
+    view = replace(view, as_of=context.as_of(known), jobs=await recipes.since(context, known, view.jobs))
     return requests.StatusReply(experiment=view)
 
 
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
-    return context.report(await find.experiment(context, asked.experiment))
+    known = await find.experiment(context, asked.experiment)
+    made = context.report(known)
+    trained, evaluated = made.optimization, made.evaluation
+    return replace(
+        made,
+        optimization=replace(trained, jobs=await recipes.since(context, known, trained.jobs)),
+        evaluation=replace(evaluated, jobs=await recipes.since(context, known, evaluated.jobs)),
+        recipes=await recipes.of_results(context, known),
+    )
 
 
 async def curves(context: Context, asked: requests.Metrics) -> Curves:

@@ -49,7 +49,13 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
     match event:
         case events.ExperimentAdded():
             raise IllegalTransition(f"experiment {experiment.id} was added twice")
-        case events.RunAsked() | events.RetryAsked() | events.CancelAsked() | events.JobsRetired():
+        case (
+            events.RunAsked()
+            | events.RetryAsked()
+            | events.RerunAsked()
+            | events.CancelAsked()
+            | events.JobsRetired()
+        ):
             return _asked(experiment, event, at)
         case (
             events.PhaseOpened()
@@ -74,7 +80,8 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
             return _each(experiment, (event.job,), lambda job: apply_job.happened(job, event, at))
 
 
-Asked = events.RunAsked | events.RetryAsked | events.CancelAsked | events.JobsRetired
+Again = events.RetryAsked | events.RerunAsked
+Asked = events.RunAsked | Again | events.CancelAsked | events.JobsRetired
 OfPhases = (
     events.PhaseOpened
     | events.PhaseClosed
@@ -88,7 +95,7 @@ def _asked(experiment: Experiment, event: Asked, at: float) -> Experiment:
     match event:
         case events.RunAsked():
             return _run_asked(experiment, event, at)
-        case events.RetryAsked():
+        case events.RetryAsked() | events.RerunAsked():
             return _retry_asked(experiment, event, at)
         case events.CancelAsked():
             return _cancel_asked(experiment, event)
@@ -167,7 +174,7 @@ def _cancel_asked(experiment: Experiment, event: events.CancelAsked) -> Experime
     return replace(after, cancelled=not left)
 
 
-def _retry_asked(experiment: Experiment, event: events.RetryAsked, at: float) -> Experiment:
+def _retry_asked(experiment: Experiment, event: Again, at: float) -> Experiment:
     specs = {spec.id: spec for spec in event.specs}
 
     def owed(job: Job) -> Job:

@@ -20,7 +20,9 @@ Found = (
     | events.ResultUnclear
     | events.ResultAccepted
 )
+Recipes = events.RecipeRecorded | events.ChangeSeen
 Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobRequeued
+Anew = events.AsideIntended | events.ResultsSetAside | events.AsideRefused
 
 
 def happened(
@@ -32,6 +34,8 @@ def happened(
     | Doing
     | Found
     | Retried
+    | Recipes
+    | Anew
     | events.JobSkipped,
     at: float,
 ) -> Job:
@@ -56,12 +60,12 @@ def happened(
             | events.ResultAccepted()
         ):
             return _found(job, event)
-        case events.MendIntended() | events.Mended() | events.MendRefused() | events.JobRequeued():
-            return _retried(job, event)
+        case events.RecipeRecorded() | events.ChangeSeen():
+            return _of_recipe(job, event)
         case events.JobSkipped():
             return restage(job, event, state=states.SKIPPED, detail=event.reason)
         case _:
-            assert_never(event)
+            return _once_more(job, event)
 
 
 def _adopted(job: Job, event: events.JobAdopted, at: float) -> Job:
@@ -159,6 +163,16 @@ def _rejected(job: Job, event: events.ResultRejected) -> Job:
     )
 
 
+def _once_more(job: Job, event: Retried | Anew) -> Job:
+    match event:
+        case events.AsideIntended() | events.ResultsSetAside() | events.AsideRefused():
+            return _anew(job, event)
+        case events.MendIntended() | events.Mended() | events.MendRefused() | events.JobRequeued():
+            return _retried(job, event)
+        case _:
+            assert_never(event)
+
+
 def _retried(job: Job, event: Retried) -> Job:
     match event:
         case events.MendIntended():
@@ -169,6 +183,30 @@ def _retried(job: Job, event: Retried) -> Job:
             return restage(job, event, remedy=None, detail=f"{job.detail}: {event.reason}")
         case events.JobRequeued():
             return restage(job, event, state=states.PLANNED, requeues=event.number, detail=event.reason)
+
+
+def _of_recipe(job: Job, event: Recipes) -> Job:
+    if isinstance(event, events.ChangeSeen):
+        return replace(job, changes=event.changes, kept=event.kept)
+    if event.token is None:
+        return replace(job, recipe=event.recipe)
+    sent = (
+        replace(a, recipe=event.recipe, models=event.models) if a.token == event.token else a
+        for a in job.attempts
+    )
+    return replace(job, attempts=tuple(sent))
+
+
+def _anew(job: Job, event: Anew) -> Job:
+    match event:
+        case events.AsideIntended():
+            return restage(job, event, aside=event.paths, asides=event.number)
+        case events.ResultsSetAside():
+            return restage(job, event, aside=())
+        case events.AsideRefused():
+            detail = f"its old results can't be moved aside: {event.reason}"
+            failure = Failure("not_set_aside", detail)
+            return restage(job, event, state=states.UNVERIFIED, aside=(), detail=detail, failure=failure)
 
 
 def blank(job: Job) -> Job:
@@ -183,6 +221,9 @@ def blank(job: Job) -> Job:
         artifacts=(),
         scores=(),
         warnings=(),
+        recipe="",
+        changes=(),
+        kept=False,
     )
 
 

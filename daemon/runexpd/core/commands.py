@@ -106,6 +106,35 @@ class Prepare(msgspec.Struct, frozen=True):
         return f"prepare {self.experiment} {self.number}"
 
 
+class Record(msgspec.Struct, frozen=True):
+    """Read what decides what an attempt does, as it stands, and keep it."""
+
+    cluster: str
+    experiment: str
+    #: Of the experiment, on its cluster.
+    dir: str
+    job: JobSpec
+    token: str
+
+    @property
+    def key(self) -> str:
+        return f"record {self.token}"
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """Move what lies at these paths into a directory beside each. Safe to repeat: what isn't there is there already."""
+
+    cluster: str
+    experiment: str
+    job: str
+    paths: tuple[str, ...]
+    number: int
+
+    @property
+    def key(self) -> str:
+        return f"aside {self.experiment} {self.job}"
+
+
 class Cancel(msgspec.Struct, frozen=True):
     """End a queued job on its cluster."""
 
@@ -121,4 +150,4 @@ class Cancel(msgspec.Struct, frozen=True):
         return f"cancel {self.token}"
 
 
-Command = Submit | Resolve | Watch | Judge | Mend | Cancel | Prepare
+Command = Submit | Resolve | Watch | Judge | Mend | Record | SetAside | Cancel | Prepare

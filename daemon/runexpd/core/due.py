@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from runexp.wire import states
 from runexp.wire.jobs import Barrier
 from runexp.wire.states import Phase, Preparation, Stage
 from runexpd.core import commands
@@ -13,7 +14,7 @@ from runexpd.core.steps import prepare, submit
 from runexpd.core.touched import Touched
 
 _NOT_QUEUED = frozenset(
-    {Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING, Stage.IN_DOUBT},
+    {Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING, Stage.SETTING_ASIDE, Stage.IN_DOUBT},
 )
 
 
@@ -70,8 +71,16 @@ def _prepared(e: Experiment) -> Iterator[commands.Command]:
 
 
 def _owed(experiment: Experiment, job: Job) -> Iterator[commands.Command]:
-    if job.attempt is not None:
+    if job.stage is Stage.SETTING_ASIDE:
+        yield commands.SetAside(experiment.cluster, experiment.id, job.spec.id, job.aside, job.asides)
+    elif job.attempt is not None:
         yield from _for(experiment, job, job.attempt)
+        yield from _recorded(experiment, job, job.attempt)
+
+
+def _recorded(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Record]:
+    if not attempt.recipe and job.stage in states.IN_FLIGHT | {Stage.ENDED}:
+        yield commands.Record(experiment.cluster, experiment.id, experiment.dir, attempt.spec, attempt.token)
 
 
 def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:
@@ -113,5 +122,5 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
         case Stage.MENDING:
             assert job.remedy is not None  # it is what was intended
             yield commands.Mend(cluster, id, spec.id, job.mends, job.remedy)
-        case Stage.PLANNED | Stage.VERIFIED | Stage.FAILED | Stage.SKIPPED | Stage.IN_DOUBT:
+        case _:
             pass

@@ -32,6 +32,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     health: tuple[Health, ...] = ()
     #: Why the policy wants it to end; empty: it doesn't.
     given_up: str = ""
+    #: Names what decided what it did, as it was sent; empty: not known.
+    recipe: str = ""
+    #: Of an evaluation: the attempts, by token, that trained what it evaluates.
+    models: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool = False
     failure: Failure | None = None
     remedy: Remedy | None = None
+    #: Of results that no attempt of ours made: what the scaffold said when they were first seen.
+    recipe: str = ""
+    #: What the scaffold said otherwise, when it was last read, and whether a person keeps the results all the same.
+    changes: tuple[str, ...] = ()
+    kept: bool = False
+    #: What is being moved aside before it is made anew, and how often that was.
+    aside: tuple[str, ...] = ()
+    asides: int = 0
     #: How often it was submitted again by rule since somebody last asked.
     mends: int = 0
     #: All that was ever changed by rule before it went again.
@@ -66,6 +78,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def attempt(self) -> Attempt | None:
         """The newest."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def made_of(self) -> str:
+        """Names the recipe that its results came from; empty: not known, or there are none."""
+        if self.proof is None:
+            return self.recipe
+        return next((attempt.recipe for attempt in self.attempts if attempt.token == self.proof), "")
 
     @property
     def is_open(self) -> bool:

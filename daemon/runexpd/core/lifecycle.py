@@ -52,7 +52,16 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.MENDING, events.Mended): Stage.PLANNED,
     (Stage.MENDING, events.MendRefused): Stage.FAILED,
     (Stage.FAILED, events.JobRequeued): Stage.PLANNED,
+    # Made anew, once what lies there is out of the way.
+    (Stage.PLANNED, events.AsideIntended): Stage.SETTING_ASIDE,
+    (Stage.SETTING_ASIDE, events.ResultsSetAside): Stage.PLANNED,
+    (Stage.SETTING_ASIDE, events.AsideRefused): Stage.FAILED,
     (Stage.SKIPPED, events.RetryAsked): Stage.PLANNED,
+    # Whatever it came to.
+    **{
+        (stage, events.RerunAsked): Stage.PLANNED
+        for stage in (Stage.VERIFIED, Stage.FAILED, Stage.SKIPPED, Stage.IN_DOUBT)
+    },
     # A scaffold that was read anew changes nothing of what is under way, done, failed or in doubt.
     **{(stage, events.RunAsked): stage for stage in Stage},
     (Stage.SKIPPED, events.RunAsked): Stage.PLANNED,
@@ -63,6 +72,7 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.QUEUED, events.CancelAsked): Stage.QUEUED,
     (Stage.ENDED, events.CancelAsked): Stage.ENDED,
     (Stage.MENDING, events.CancelAsked): Stage.MENDING,
+    (Stage.SETTING_ASIDE, events.CancelAsked): Stage.SETTING_ASIDE,
     (Stage.IN_DOUBT, events.CancelAsked): Stage.IN_DOUBT,
 }
 
@@ -78,11 +88,12 @@ PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {
     **{
         (state, asked): PhaseState.WAITING
         for state in PhaseState
-        for asked in (events.RunAsked, events.RetryAsked)
+        for asked in (events.RunAsked, events.RetryAsked, events.RerunAsked)
     },
     # What is under way goes on beside what is asked for now.
     (PhaseState.RUNNING, events.RunAsked): PhaseState.RUNNING,
     (PhaseState.RUNNING, events.RetryAsked): PhaseState.RUNNING,
+    (PhaseState.RUNNING, events.RerunAsked): PhaseState.RUNNING,
 }
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from runexp.wire.jobs import JobSpec, Policy, RunSpec, Usage, Verdict
+from runexp.wire.jobs import IfChanged, JobSpec, Policy, RunSpec, Usage, Verdict
 from runexp.wire.metrics import Concern
 from runexp.wire.views import ExperimentLine
 from runexpd.core.state import Experiment
@@ -34,8 +34,26 @@ class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: dict[str, Verdict]
     #: Jobs that run already, submitted by somebody else, by job.
     queued: dict[str, Queued] = {}
+    #: What the scaffold says otherwise than what verified results came from, by job; of the others nothing, or it isn't known.
+    changes: dict[str, tuple[str, ...]] = {}
+    #: What is to become of those.
+    changed: IfChanged = IfChanged.LEAVE
+    #: Names of the recipes as they stand, by job, where no attempt has one.
+    recipes: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
     question: str = ""
+
+
+class RerunWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants these jobs made anew, whatever they came to."""
+
+    #: The scaffold and the results as they lie there now.
+    seen: ScaffoldSeen
+    jobs: tuple[str, ...]
+
+    @property
+    def experiment(self) -> str:
+        return self.seen.experiment
 
 
 class RetryWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +186,26 @@ class PreparationSaid(msgspec.Struct, frozen=True, kw_only=True):
     said: tuple[str, ...] = ()
 
 
+class RecipeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides what an attempt does was read, and is kept by this name."""
+
+    experiment: str
+    job: str
+    token: str
+    recipe: str
+
+
+class AsideDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's old results were moved aside, or why they couldn't be."""
+
+    experiment: str
+    job: str
+    #: Which time this was.
+    number: int
+    #: Empty: they were.
+    refused: str = ""
+
+
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """Of these experiments nothing is known to have been looked at: the daemon has begun, or one goes on that was parked."""
 
@@ -194,7 +232,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
-Asked = ScaffoldSeen | RetryWanted | AcceptWanted | CancelWanted
+Asked = ScaffoldSeen | RetryWanted | RerunWanted | AcceptWanted | CancelWanted
 Observation = (
     Asked
     | Answer
@@ -203,6 +241,8 @@ Observation = (
     | Judged
     | MendDone
     | PreparationSaid
+    | RecipeSeen
+    | AsideDone
     | Begun
     | Shelved
     | Recalled

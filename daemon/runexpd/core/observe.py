@@ -16,6 +16,7 @@ from runexpd.core.apply import apply
 from runexpd.core.observations import (
     Accepted,
     AcceptWanted,
+    AsideDone,
     Asked,
     Begun,
     CancelWanted,
@@ -27,7 +28,9 @@ from runexpd.core.observations import (
     Observation,
     PreparationSaid,
     Recalled,
+    RecipeSeen,
     Refused,
+    RerunWanted,
     RetryWanted,
     ScaffoldSeen,
     Shelved,
@@ -35,7 +38,21 @@ from runexpd.core.observations import (
     Unclear,
 )
 from runexpd.core.state import State
-from runexpd.core.steps import again, barrier, cancel, health, plan, prepare, retry, submit, verify, watch
+from runexpd.core.steps import (
+    again,
+    anew,
+    barrier,
+    cancel,
+    health,
+    plan,
+    prepare,
+    recipes,
+    rerun,
+    retry,
+    submit,
+    verify,
+    watch,
+)
 from runexpd.core.touched import Touched
 
 #: An event with the id of its experiment, not in the ledger yet.
@@ -99,25 +116,37 @@ def _at_hand(state: State, observation: Observation) -> State:
 
 def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
     match observation:
-        case ScaffoldSeen() | RetryWanted() | AcceptWanted() | CancelWanted():
+        case ScaffoldSeen() | RetryWanted() | RerunWanted() | AcceptWanted() | CancelWanted():
             yield from _of(observation.experiment, _asked(state, observation))
         case Accepted() | Refused() | Deferred() | Unclear():
             yield from _of(observation.experiment, submit.on_answer(state, observation, now))
         case Listed():
             for report in {report.token: report for report in observation.reports}.values():
                 yield from _of(report.experiment, watch.on_report(state, report, now))
-        case Examined():
-            yield from _of(observation.experiment, health.on_examined(state, observation))
-        case Judged():
-            yield from _of(observation.experiment, verify.on_judged(state, observation))
-        case MendDone():
-            yield from _of(observation.experiment, retry.on_mended(state, observation))
-        case PreparationSaid():
-            yield from _of(observation.experiment, prepare.on_said(state, observation))
+        case Examined() | Judged() | MendDone() | RecipeSeen() | AsideDone() | PreparationSaid():
+            yield from _of(observation.experiment, _found(state, observation))
         case Tick() | Begun() | Shelved() | Recalled():
             pass
         case _:
             assert_never(observation)
+
+
+def _found(
+    state: State, found: Examined | Judged | MendDone | RecipeSeen | AsideDone | PreparationSaid
+) -> Iterator[Event]:
+    match found:
+        case Examined():
+            return health.on_examined(state, found)
+        case Judged():
+            return verify.on_judged(state, found)
+        case MendDone():
+            return retry.on_mended(state, found)
+        case RecipeSeen():
+            return recipes.on_recipe(state, found)
+        case AsideDone():
+            return anew.on_aside(state, found)
+        case PreparationSaid():
+            return prepare.on_said(state, found)
 
 
 def _asked(state: State, asked: Asked) -> Iterator[Event]:
@@ -126,6 +155,8 @@ def _asked(state: State, asked: Asked) -> Iterator[Event]:
             return plan.on_scaffold(state, asked)
         case RetryWanted():
             return again.on_retry(state, asked)
+        case RerunWanted():
+            return rerun.on_rerun(state, asked)
         case AcceptWanted():
             return again.on_accept(state, asked)
         case CancelWanted():

@@ -34,6 +34,9 @@ OfJob = (
     | events.MendRefused
     | events.JobRequeued
     | events.JobSkipped
+    | events.ChangeSeen
+    | events.AsideIntended
+    | events.AsideRefused
 )
 
 
@@ -54,16 +57,14 @@ def of_job(before: Job, event: OfJob, after: Job, typed: Callable[[], str]) -> I
             yield _doing(event, after)
         case events.ResultAwaited() | events.ResultVerified() | events.ResultUnclear():
             yield from _found(event, after, typed)
-        case events.ResultAccepted():
-            was = f"{before.state}: {before.detail}" if before.detail else before.state
-            yield Block(EXPERIMENT, "ACCEPT", after.spec.id, was, "a person takes its results as they are")
         case events.ResultRejected():
             yield from _rejected(event, after)
         case events.MendIntended() | events.MendRefused() | events.JobRequeued():
             yield _retried(event, after)
-        case events.JobSkipped():
-            action = "SKIP_JOB" if _trains(after) else "SKIP_EVAL"
-            yield Block(after.spec.phase, action, after.spec.id, "not submitted", event.reason)
+        case events.ResultAccepted() | events.ChangeSeen():
+            yield _decided(before, event)
+        case events.AsideIntended() | events.AsideRefused() | events.JobSkipped():
+            yield _not_yet(before, event)
         case _:
             assert_never(event)
 
@@ -163,6 +164,30 @@ def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeue
             return Block(phase, "NODE_RETRY", id, f"retry {event.number} of {event.limit}", event.reason)
         case _:
             assert_never(event)
+
+
+def _decided(job: Job, event: events.ResultAccepted | events.ChangeSeen) -> Block:
+    if isinstance(event, events.ResultAccepted):
+        was = f"{job.state}: {job.detail}" if job.detail else job.state
+        return Block(EXPERIMENT, "ACCEPT", job.spec.id, was, "a person takes its results as they are")
+    if not event.changes:
+        return Block(
+            EXPERIMENT, "RECIPE_CHANGED", job.spec.id, "as its results were made", "no longer changed"
+        )
+    said = "its results are kept" if event.kept else "its results stay until a person decides"
+    return Block(EXPERIMENT, "RECIPE_CHANGED", job.spec.id, "; ".join(event.changes), said)
+
+
+def _not_yet(job: Job, event: events.AsideIntended | events.AsideRefused | events.JobSkipped) -> Block:
+    phase, id = job.spec.phase, job.spec.id
+    match event:
+        case events.AsideIntended():
+            return Block(phase, "SET_ASIDE", id, ", ".join(event.paths), "moved aside before it is made anew")
+        case events.AsideRefused():
+            return Block(phase, "SET_ASIDE", id, "left where they are: nothing is submitted", event.reason)
+        case events.JobSkipped():
+            action = "SKIP_JOB" if _trains(job) else "SKIP_EVAL"
+            return Block(phase, action, id, "not submitted", event.reason)
 
 
 def _trains(job: Job) -> bool:

@@ -32,7 +32,7 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
     match event:
         case events.RunAsked():
             yield from _run_asked(after, event)
-        case events.JobsRetired() | events.RetryAsked() | events.CancelAsked():
+        case events.JobsRetired() | events.RetryAsked() | events.RerunAsked() | events.CancelAsked():
             yield from _of_jobs(event, after)
         case events.PhaseOpened():
             yield from _phase_opened(after, event.phase)
@@ -46,7 +46,13 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             yield _ended(after, event, typed)
         case events.StatusChecked():
             yield Block(event.phase, "STATUS_CHECK", after.name, f"asked {after.cluster}", _counts(event))
-        case events.ExperimentAdded() | events.AttemptIntended() | events.Mended():
+        case (
+            events.ExperimentAdded()
+            | events.AttemptIntended()
+            | events.Mended()
+            | events.RecipeRecorded()
+            | events.ResultsSetAside()
+        ):
             pass
         case _:
             yield from of_job(before.jobs[event.job], event, after.jobs[event.job], lambda: typed(after))
@@ -55,7 +61,7 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
 
 
 def _of_jobs(
-    event: events.JobsRetired | events.RetryAsked | events.CancelAsked, e: Experiment
+    event: events.JobsRetired | events.RetryAsked | events.RerunAsked | events.CancelAsked, e: Experiment
 ) -> Iterator[Block]:
     count, names = f"{len(event.jobs)} jobs", ", ".join(event.jobs)
     match event:
@@ -64,6 +70,9 @@ def _of_jobs(
         case events.RetryAsked():
             if event.jobs:
                 yield Block(EXPERIMENT, "RETRY", e.name, count, names)
+        case events.RerunAsked():
+            for id in event.jobs:
+                yield Block(EXPERIMENT, "RERUN", id, event.why.get(id, "asked for"), "made anew")
         case events.CancelAsked():
             yield Block(EXPERIMENT, "CANCEL", e.name, count, names)
         case _:

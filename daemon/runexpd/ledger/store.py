@@ -148,6 +148,12 @@ class Ledger:
         with self._turn, _reached(self.path, "written"), self._connection as transaction:
             transaction.execute(sql, values)
 
+    def change_all(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """The same, for many at once."""
+        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+            transaction.execute("BEGIN IMMEDIATE")
+            transaction.executemany(sql, rows)
+
     def log_position(self, experiment: str, path: str) -> LogPosition | None:
         sql = "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?"
         return next((LogPosition(*row) for row in self.rows(sql, experiment, path)), None)

@@ -16,7 +16,18 @@ from loguru import logger
 from runexp.text import printable
 from runexp.wire.jobs import BEFORE
 from runexpd.clusters.base import Cluster
-from runexpd.core.commands import Cancel, Command, Judge, Mend, Prepare, Resolve, Submit
+from runexpd.core.commands import (
+    Cancel,
+    Command,
+    Judge,
+    Mend,
+    Prepare,
+    Record,
+    Resolve,
+    SetAside,
+    Submit,
+    Watch,
+)
 from runexpd.core.due import Due
 from runexpd.runtime import clock
 from runexpd.runtime.errands import RETRY_SECONDS, Errands, Keyed, NotNow
@@ -85,7 +96,7 @@ class Carriers:
         for command in commands:
             if isinstance(command, Keyed):
                 self._keyed[command.key] = command
-            elif command.cluster in self._watchers:
+            elif isinstance(command, Watch) and command.cluster in self._watchers:
                 self._watchers[command.cluster].watch(command)
         if commands:
             self._owed[job] = tuple(commands)
@@ -95,7 +106,7 @@ class Carriers:
         if isinstance(command, Keyed):
             for known in (self._keyed, self._pauses, self.troubles):
                 known.pop(command.key, None)
-        elif command.cluster in self._watchers:
+        elif isinstance(command, Watch) and command.cluster in self._watchers:
             self._watchers[command.cluster].forget(command)
 
     def _begin(self, commands: Sequence[Keyed]) -> None:
@@ -104,10 +115,12 @@ class Carriers:
             Submit: errands.submit,
             Resolve: errands.resolve,
             Cancel: errands.cancel,
+            Record: errands.record,
         }
         alone: dict[type[Keyed], Work] = {
             Judge: errands.judge,
             Mend: errands.mend,
+            SetAside: errands.set_aside,
             Prepare: errands.prepare,
         }
         for kind, work in together.items():
@@ -179,7 +192,7 @@ class Carriers:
 
 def _job(command: Keyed) -> str:
     match command:
-        case Mend():
+        case Mend() | SetAside():
             return command.job
         case Prepare():
             return BEFORE

@@ -11,13 +11,16 @@ from loguru import logger
 from runexp.text import printable
 from runexp.wire.jobs import Finding, Verdict
 from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
-from runexpd.core.commands import Cancel, Judge, Mend, Prepare, Resolve, Submit
-from runexpd.core.observations import Answer, Judged, MendDone, Observation, Unclear
+from runexpd.core.commands import Cancel, Judge, Mend, Prepare, Record, Resolve, SetAside, Submit
+from runexpd.core.observations import Answer, AsideDone, Judged, MendDone, Observation, RecipeSeen, Unclear
 from runexpd.experiments.amend import CantAmend, set_values
+from runexpd.hosts.aside import aside_command
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
+from runexpd.ledger.errors import LedgerError
 from runexpd.runtime import clock, inspector, preparing, submitter
 from runexpd.runtime.looking import Looking
 from runexpd.runtime.loop import Loop, NotTaken
+from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.patience import pauses
 from runexpd.tools.base import Tool
 
@@ -30,7 +33,7 @@ LOOK_AGAIN_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 30.0
 #: A cancelled job takes a while to end; it is asked to again after this long.
 CANCEL_SECONDS = 15.0
 
-Keyed = Submit | Resolve | Judge | Mend | Cancel | Prepare
+Keyed = Submit | Resolve | Judge | Mend | Record | SetAside | Cancel | Prepare
 
 
 class NotNow(Exception):
@@ -38,11 +41,14 @@ class NotNow(Exception):
 
 
 class Errands:
-    def __init__(self, loop: Loop, tools: Mapping[str, Tool], results_seconds: Mapping[str, float]) -> None:
+    def __init__(
+        self, loop: Loop, tools: Mapping[str, Tool], results_seconds: Mapping[str, float], pantry: Pantry
+    ) -> None:
         """`results_seconds`: by cluster, how long results that aren't to be seen are looked for."""
         self._loop = loop
         self._tools = tools
         self._results_seconds = results_seconds
+        self._pantry = pantry
         #: By cluster.
         self._looking: dict[str, Looking] = {}
 
@@ -137,6 +143,40 @@ class Errands:
         if refusal := await self._told(said):
             raise refusal
 
+    async def record(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:
+        """What each is made of, as it stands; those of an experiment together."""
+        of_dirs: dict[str, list[Record]] = {}
+        for command in batch:
+            if isinstance(command, Record):
+                of_dirs.setdefault(command.dir, []).append(command)
+        for dir, commands in of_dirs.items():
+            try:
+                made = await self._pantry.read(cluster.host, dir, [command.job for command in commands])
+                names = await self._pantry.keep(made)
+            except (HostUnreachable, LedgerError) as error:
+                raise NotNow(error.what) from error
+            seen = [_recorded(command, name) for command, name in zip(commands, names, strict=True)]
+            _stop_if([error for error in await self._loop.tell_all(seen) if error])
+
+    async def set_aside(self, cluster: Cluster, commands: Sequence[Keyed]) -> None:
+        (command,) = (c for c in commands if isinstance(c, SetAside))
+        refused = ""
+        try:
+            ran = await cluster.host.run(aside_command(command.experiment, command.number, command.paths))
+            if ran.exit_code != 0:
+                refused = printable(
+                    ran.stderr.strip().rpartition("\n")[2] or f"mv ended with {ran.exit_code}"
+                )
+        except HostUnreachable as error:
+            raise NotNow(error.what) from error
+        except FileRefused as error:
+            refused = error.what
+        done = AsideDone(
+            experiment=command.experiment, job=command.job, number=command.number, refused=refused[:500]
+        )
+        if refusal := await self._told(done):
+            raise refusal
+
     async def cancel(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:
         try:
             await cluster.cancel(
@@ -151,6 +191,10 @@ def _stop_if(lost: Sequence[NotTaken]) -> None:
     """What the ledger would not take comes again, after a pause."""
     if lost:
         raise NotNow(lost[0].what)
+
+
+def _recorded(command: Record, name: str) -> RecipeSeen:
+    return RecipeSeen(experiment=command.experiment, job=command.job.id, token=command.token, recipe=name)
 
 
 def _judged(command: Judge, verdict: Verdict, final: bool = True) -> Judged:

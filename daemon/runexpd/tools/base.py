@@ -43,6 +43,29 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, bytes]
 
 
+class Source(msgspec.Struct, frozen=True):
+    """A text that decides what a job does: its script, a config, a task's file."""
+
+    #: script, config, eval config or task.
+    role: str
+    path: str
+    text: str
+
+
+class Ingredients(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides what a job does, as far as its tool knows."""
+
+    sources: tuple[Source, ...] = ()
+    #: The configs, resolved: dotted keys to what they say, as YAML writes it.
+    values: dict[str, str] = {}
+    #: Paths of what may be a file that the job reads: those that are one count.
+    files: tuple[str, ...] = ()
+    #: Of the packages in its environment.
+    versions: dict[str, str] = {}
+    #: What could not be read, a line each.
+    missing: tuple[str, ...] = ()
+
+
 class Tool(Protocol):
     #: As in `tools:` of the summary, and the name of the entry point.
     name: str
@@ -59,6 +82,10 @@ class Tool(Protocol):
 
         `attempt` None: whether results of an earlier time prove the job done. See Finding for what unclear means.
         """
+        ...
+
+    def ingredients(self, job: JobSpec) -> Question[Ingredients]:
+        """What decides what the job does, as it stands: scripts, configs, data."""
         ...
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:

@@ -13,13 +13,25 @@ from msgspec.structs import replace
 from runexp.wire import metrics
 from runexp.wire.jobs import JobSpec, Progress, Verdict
 from runexp.wire.states import Phase
+from runexpd.experiments import documents
+from runexpd.experiments.problems import BadExperiment
 from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import ListDir, Withheld
-from runexpd.tools import curves, eval_samples, inspect_logs, inspect_verdict, output, questions, scripts
-from runexpd.tools.base import Attempt, Question, Samples
+from runexpd.tools import (
+    curves,
+    eval_samples,
+    ingredients,
+    inspect_logs,
+    inspect_verdict,
+    output,
+    questions,
+    scripts,
+)
+from runexpd.tools.base import Attempt, Ingredients, Question, Samples
 from runexpd.tools.curves import Mark, Point, Read, Source
 
 _PROGRESS_BYTES = 8 * 1024
+_MOST_TASKS = 8
 #: The last thing that `inspect eval` says.
 _LOG = re.compile(r"^Log:", re.MULTILINE)
 _SAMPLES = re.compile(r"Samples:[ ]{0,20}(\d{1,15})/[ ]{0,20}(\d{1,15})")
@@ -65,6 +77,34 @@ class InspectAi:
             raise eval_samples.NoSamples("there is no log of it")
         return (yield from eval_samples.question(artifacts[0]))
 
+    def ingredients(self, job: JobSpec) -> Question[Ingredients]:
+        beside = f"{job.script.rpartition('/')[0]}/eval.yaml"
+        script, config = yield [ingredients.whole(job.script), ingredients.whole(beside)]
+        text = questions.text(script)
+        words = [word for line in scripts.commands(text, "eval") for word in line]
+        tasks = _tasks(words, scripts.runs_in(job))
+        written, versions = yield from questions.both(
+            questions.ask([ingredients.whole(path) for path in tasks]),
+            ingredients.versions(scripts.environments(text)),
+        )
+        pairs = list(zip(tasks, written, strict=True))
+        values = _values(beside, questions.text(config))
+        candidates = [*values.values(), *(word.rpartition("=")[2] for word in words if "=" in word)]
+        return Ingredients(
+            sources=(
+                *ingredients.source("script", job.script, script),
+                *ingredients.source("eval config", beside, config),
+                *(each for path, answer in pairs for each in ingredients.source("task", path, answer)),
+            ),
+            values=values,
+            files=ingredients.files(candidates, scripts.runs_in(job)),
+            versions=versions,
+            missing=(
+                *ingredients.missing(job.script, script),
+                *(line for path, answer in pairs for line in ingredients.missing(path, answer)),
+            ),
+        )
+
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         (printed,) = yield [output.tail(attempt.output, _PROGRESS_BYTES)]
         return parse_progress(questions.text(printed))
@@ -74,6 +114,21 @@ class InspectAi:
 
 
 TOOL = InspectAi()
+
+
+def _tasks(words: list[str], runs_in: str) -> list[str]:
+    """The files of the tasks that a command names: `task.py`, `dir/task.py@name`."""
+    named = (word.partition("@")[0] for word in words)
+    paths = (normpath(join(runs_in, name)) for name in named if name.endswith(".py"))
+    return [path for path in dict.fromkeys(paths) if questions.askable(path)][:_MOST_TASKS]
+
+
+def _values(where: str, text: str) -> dict[str, str]:
+    try:
+        document = documents.plain(text, where) if text else {}
+    except BadExperiment:
+        return {}
+    return ingredients.values(document) if isinstance(document, dict) else {}
 
 
 def cells(scaffold: Scaffold) -> Iterator[tuple[str, str, int | None]]:

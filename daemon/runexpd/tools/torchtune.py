@@ -26,10 +26,11 @@ from runexpd.tools import (
     scripts,
     torchtune_config,
     torchtune_curves,
+    torchtune_ingredients,
     torchtune_steps,
     torchtune_verdict,
 )
-from runexpd.tools.base import Attempt, Question
+from runexpd.tools.base import Attempt, Ingredients, Question
 from runexpd.tools.checkpoint import Checkpoint
 from runexpd.tools.curves import Mark, Read
 from runexpd.tools.torchtune_config import Training
@@ -89,6 +90,9 @@ class Torchtune:
         if isinstance(epochs, Failure):
             return torchtune_verdict.bad(epochs)
         return (yield from _judge(job, attempt, training, epochs, log, first, early))
+
+    def ingredients(self, job: JobSpec) -> Question[Ingredients]:
+        return torchtune_ingredients.of(job)
 
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         log_dir = _str(job, "log_dir")

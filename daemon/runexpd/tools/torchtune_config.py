@@ -59,8 +59,7 @@ def invocation(script: str) -> Invocation:
 
 def read(text: str, where: str, workdir: str, overrides: Sequence[str] = ()) -> Training:
     """A config's meaning. Raises BadExperiment for one that isn't YAML, or whose interpolations lead nowhere."""
-    document = _overridden(_mapping(text, where), overrides)
-    config = _Config(document, where)
+    config = _Config(document(text, where, overrides), where)
     output_dir = config.needed("checkpointer.output_dir") or config.needed("output_dir")
     save = config.get("epochs_to_save")
     return Training(
@@ -83,6 +82,11 @@ def _pace(config: "_Config") -> str:
             return "?"
 
     return " ".join(map(shown, _PACE))
+
+
+def document(text: str, where: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A config with what the command line says otherwise. Raises BadExperiment."""
+    return _overridden(_mapping(text, where), overrides)
 
 
 class _Config(msgspec.Struct):

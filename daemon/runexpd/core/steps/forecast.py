@@ -29,6 +29,9 @@ def _line(job: Job, decision: str, reason: str) -> PlanLine:
 def _decision(experiment: Experiment, job: Job, typed: str) -> tuple[str, str]:
     models = missing(experiment, job)
     match job.stage:
+        case Stage.VERIFIED if job.changes and not job.kept:
+            anew = f"runexp rerun {typed} {shlex.quote(job.spec.id)}"
+            return "changed", f"{'; '.join(job.changes)}; `{anew}` makes it anew"
         case Stage.VERIFIED:
             return "skip", f"done: {job.detail}"
         case Stage.SKIPPED:
@@ -39,7 +42,7 @@ def _decision(experiment: Experiment, job: Job, typed: str) -> tuple[str, str]:
             return "blocked", f"unclear: {job.detail}; {ways_out(typed, job, models)}"
         case Stage.QUEUED | Stage.ENDED | Stage.UNCLEAR | Stage.MENDING:
             return "skip", f"under way: {job.detail or job.state}"
-        case Stage.PLANNED | Stage.SUBMITTING:
+        case Stage.PLANNED | Stage.SUBMITTING | Stage.SETTING_ASIDE:
             return "submit", _waits_for(experiment, job)
 
 

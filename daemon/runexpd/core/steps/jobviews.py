@@ -66,7 +66,7 @@ def shown_state(job: Job) -> str:
 
 def shown_attempt(job: Job) -> Attempt | None:
     """The attempt that its state is of; none for a job that waits to go again, or whose results are nobody's attempt."""
-    of_none = (Stage.PLANNED, Stage.SKIPPED, Stage.MENDING)
+    of_none = (Stage.PLANNED, Stage.SKIPPED, Stage.MENDING, Stage.SETTING_ASIDE)
     if job.stage in of_none or (job.stage is Stage.VERIFIED and job.proof is None and not job.accepted):
         return None
     return job.attempt
@@ -111,6 +111,8 @@ def _view(job: Job, detail: str, progress: Progress | None, expected_start_at: f
         retired=job.retired,
         health=attempt.health if attempt else (),
         limit_at=_limit_at(job, attempt),
+        changes=job.changes,
+        kept=job.kept,
     )
 
 
@@ -142,6 +144,8 @@ def _waiting(e: Experiment, job: Job, barrier: str) -> str:
         if submit.may_go(e, job):
             return prepare.waiting(e, job) or "waits for its turn"
         return barrier if e.phase(job.spec.phase) is PhaseState.WAITING else "waits for its run"
+    if job.stage is Stage.SETTING_ASIDE:
+        return "its old results are being moved aside"
     if job.attempt and job.stage in (Stage.UNCLEAR, Stage.QUEUED):
         return job.attempt.reason or ""
     return "results are being verified" if job.stage is Stage.ENDED else ""
@@ -158,4 +162,5 @@ def _attempt(a: Attempt) -> AttemptView:
         started_at=a.started_at,
         ended_at=a.ended_at,
         usage=a.usage,
+        recipe=a.recipe,
     )

@@ -1,16 +1,18 @@
 """From a scaffold to what is owed: what lies there already is never submitted again, and what is gone is never forgotten."""
 
 from collections.abc import Collection, Iterator
+from functools import reduce
 
 from msgspec.structs import replace
 
 from runexp.wire import events, states
-from runexp.wire.jobs import Failure, Finding, JobSpec, Verdict
+from runexp.wire.jobs import Failure, Finding, IfChanged, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
+from runexpd.core import apply
 from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import submit, verify
+from runexpd.core.steps import anew, recipes, submit, verify
 
 OUTDATED = Failure("outdated", "scored before its model was trained anew")
 OPTIMIZE_ONLY = "left out: --optimize-only"
@@ -34,6 +36,30 @@ def _first(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
 
 
 def _changes(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event]:
+    """What is to be said of the scaffold, and then of what its results are made of."""
+    said = list(_said(known, seen))
+    yield from said
+    before = known or Experiment(
+        id=seen.experiment, name=seen.name, dir=seen.dir, cluster=seen.cluster, added_at=0.0, asked_at=0.0
+    )
+    if seen.recipes or seen.changes or any(job.changes for job in before.jobs.values()):
+        after = reduce(lambda e, event: apply.happened(e, event, 0.0), said, before)
+        yield from _of_recipes(before, after, seen)
+
+
+def _of_recipes(before: Experiment, after: Experiment, seen: ScaffoldSeen) -> Iterator[events.Event]:
+    specs = {spec.id: spec for spec in seen.jobs}
+    asked = (id for id in specs if recipes.is_to_be_made_anew(seen, before.jobs.get(id)))
+    again = [id for id in asked if after.jobs[id].stage is Stage.VERIFIED]
+    for id in (id for id in specs if id not in again):
+        if after.jobs[id].stage is Stage.VERIFIED:
+            yield from recipes.noted(seen, after.jobs[id])
+    if again:
+        why = {id: "; ".join(seen.changes[id]) for id in again}
+        yield from anew.anew(after, specs, anew.with_evaluations(after, again, specs), why)
+
+
+def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event]:
     if gone := retiring(known, seen):
         yield events.JobsRetired(jobs=gone)
     yield events.RunAsked(
@@ -102,6 +128,8 @@ def contested(state: State, seen: ScaffoldSeen, retried: Collection[str] | None 
 
 def _may_be_owed(seen: ScaffoldSeen, spec: JobSpec) -> bool:
     """Whether `run` may have it made: one that failed may be submitted again by rule."""
+    if seen.changed is IfChanged.RERUN and spec.id in seen.changes:
+        return True
     return spec.id in seen.queued or not _is_good(seen, spec.id)
 
 
@@ -196,7 +224,8 @@ def _is_current(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> 
 def _is_there(seen: ScaffoldSeen, id: str, known: Experiment | None) -> bool:
     """Whether a model lies there that isn't being made anew."""
     job = known.jobs.get(id) if known else None
-    return _is_good(seen, id) and not (job is not None and job.stage in states.UNDER_WAY)
+    gone = recipes.is_to_be_made_anew(seen, job) or (job is not None and job.stage in states.UNDER_WAY)
+    return _is_good(seen, id) and not gone
 
 
 def _is_outdated(seen: ScaffoldSeen, spec: JobSpec) -> bool:

@@ -1,0 +1,1 @@
+"""What exactly ran: recipes are read, compared, and kept without secrets."""
