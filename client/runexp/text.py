@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 def printable_lines(text: str) -> str:
     """The same for several lines: newlines, tabs and runs of blanks stay as they are."""
-    return "".join(map(_kept, _SEQUENCE.sub("", text)))
+    return text if text.isprintable() else "".join(map(_kept, _SEQUENCE.sub("", text)))
 
 
 def on_one_line(text: str) -> str:

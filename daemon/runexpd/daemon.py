@@ -42,6 +42,7 @@ from runexpd.runtime.loop import Loop
 from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Means, Rests
+from runexpd.runtime.samplebook import SampleBook
 from runexpd.runtime.schedule import Budget, Every
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.vitals import Vitals
@@ -135,6 +136,7 @@ def _context(
         config_path=str(paths.config()),
         recorder=recorder,
         vitals=kept.vitals,
+        samples=SampleBook(paths.state() / "samples", tools),
         forecasts=Forecasts(kept.vitals.pace, recorder.lengths),
         rests=Rests(means, loop.bell, lambda: [e.id for e in loop.state.running()]),
         told=notices.told(paths.state() / "notices.sqlite", notices.wanted(settings.notify), clock.now),

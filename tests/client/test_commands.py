@@ -45,7 +45,7 @@ def test_report_exits_by_how_the_experiment_ended(
     assert runexp("report", "words").exit_code == code
 
 
-@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+@pytest.mark.parametrize("form", ["text", "markdown"])
 def test_report_says_what_was_done_and_what_failed_and_where_its_output_is(
     daemon: FakeDaemon, runexp: Runexp, form: str
 ) -> None:
@@ -57,6 +57,26 @@ def test_report_says_what_was_done_and_what_failed_and_where_its_output_is(
     assert "/exp/rank8/slurm-101.out" in said
     assert "Complete workflow: 1 min 57 s" in said
     assert "runexp retry words" in said
+
+
+def test_report_as_a_page_says_the_same(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(requests.ReportAsk, report(Outcome.PARTIAL, DONE, BROKEN))
+    said = runexp("report", "words", "--format", "html").stdout
+    for words in ("1/2 runs completed successfully", "9 s", "no such model", "/exp/rank8/slurm-101.out"):
+        assert words in said
+    assert "1 min 57 s" in said
+    assert "runexp retry words" in said
+
+
+def test_a_report_is_written_whole_or_not_at_all(daemon: FakeDaemon, runexp: Runexp, tmp_path: Path) -> None:
+    daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
+    path = tmp_path / "report.md"
+    result = runexp("report", "words", "--format", "markdown", "-o", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert path.read_text().startswith("## Run Experiment Complete")
+    assert list(tmp_path.glob(".report*")) == []
+    refused = runexp("report", "words", "-o", str(tmp_path / "nowhere" / "x"))
+    assert (refused.exit_code, "error: " in refused.stderr) == (1, True)
 
 
 def test_report_as_json_is_one_document(daemon: FakeDaemon, runexp: Runexp) -> None:

@@ -212,12 +212,13 @@ def test_the_summary_keeps_its_lines_and_its_columns() -> None:
     assert block.action == "EXPERIMENT_COMPLETE"
     lines = block.text(STAMP).splitlines()
     assert lines[2:5] == ["Result: succeeded", "", "## Run Experiment Complete"]
-    bars = {
+    bars = [
         tuple(at for at, character in enumerate(line) if character == "|")
         for line in lines
         if line[:1] == "|"
-    }
-    assert len(bars) == 1
+    ]
+    scores, runs = 5, 4
+    assert [bars.count(each) for each in dict.fromkeys(bars)] == [scores, runs]
 
 
 def test_a_failed_training_is_an_error_of_the_experiment() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from runexp import connection, exits, output, page, report
+from runexp import connection, exits, output, reports
 from runexp.commands import arguments
 from runexp.fetching.transfer import Bringing, Brought
 from runexp.wire import requests, views
@@ -146,8 +146,8 @@ def _shown(files: Sequence[RemoteFile], bringing: Bringing, as_json: bool) -> It
 def _write_report(experiment: str, root: Path) -> None:
     """As it stands now, in three forms."""
     summary = connection.ask(requests.ReportAsk(experiment=experiment), views.Report)
-    (root / "report.md").write_text(report.markdown(summary) + "\n")
-    (root / "report.html").write_text(page.html(summary) + "\n")
+    (root / "report.md").write_text(reports.written(summary, "markdown") + "\n")
+    (root / "report.html").write_text(reports.written(summary, "html") + "\n")
     (root / "report.json").write_bytes(msgspec.json.encode(summary) + b"\n")
 
 

@@ -1,11 +1,12 @@
-"""runexp report: the combined summary."""
+"""runexp report: the combined summary, to read or to send."""
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
-from runexp import connection, exits, output
-from runexp import report as summary
+from runexp import connection, exits, output, reports
 from runexp.commands import arguments
 from runexp.wire import requests, views
 
@@ -13,38 +14,43 @@ from runexp.wire import requests, views
 @click.command()
 @arguments.experiment
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "html", "json"]),
-    default="text",
-    show_default=True,
+    "--format", "form", type=click.Choice([*reports.FORMATS, "json"]), default="text", show_default=True
+)
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it there; what was there stays until it is whole.",
 )
 @arguments.as_json
-def report(experiment: str | None, form: str, as_json: bool) -> None:
-    """Print what was trained and evaluated, what failed and why, scores, paths and next steps.
+def report(experiment: str | None, form: str, path: Path | None, as_json: bool) -> None:
+    """Print scores with their errors, what varied, what failed and why, times, paths and next steps.
 
-    The exit code says how the experiment ended; 6 while it is under way.
+    html is one file with curves and charts that loads nothing, to send to somebody; latex is tables for an appendix; csv has
+    every score. The exit code says how the experiment ended; 6 while it is under way.
 
     \b
-    Example:  runexp report exp7 --format html >exp7.html
+    Example:  runexp report exp7 --format html -o exp7.html
     """
     with output.errors(as_json):
         reply = connection.ask(requests.ReportAsk(experiment=arguments.chosen(experiment)), views.Report)
         if as_json or form == "json":
             output.json(reply)
+        elif path is not None:
+            _replace(path, reports.written(reply, form))
+            output.note(f"written: {path}")
+        elif form == "html":
+            output.raw(f"{reports.written(reply, form)}\n")
         else:
-            output.say(_written(reply, form))
+            output.say(reports.written(reply, form))
     sys.exit(exits.of(reply.outcome))
 
 
-def _written(report: views.Report, form: str) -> str:
-    match form:
-        case "markdown":
-            return summary.markdown(report)
-        case "html":
-            # Only here: nothing else need wait for it.
-            from runexp import page
-
-            return page.html(report)
-        case _:
-            return summary.text(report)
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(f"{text.rstrip()}\n", encoding="utf-8", errors="backslashreplace")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

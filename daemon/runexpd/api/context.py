@@ -25,6 +25,7 @@ from runexpd.runtime.loop import Loop
 from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Rests
+from runexpd.runtime.samplebook import SampleBook
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.vitals import Vitals
 from runexpd.runtime.watcher import Watcher
@@ -51,6 +52,8 @@ class Context:
     config_path: str
     recorder: Recorder
     vitals: Vitals
+    #: Samples of evaluations, by which they are compared.
+    samples: SampleBook
     forecasts: Forecasts
     rests: Rests
     #: Who is told of news; None: nobody wants to be.

@@ -22,6 +22,8 @@ from runexpd.core.steps import prepare
 from runexpd.experiments.logblocks import EXPERIMENT
 from runexpd.hosts.base import FileMissing
 from runexpd.ledger import desk
+from runexpd.runtime import comparing
+from runexpd.runtime.aside import aside
 
 #: Events that come in a burst are shown together: the more jobs there are to draw, the more of them.
 GATHER_SECONDS = 0.05
@@ -54,11 +56,16 @@ async def show_report(context: Context, asked: requests.ReportAsk) -> views.Repo
     known = await find.experiment(context, asked.experiment)
     made = context.report(known)
     trained, evaluated = made.optimization, made.evaluation
+    cluster = context.clusters.get(known.cluster)
+    async with context.bulk[known.cluster]:
+        samples, missing = await context.samples.read(known, cluster.host if cluster else None)
     return replace(
         made,
         optimization=replace(trained, jobs=await recipes.since(context, known, trained.jobs)),
         evaluation=replace(evaluated, jobs=await recipes.since(context, known, evaluated.jobs)),
         recipes=await recipes.of_results(context, known),
+        comparisons=await aside(lambda: comparing.comparisons(known, samples)),
+        not_compared=missing,
     )
 
 

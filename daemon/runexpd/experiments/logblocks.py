@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import assert_never
 
 from runexp import report as summary
+from runexp.reporting import content, plain
 from runexp.wire import events
 from runexp.wire.events import Recorded
 from runexp.wire.jobs import BEFORE
@@ -166,7 +167,7 @@ def _ended(e: Experiment, event: events.ExperimentEnded, typed: Typed) -> Block:
         e.name,
         f"{event.outcome}; {logs}",
         event.outcome,
-        body=summary.markdown(report(e, typed(e))).rstrip().split("\n"),
+        body=plain.markdown(content.of(report(e, typed(e)))).rstrip().split("\n"),
     )
 
 
