@@ -225,6 +225,9 @@ def test_a_finished_one_says_where_its_logs_are() -> None:
     steps = report.report(world.experiment, "words").next_steps
     assert any("inspect view" in step for step in steps)
     assert any("inspect log dump" in step for step in steps)
+    elsewhere = report.report(replace(world.experiment, cluster="della"), "words").next_steps
+    assert "View the evaluation logs: runexp view words" in elsewhere
+    assert any("inspect view" in step for step in elsewhere)
     assert world.experiment.phase(Phase.EVALUATION) is PhaseState.CLOSED
 
 

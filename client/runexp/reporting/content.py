@@ -152,7 +152,7 @@ def _best(table: scores.Table) -> str:
     samples = f" (n = {best.samples:,})" if best.samples is not None else ""
     value = f"{figures.with_error(best.value, best.stderr)}{samples}"
     beside = figures.difference(best.comparison) if best.comparison is not None else ""
-    less = f", {beside} to the base model" if beside else ""
+    less = f"; difference to the base model {beside}" if beside else ""
     return f"{table.metric} on {table.task}: best is {best.run}{epoch}{others} with {value}{less}"
 
 

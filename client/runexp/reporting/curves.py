@@ -110,7 +110,12 @@ def _panel(
         for run, series in sorted(lines, key=lambda line: line[0] in domain)
         for x, y in thinned(series, most)
     ]
-    x: Spec = {"field": "x", "type": "quantitative", "title": None, "axis": {"tickMinStep": 1}}
+    x: Spec = {
+        "field": "x",
+        "type": "quantitative",
+        "title": None,
+        "axis": {"tickMinStep": 1, "tickCount": size.width // 70},
+    }
     y: Spec = {"field": "y", "type": "quantitative", "title": None, "scale": _scale(name, rows)}
     form = {"format": _FORMATS[name]} if name in _FORMATS else {}
     return {

@@ -43,8 +43,8 @@ def loss(value: float | None) -> str:
 
 
 def hours(seconds: float | None) -> str:
-    """GPU-hours: `0.02`, `1.5`, `310`."""
-    if seconds is None:
+    """GPU-hours: `0.02`, `1.5`, `310`; a dash for none."""
+    if not seconds:
         return NONE
     value = seconds / 3600
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"

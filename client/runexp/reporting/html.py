@@ -28,6 +28,9 @@ MOST_CHARTS, MOST_OPEN = 6, 4
 #: Runs whose rows are all shown at once; of more, the best ones, and the others are folded.
 MOST_AT_ONCE, MOST_LEADERS = 24, 15
 
+#: The last thing that a step says is a command, where it says one.
+_COMMAND = re.compile(r"(.*): ((?:runexp|inspect) .*)")
+
 Draw = Callable[[Sequence[tuple[str, Chart]]], Mapping[str, str]]
 
 _BADGES = {
@@ -103,7 +106,9 @@ def _environment() -> jinja2.Environment:
 
 def _shown(value: Any) -> Any:
     """Names and messages are from outside: no control character of theirs reaches the page."""
-    return on_one_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\u2013" if value == figures.NONE else on_one_line(value)
 
 
 @cache
@@ -201,9 +206,8 @@ def _gpu(seconds: float | None) -> str:
 
 def _step(step: str) -> tuple[str, str]:
     """What it is for, and what to type; the latter is empty where there is nothing to type."""
-    what, colon, command = step.partition(": ")
-    first = command.partition(" ")[0]
-    return (what, command) if colon and first in ("runexp", "inspect", "ssh") else (step, "")
+    found = _COMMAND.fullmatch(step)
+    return (found[1], found[2]) if found else (step, "")
 
 
 def _paths(content: Content) -> list[tuple[str, list[str]]]:

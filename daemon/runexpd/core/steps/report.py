@@ -163,14 +163,28 @@ def _next_steps(e: Experiment, typed: str) -> list[str]:
     elif _left_to_evaluate(e):
         place = e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}"
         steps.append(f"Evaluate what was trained: runexp run {shlex.quote(place)}")
-    logs = sorted({dirname(path) for job in e.of(Phase.EVALUATION) for path in job.artifacts})
-    if logs:
-        steps.append(
-            f"View the evaluation logs: inspect view --log-dir {shlex.quote(logs[0] if len(logs) == 1 else e.dir)}"
-        )
-        steps.append(f"Export one as JSON: inspect log dump {shlex.quote(_first_log(e))}")
+    steps += _with_logs(e, typed)
     steps.append(f"Analyze the results as {e.dir}/experiment_summary.yaml describes them")
     return steps
+
+
+def _with_logs(e: Experiment, typed: str) -> list[str]:
+    """What works from here, wherever the logs lie; and what works beside them."""
+    logs = sorted({dirname(path) for job in e.of(Phase.EVALUATION) for path in job.artifacts})
+    if not logs:
+        return []
+    inspect = f"inspect view --log-dir {shlex.quote(logs[0] if len(logs) == 1 else e.dir)}"
+    dump = f"inspect log dump {shlex.quote(_first_log(e))}"
+    scores = f"Export all scores: runexp report {typed} --format csv -o scores.csv"
+    if e.cluster == "local":
+        return [f"View the evaluation logs: {inspect}", scores, f"Export one log as JSON: {dump}"]
+    return [
+        f"View the evaluation logs: runexp view {typed}",
+        f"Bring them and this report here: runexp fetch {typed}",
+        scores,
+        f"Beside the logs, on {e.cluster}: {inspect}",
+        f"Export one log as JSON, there: {dump}",
+    ]
 
 
 def _left_to_evaluate(e: Experiment) -> bool:
