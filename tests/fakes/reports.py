@@ -98,7 +98,11 @@ def _trained(number: int) -> JobView:
             stage=Stage.FAILED,
             state="FAILED",
             detail=said,
-            failure=Failure("cuda_out_of_memory", said),
+            failure=Failure(
+                "cuda_out_of_memory",
+                said,
+                ("  0%|          | 0/400 [00:00<?, ?it/s]", f"torch.OutOfMemoryError: {said}"),
+            ),
             attempts=(attempt(number, begun, 60.0, "FAILED"),),
             started_at=begun,
             ended_at=begun + 60,
