@@ -75,6 +75,8 @@ def test_a_report_is_written_whole_or_not_at_all(daemon: FakeDaemon, runexp: Run
     assert (result.exit_code, result.stdout) == (0, "")
     assert path.read_text().startswith("## Run Experiment Complete")
     assert list(tmp_path.glob(".report*")) == []
+    runexp("report", "words", "--json", "-o", str(path))
+    assert json.loads(path.read_text())["name"] == "words"
     refused = runexp("report", "words", "-o", str(tmp_path / "nowhere" / "x"))
     assert (refused.exit_code, "error: " in refused.stderr) == (1, True)
 

@@ -29,7 +29,7 @@ from runexp.reporting import (
 from runexp.reporting.charts import Chart
 from runexp.reporting.content import Content
 from runexp.wire.jobs import Failure, RunSpec, Score
-from runexp.wire.metrics import LOSS, Series
+from runexp.wire.metrics import LOSS, Concern, Health, Series
 from runexp.wire.states import Outcome, Stage
 from runexp.wire.views import Comparison, Report
 
@@ -321,3 +321,40 @@ def test_numbers_in_a_picture_s_words_are_left_alone() -> None:
     assert 'd="M1.2,6.8"' in dressed
     assert "0.98765" in dressed
     assert "a&lt;b" in dressed
+
+
+def test_what_is_wrong_what_is_unclear_and_what_is_not_compared_is_said() -> None:
+    ill = Health(
+        concern=Concern.STALLED, since_at=1.0, what="no new step for 6 min", hint="look at its output"
+    )
+    found = content.of(
+        replace(
+            report(
+                None,
+                job("rank4", health=(ill,)),
+                job("rank8", stage=Stage.IN_DOUBT, detail="its steps are nowhere", warnings=("old",)),
+                job("rank8/words", stage=Stage.VERIFIED, scores=(Score("match", "accuracy", 0.5),)),
+            ),
+            not_compared="the samples of 1 of 1 logs are not read yet",
+        )
+    )
+    said = " ".join(Page(html.html(found)).words.split())
+    for words in ("no new step for 6 min; look at its output", "rank8: its steps are nowhere", "rank8: old"):
+        assert words in said
+    for text in (said, plain.text(found), latex.latex(found)):
+        assert "the samples of 1 of 1 logs are not read yet" in text
+    assert "Health: rank4: no new step for 6 min; look at its output" in plain.text(found)
+
+
+def test_what_a_failed_job_said_last_is_shown() -> None:
+    failed = of(reports.sweep(8))
+    for text in (Page(html.html(failed, no_pictures)).words, plain.markdown(failed)):
+        assert "torch.OutOfMemoryError: CUDA out of memory. Tried" in text
+
+
+def test_a_step_ends_in_its_command() -> None:
+    assert html.step("Mend (its output: runexp logs w J), then: runexp retry w") == (
+        "Mend (its output: runexp logs w J), then",
+        "runexp retry w",
+    )
+    assert html.step("Analyze it: all of it") == ("Analyze it: all of it", "")

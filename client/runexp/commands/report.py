@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from runexp import connection, exits, output, reports
 from runexp.commands import arguments
@@ -35,11 +36,12 @@ def report(experiment: str | None, form: str, path: Path | None, as_json: bool) 
     """
     with output.errors(as_json):
         reply = connection.ask(requests.ReportAsk(experiment=arguments.chosen(experiment)), views.Report)
-        if as_json or form == "json":
+        is_json = as_json or form == "json"
+        if path is not None:
+            _replace(path, msgspec.json.encode(reply).decode() if is_json else reports.written(reply, form))
+            output.note(output.one_line(f"written: {path}"))
+        elif is_json:
             output.json(reply)
-        elif path is not None:
-            _replace(path, reports.written(reply, form))
-            output.note(f"written: {path}")
         elif form == "html":
             output.raw(f"{reports.written(reply, form)}\n")
         else:

@@ -96,7 +96,7 @@ def _environment() -> jinja2.Environment:
         "notes": lambda table: list(plain.notes(table, MOST_ROWS)),
         "paths": _paths,
         "ran": _ran,
-        "step": _step,
+        "step": step,
         "text": on_one_line,
         "times": times,
         "took": lambda job: words.duration(words.elapsed(job)),
@@ -204,10 +204,10 @@ def _gpu(seconds: float | None) -> str:
     return figures.hours(seconds)
 
 
-def _step(step: str) -> tuple[str, str]:
+def step(said: str) -> tuple[str, str]:
     """What it is for, and what to type; the latter is empty where there is nothing to type."""
-    found = _COMMAND.fullmatch(step)
-    return (found[1], found[2]) if found else (step, "")
+    found = _COMMAND.fullmatch(said)
+    return (found[1], found[2]) if found else (said, "")
 
 
 def _paths(content: Content) -> list[tuple[str, list[str]]]:

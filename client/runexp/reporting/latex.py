@@ -44,6 +44,8 @@ def _lines(content: Content) -> Iterator[str]:
     report = content.report
     yield "% \\usepackage{booktabs,longtable}   % T1 and UTF-8: \\usepackage[T1]{fontenc}"
     yield _comment(f"{report.name}: {', '.join(contents.counts(content))}; {contents.when(report)}")
+    if report.not_compared:
+        yield _comment(report.not_compared)
     for number, table in enumerate(content.tables, start=1):
         yield ""
         yield from _scores(content, table, number)

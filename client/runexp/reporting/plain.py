@@ -59,6 +59,8 @@ def _lines(content: Content, style: Style) -> Iterator[str]:
         yield style.heading(3, "Scores")
         for table in content.tables:
             yield from _scores(table, style)
+        if report.not_compared:
+            yield from (report.not_compared, "")
     yield style.heading(3, "Optimization Results")
     yield from _phase(report.optimization, ("runs", "runs", "Model checkpoints"), style)
     if any(job.attempts for job in report.optimization.jobs):
