@@ -120,9 +120,16 @@ def date(seconds: float | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
+def _begun_at(report: Report) -> float | None:
+    """The first submission; where there is none, when it was asked for."""
+    jobs = (*report.optimization.jobs, *report.evaluation.jobs)
+    submitted = [a.submitted_at for job in jobs for a in job.attempts if a.submitted_at is not None]
+    return min(submitted, default=report.asked_at)
+
+
 def when(report: Report) -> str:
     """`2026-11-28 21:54 to 2026-11-29 01:03`, `since ...`; empty where it isn't known."""
-    begun, ended = date(report.asked_at), date(report.ended_at)
+    begun, ended = date(_begun_at(report)), date(report.ended_at)
     if not ended:
         return f"since {begun}" if begun else ""
     return f"{begun} to {ended[11:] if ended[:10] == begun[:10] else ended}"

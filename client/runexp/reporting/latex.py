@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from runexp import report as words
 from runexp.reporting import content as contents
-from runexp.reporting import figures, plain, runs, scores
+from runexp.reporting import figures, plain, runs, scores, varied
 from runexp.reporting.content import Content
 from runexp.text import on_one_line
 
@@ -42,7 +42,7 @@ def _number(text: str) -> str:
 
 def _lines(content: Content) -> Iterator[str]:
     report = content.report
-    yield "% \\usepackage{booktabs,longtable}   % T1 and UTF-8: \\usepackage[T1]{fontenc}"
+    yield "% \\usepackage[T1]{fontenc} \\usepackage{booktabs,longtable}; columns fit after the second run of LaTeX"
     yield _comment(f"{report.name}: {', '.join(contents.counts(content))}; {contents.when(report)}")
     if report.not_compared:
         yield _comment(report.not_compared)
@@ -69,9 +69,11 @@ def _scores(content: Content, table: scores.Table, number: int) -> Iterator[str]
 
 def _runs(content: Content) -> Iterator[str]:
     header = ["run", *content.varied, "steps", "epochs", "final loss", "wall time", "GPU-hours", "attempts"]
-    cells = {row.run: row.varied for table in content.tables for row in table.rows}
-    empty = (figures.NONE,) * len(content.varied)
-    rows = [[row.run, *cells.get(row.run, empty), *_run(row)] for row in content.runs[:_MOST_ROWS]]
+    specs = varied.by_name(content.report.runs)
+    rows = [
+        [row.run, *varied.cells(specs.get(row.run), content.varied), *_run(row)]
+        for row in content.runs[:_MOST_ROWS]
+    ]
     columns = "l" * (1 + len(content.varied)) + "r" * 6
     caption = f"{content.report.name}. What the runs took. {_more(len(content.runs))}"
     yield from _longtable([header, *rows], columns, caption.strip(), "tab:runs")
@@ -90,6 +92,7 @@ def _more(count: int) -> str:
 
 def _longtable(rows: Sequence[Sequence[str]], columns: str, caption: str, label: str) -> Iterator[str]:
     header, *body = rows
+    yield "\\begingroup\\small"
     yield f"\\begin{{longtable}}{{@{{}}{columns}@{{}}}}"
     yield f"\\caption{{{_number(caption)}}}\\label{{{label}}}\\\\"
     yield "\\toprule"
@@ -100,6 +103,7 @@ def _longtable(rows: Sequence[Sequence[str]], columns: str, caption: str, label:
         yield f"{' & '.join(map(_cell, row))} \\\\"
     yield "\\bottomrule"
     yield "\\end{longtable}"
+    yield "\\endgroup"
 
 
 def _cell(text: str) -> str:
