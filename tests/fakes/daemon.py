@@ -12,6 +12,7 @@ import msgspec
 from runexp.wire import events, framing
 from runexp.wire.events import Envelope
 from runexp.wire.jobs import Policy
+from runexp.wire.refusals import Code, Refused
 from runexp.wire.requests import Follow, Live, Reply, Request, Seen, Shown
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 from runexp.wire.views import ExperimentView, JobView, PhaseReport, Report
@@ -110,13 +111,18 @@ class FakeDaemon:
 
     def _reply(self, client: socket.socket, request: Request) -> None:
         self.asked.append(request)
-        for reply in self.answers[type(request)](request):
+        for reply in self.answers.get(type(request), _refused)(request):
             if reply is HANG_UP:
                 _hang_up(client)
                 return
             client.sendall(framing.pack(reply))
         if not isinstance(request, Follow):
             client.shutdown(socket.SHUT_WR)
+
+
+def _refused(request: Request) -> Iterable[Reply]:
+    """Of what the test says nothing."""
+    return [Refused(code=Code.UNKNOWN, what=f"{type(request).__name__} is not in this test")]
 
 
 def _hang_up(client: socket.socket) -> None:

@@ -4,10 +4,8 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
-from typing import ClassVar
 
 from textual.app import App
-from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from runexp.screen import choosing
@@ -17,14 +15,13 @@ from runexp.wire.views import ExperimentView
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
-class _Full(App[bool | int | Exception]):
+class Full(App[bool | int | Exception]):
     """Ends with True (the experiment has ended), False (the person leaves), a signal's number, or what went wrong."""
 
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False)]
     CSS = "Screen { background: ansi_default; color: ansi_default; } #bar, #head, #tabs { height: 1; }"
 
-    def __init__(self, first: Callable[["_Full"], Screen[None]]) -> None:
+    def __init__(self, first: Callable[["Full"], Screen[None]]) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self._first = first
@@ -51,8 +48,8 @@ def choose() -> None:
     _shown(lambda app: choosing.Choosing(known))
 
 
-def _shown(first: Callable[[_Full], Screen[None]]) -> bool:
-    done = _Full(first).run()
+def _shown(first: Callable[[Full], Screen[None]]) -> bool:
+    done = Full(first).run()
     if isinstance(done, Exception):
         raise done
     if done is not True and done:

@@ -4,7 +4,6 @@ import time
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.events import Key, Resize
 from textual.screen import Screen
 
@@ -16,10 +15,6 @@ from runexp.ui.palette import Line, Span
 #: News is drawn so often at most.
 TICK_SECONDS = 0.15
 _NOTE_SECONDS = 8.0
-
-
-def bindings(table: tuple[keys.Key, ...]) -> list[BindingType]:
-    return [Binding(key.names, key.action, key.help, show=False) for key in table]
 
 
 class Listing(Screen[None]):
@@ -85,20 +80,26 @@ class Listing(Screen[None]):
             return (Span(" / ", "key"), Span(typed, "strong"), Span(" ", "chosen"), Span(said, "dim")), []
         if time.monotonic() < self._note_until:
             return self._note, []
-        line, places = keys.bar(self.KEYS, room)
-        if self.typed():
-            return (
-                Span(f" / {self.typed()} ", "chosen"),
-                Span(f" {self.matches()}, Esc shows all", "dim"),
-            ), []
-        return line, places
+        if not self.typed():
+            return keys.bar(self.KEYS, room)
+        filtered = f" / {cells.cut_middle(self.typed(), 20)} "
+        said = f" {self.matches()}, Esc shows all "
+        used = cells.width(filtered + said)
+        line, places = keys.bar(self.KEYS, room - used)
+        shifted = [(start + used, end + used, action) for start, end, action in places]
+        return (Span(filtered, "chosen"), Span(said, "dim"), *line), shifted
 
-    def on_key(self, event: Key) -> None:
-        """While a filter is typed, keys are text."""
-        if not self.is_typing or event.key == "ctrl+c":
-            return
+    async def on_key(self, event: Key) -> None:
+        """One after the other, each done before the next is looked at: who types fast loses no letter."""
         event.stop()
         event.prevent_default()
+        if self.is_typing and event.key != "ctrl+c":
+            self._typed_key(event)
+        elif action := keys.actions(self.KEYS).get(event.key):
+            await self.run_action(action)
+
+    def _typed_key(self, event: Key) -> None:
+        """While a filter is typed, keys are text."""
         if event.key in ("enter", "down", "up"):
             self.is_typing = False
         elif event.key == "escape":

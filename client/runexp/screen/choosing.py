@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 
 from runexp import connection
 from runexp.screen import feed
-from runexp.screen.base import Listing, bindings, compose_lines
+from runexp.screen.base import Listing, compose_lines
 from runexp.screen.lines import Lines
 from runexp.screen.watching import Watching
 from runexp.ui import keys
@@ -23,7 +23,6 @@ class Choosing(Listing):
     """`known`: the experiments that there are now."""
 
     KEYS = keys.EVERYTHING
-    BINDINGS = bindings(keys.EVERYTHING)
 
     def __init__(self, known: Sequence[ExperimentLine]) -> None:
         super().__init__()

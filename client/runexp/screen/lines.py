@@ -66,13 +66,16 @@ class Lines(ScrollView, can_focus=False):
     def shown_lines(self) -> int:
         return int(self.scrollable_content_region.height)
 
-    def show(self, count: int, source: Source, cursor: int | None = None) -> None:
-        """So many lines, made as they are needed; one of them chosen. Draws what differs from what is there."""
-        was_at_end = self.is_at_end
+    def show(self, count: int, source: Source, cursor: int | None = None, is_tail: bool = False) -> None:
+        """So many lines, made as they are needed; one of them chosen. Draws what differs from what is there.
+
+        Of a tail who was at its end stays there as it grows.
+        """
+        was_at_end = is_tail and self.is_at_end
         self._count, self._source, self._cursor = count, source, cursor
         if self.virtual_size.height != count or self.virtual_size.width != self.size.width:
             self.virtual_size = Size(self.size.width, count)
-            if was_at_end and cursor is None:
+            if was_at_end:
                 self.scroll_end(animate=False)
         self._draw_changed()
 

@@ -51,6 +51,9 @@ class Words(Box):
 
     def on_key(self, event: Key) -> None:
         event.stop()
+        if event.key == "ctrl+c":
+            self.app.exit(False)
+            return
         words = self.query_one(Lines)
         steps = {
             "up": -1,
@@ -74,4 +77,7 @@ class Question(Box):
 
     def on_key(self, event: Key) -> None:
         event.stop()
-        self.dismiss(event.key in ("y", "Y"))
+        if event.key == "ctrl+c":
+            self.app.exit(False)
+        else:
+            self.dismiss(event.key in ("y", "Y"))

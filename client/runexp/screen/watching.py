@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from runexp.screen import actions, feed
-from runexp.screen.base import Listing, bindings, compose_lines
+from runexp.screen.base import Listing, compose_lines
 from runexp.screen.lines import Lines
 from runexp.screen.measured import Measured
 from runexp.screen.modal import Question
@@ -33,7 +33,6 @@ class Watching(Listing):
     """`after`: the number of the event from which on they are told. `ended`: called when the experiment has."""
 
     KEYS = keys.EXPERIMENT
-    BINDINGS = bindings(keys.EXPERIMENT)
 
     def __init__(self, view: ExperimentView, after: int, ended: Callable[[], None]) -> None:
         super().__init__()
@@ -139,7 +138,8 @@ class Watching(Listing):
             none = [(Span(" no curves of it yet", "dim"),)] if board.job else []
             self._show("curves", board.curves(max(20, curves.size.width - 1), curves.size.height) or none)
         room, rows = max(20, pane.size.width), pane.size.height
-        self._show("pane", board.pane(board.shown_tab(self.is_wide), room, rows))
+        lines = board.pane(board.shown_tab(self.is_wide), room, rows)
+        pane.show(len(lines), lambda place, room: lines[place], is_tail=self._is_tail)
         self.draw_bar(self.query_one("#bar", Lines))
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
@@ -156,6 +156,11 @@ class Watching(Listing):
         self._set_height("tabs", 1 if has_pane else 0)
         self._set_height("panes", room - (0 if self.board.is_open else needed) if has_pane else 0)
         self.query_one("#curves").display = self.is_wide
+
+    @property
+    def _is_tail(self) -> bool:
+        """Whether what is in the pane is read from its end."""
+        return self.board.tab is not Tab.JOB and self.board.job is not None
 
     @property
     def is_wide(self) -> bool:
@@ -238,7 +243,8 @@ class Watching(Listing):
         if self.size.height < LOW:
             self.board.is_open = True
         self.draw()
-        self.query_one("#pane", Lines).scroll_end(animate=False)
+        pane = self.query_one("#pane", Lines)
+        pane.scroll_to(y=pane.max_scroll_y if self._is_tail else 0, animate=False)
 
     def action_quantity(self) -> None:
         if self.board.job:

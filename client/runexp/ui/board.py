@@ -84,6 +84,8 @@ class Board:
 
     def pane(self, tab: Tab, room: int, height: int) -> Sequence[Line]:
         """What is beside the jobs. Where there are no curves there is output."""
+        if self.job is None and tab is not Tab.EVENTS:
+            tab = Tab.JOB
         match tab:
             case Tab.CURVES:
                 return self.curves(room, height) or self._output(room)
@@ -128,10 +130,9 @@ class Board:
         self.tail = Tail()
 
     def _output(self, room: int) -> Sequence[Line]:
-        job = self.job
-        if job is None:
-            return [(Span(" choose a job to see its output", "dim"),)]
         if lines := self.tail.lines(room - 1):
             return lines
-        said = f"its output will be in {job.output}" if job.output else "it has no output yet"
+        said = (
+            f"its output is in {self.job.output}" if self.job and self.job.output else "it has no output yet"
+        )
         return [(Span(" " + on_one_line(said), "dim"),)]

@@ -83,7 +83,7 @@ def _caption(main: Series, siblings: int, room: int) -> Line:
     shown = _NAMES.get(main.name, _Shown(main.name, ""))
     label = main.label or shown.name
     said = f" {label} {number(main.values[-1])}{shown.unit} at {main.steps[-1]}"
-    beside = f", {siblings} siblings dotted" if siblings else ""
+    beside = f", {siblings} sibling{'s' * (siblings > 1)} dotted" if siblings else ""
     return (Span(cells.cut_end(said, room), "strong"), Span(cells.cut_end(beside, room - len(said)), "dim"))
 
 

@@ -67,7 +67,7 @@ def _how(view: ExperimentView) -> tuple[str, str]:
     match view.outcome:
         case None:
             end = view.estimates.end
-            return f"running {took}" + (f", ends {hour(end.likely_at)}" if end else ""), "busy"
+            return f"running for {took}" + (f", ends {hour(end.likely_at)}" if end else ""), "busy"
         case Outcome.SUCCEEDED:
             return f"✓ succeeded in {took}", "good"
         case Outcome.FAILED:

@@ -57,9 +57,12 @@ class JobList:
 
     def show(self, jobs: Sequence[JobView]) -> None:
         """Take news in; the cursor stays with what it is on, wherever that goes."""
+        is_first = not self.rows
         if jobs is not self._jobs:
             self._jobs = jobs
             self._arrange()
+        if is_first:  # on a job, so that there is something to see
+            self.go(1)
 
     def move(self, by: int) -> None:
         self.go(self.cursor + by)

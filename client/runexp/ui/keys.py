@@ -17,6 +17,12 @@ class Key(NamedTuple):
     help: str
 
 
+def actions(keys: "tuple[Key, ...]") -> dict[str, str]:
+    """What each key does."""
+    return {name: key.action for key in keys for name in key.names.split(",")}
+
+
+SUSPEND = Key("ctrl+z", "", "app.suspend_process", "", "")
 LEAVE = Key("d,q,ctrl+c", "d", "leave", "detach", "d, q, Ctrl-C: detach; the jobs go on")
 HELP = Key("question_mark,f1", "?", "help", "help", "?: this help; any key closes it")
 BACK = Key("escape,backspace", "Esc", "back", "", "Esc: close what is open, drop the filter, go back")
@@ -49,6 +55,7 @@ EXPERIMENT = (
     Key("r", "r", "ask('retry')", "retry", "r: submit what failed again, once it is mended; it asks first"),
     Key("a", "a", "ask('accept')", "accept", "a: take results as they are, that are unclear or failed; it asks first"),
     BACK,
+    SUSPEND,
     HELP,
 )  # fmt: skip
 EVERYTHING = (
@@ -62,6 +69,7 @@ EVERYTHING = (
     Key("enter,right,l", "Enter", "open", "open", "Enter: open the experiment; Esc comes back here"),
     Key("slash", "/", "filter", "filter", "/: show only experiments that hold the words you type"),
     BACK,
+    SUSPEND,
     HELP,
 )
 

@@ -23,17 +23,10 @@ class Standing(Enum):
     SKIPPED = ("skipped", "-", "dim")
     RETIRED = ("no longer in the scaffold", "-", "dim")
 
-    @property
-    def words(self) -> str:
-        return self.value[0]
-
-    @property
-    def symbol(self) -> str:
-        return self.value[1]
-
-    @property
-    def tone(self) -> str:
-        return self.value[2]
+    def __init__(self, words: str, symbol: str, tone: str) -> None:
+        self.words = words
+        self.symbol = symbol
+        self.tone = tone
 
 
 #: Of these there may be thousands, and there is nothing to see: folded where they are many.
