@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from client.test_board import BROKEN, LINE, NOW, SCORED, SOON, STALLED, TRAINING
-from client.test_curves import FALLING, series
+from client.test_plots import FALLING, series
 from fakes.daemon import LIVE, FakeDaemon, experiment, job, seen, shown
 from runexp.screen.app import Full
 from runexp.screen.choosing import Choosing
