@@ -70,10 +70,11 @@ def _tasks(
         tail = lengths.tail_seconds(e, phase, known)
         of_phase = [job for job in jobs if job.spec.phase is phase]
         own = {job.spec.id: _own(job, known, now, tail) for job in of_phase}
-        usual = siblings.get(None) or _usual(own.values())
+        usual = _usual(own.values())
         earliest = _earliest(e, of_phase, limits, now)
         for job in of_phase:
-            length = _length(job, own[job.spec.id], siblings.get(job.spec.task) or usual, known)
+            alike = siblings.get(job.spec.task) or siblings.get(None)
+            length = _length(job, own[job.spec.id], alike, usual, known)
             if length is None or job.stage is Stage.IN_DOUBT:
                 vague.add(phase)
                 continue
@@ -99,11 +100,13 @@ def _usual(own: Iterable[Length | None]) -> Length | None:
     return Length(median(some), lengths.SIBLINGS, "its siblings", lengths.FEW_SIBLINGS / 2) if some else None
 
 
-def _length(job: Job, own: Length | None, siblings: Length | None, known: Known) -> Length | None:
+def _length(
+    job: Job, own: Length | None, siblings: Length | None, usual: Length | None, known: Known
+) -> Length | None:
     if job.stage is Stage.ENDED:
         return Length(1e-3, 0.01, "it has ended")
     said = own if own is not None and own.spread < lengths.SIBLINGS else None
-    return said or lengths.together([own, siblings]) or lengths.of_others(job, known)
+    return said or lengths.together([own, siblings]) or usual or lengths.of_others(job, known)
 
 
 def _task(job: Job, length: Length, known: Known, earliest: float, now: float) -> Task:

@@ -79,30 +79,29 @@ def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -
 def tail_seconds(experiment: Experiment, phase: Phase, known: Known) -> float | None:
     """How long jobs that are over went on after their last step."""
     found = [
-        attempt.ended_at - attempt.started_at - pace.last_seconds
-        for attempt in _over(experiment, phase)
-        if attempt.ended_at is not None
-        and attempt.started_at is not None
-        and (pace := known.paces.get(attempt.token)) is not None
+        seconds - pace.last_seconds
+        for attempt, seconds in _over(experiment, phase)
+        if (pace := known.paces.get(attempt.token)) is not None
     ]
     return max(0.0, median(found)) if found else None
 
 
-def _over(experiment: Experiment, phase: Phase) -> Iterator[Attempt]:
+def _over(experiment: Experiment, phase: Phase) -> Iterator[tuple[Attempt, float]]:
+    """Those that ran well, with how long they did."""
     for job in experiment.of(phase):
         attempt = job.attempt
-        if attempt is not None and job.stage in _RAN_WELL and attempt.state == states.COMPLETED:
-            yield attempt
+        if attempt is None or job.stage not in _RAN_WELL or attempt.state != states.COMPLETED:
+            continue
+        if attempt.started_at is not None and attempt.ended_at is not None:
+            yield attempt, max(1e-3, attempt.ended_at - attempt.started_at)
 
 
 def of_siblings(experiment: Experiment, phase: Phase) -> dict[str | None, Length]:
     """By task, and by None for the whole phase: how long those ran that are over."""
     lengths: dict[str | None, list[float]] = {}
-    for attempt in _over(experiment, phase):
-        if attempt.started_at is not None and attempt.ended_at is not None:
-            seconds = max(1e-3, attempt.ended_at - attempt.started_at)
-            for key in {attempt.spec.task, None}:
-                lengths.setdefault(key, []).append(seconds)
+    for attempt, seconds in _over(experiment, phase):
+        for key in {attempt.spec.task, None}:
+            lengths.setdefault(key, []).append(seconds)
     return {key: _middle(found, SIBLINGS, "its siblings") for key, found in lengths.items()}
 
 

@@ -14,7 +14,7 @@ import msgspec
 _THROWS = ((300, 31, 3), (3000, 11, 2))
 _FEWEST = (5, 2)
 #: What all jobs of an experiment have in common: a file system that is slow today.
-SHARED_SPREAD = 0.04
+SHARED_SPREAD = 0.06
 #: Of the time until the scheduler's own expected start.
 START_SPREAD = 0.4
 #: From a training's end to its evaluations' submission.
