@@ -168,3 +168,10 @@ def test_only_the_last_windows_count() -> None:
 )
 def test_spans(seconds: float, said: str) -> None:
     assert doing.span(seconds) == said
+
+
+def test_a_run_that_is_held_up_now_and_then_is_as_slow_as_it_is() -> None:
+    """Of ten steps nine are as fast as ever, and one takes all the time."""
+    look = Look(rates=[1000.0] * 9 + [50.0, 0.0])
+    vital = watched(*((float(n), look) for n in range(5)))
+    assert vital.rate == pytest.approx(345.0, abs=1)

@@ -1,5 +1,7 @@
 """Estimates: from its own rate, its siblings, the scheduler; with a range; and none where nothing is known."""
 
+from typing import Any
+
 import pytest
 
 from fakes.builders import BAD, DOUBTFUL, GOOD, ID, SCORED, World, scaffold
@@ -284,3 +286,13 @@ def test_one_of_which_nobody_knows_when_it_began_says_nothing_of_the_others() ->
     )
     world.look_at("rank4", GOOD)
     assert "rank8" not in world.forecast(1100.0).ends
+
+
+def test_time_that_passes_without_a_step_is_lost() -> None:
+    world = site()
+    world.take("rank4")
+    world.report("rank4", "RUNNING", 1000.0)
+    token = world.token("rank4")
+    known: Any = {"progress": {token: HALF}, "paces": {token: Pace(1, 1.0, 50, 50.0)}}
+    assert world.forecast(1080.0, **known).ends["rank4"].likely_at == pytest.approx(1102.0, abs=4)
+    assert world.forecast(2060.0, **known).ends["rank4"].likely_at == pytest.approx(2070.0, abs=25)

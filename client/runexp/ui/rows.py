@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from runexp import report
 from runexp.output import one_line
+from runexp.ui import when
 from runexp.wire.jobs import Progress
 from runexp.wire.states import PENDING, Phase
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, JobView
@@ -36,6 +37,10 @@ def checks(found: Sequence[Check]) -> Iterator[str]:
 def experiment(view: ExperimentView) -> Iterator[str]:
     now = clock(view)
     yield headline(view)
+    if view.estimates.end is not None:
+        yield f"likely to end {when.likely(view.estimates.end)}"
+    elif view.estimates.barrier is not None:
+        yield f"likely to be trained {when.likely(view.estimates.barrier)}"
     if view.trouble:
         yield f"! {view.cluster}: {view.trouble}"
     for warning in view.warnings:
@@ -85,20 +90,28 @@ def running_seconds(job: JobView, now: float) -> float | None:
 
 def remark(job: JobView) -> str:
     """How far it is, what it scored, or what is the matter."""
+    wrong = [f"! {each.what}" for each in job.health]
     if job.progress is not None:
-        return progress(job.progress)
+        return "; ".join(filter(None, (progress(job.progress), likely_end(job), *wrong)))
     scores = ", ".join(f"{s.metric} {s.value:.3f}" for s in job.scores if s.metric != "stderr")
     retried = f"attempt {len(job.attempts)}" if len(job.attempts) > 1 else ""
     found = f"{job.failure.kind}: {job.detail}" if job.failure else job.detail
-    start = expected_start(job)
+    start = expected_start(job) or likely_end(job)
     warnings = (f"warning: {w}" for w in job.warnings)
-    return "; ".join(filter(None, (scores, changed(job), found, start, retried, *warnings)))
+    return "; ".join(filter(None, (scores, changed(job), found, start, retried, *wrong, *warnings)))
 
 
 def changed(job: JobView) -> str:
     """What is said otherwise since its results were made."""
     said = f"changed: {', '.join(job.changes)}" if job.changes else ""
     return f"{said} (kept)" if job.kept else said
+
+
+def likely_end(job: JobView) -> str:
+    """`ends 17:40 (17:31-17:55)`; of one that waits, when it begins; empty where nobody knows."""
+    if job.begins is not None:
+        return f"begins {when.likely(job.begins)}"
+    return f"ends {when.likely(job.ends)}" if job.ends is not None else ""
 
 
 def expected_start(job: JobView) -> str:

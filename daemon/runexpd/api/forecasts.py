@@ -8,7 +8,7 @@ from runexpd.core.when import forecast
 from runexpd.core.when.forecast import Forecast
 from runexpd.core.when.lengths import Known, Pace
 from runexpd.runtime import clock
-from runexpd.runtime.rests import kind_of
+from runexpd.runtime.rests import kind_of, models_of
 
 #: Between two estimates of an experiment, and for each of its jobs.
 PAUSE_SECONDS, PAUSE_SECONDS_PER_JOB = 1.0, 0.002
@@ -41,12 +41,16 @@ class Forecasts:
             progress=progress,
             paces={token: pace for token in _tokens(e) if (pace := self._pace(token)) is not None},
             starts=starts,
-            others={job.spec.id: self._others(kind_of(e, job)) for job in e.jobs.values()},
+            others=self._of_others(e),
         )
         made = forecast.settled(before, forecast.of(e, known, limits, now), now)
         kept = before if made == before else made
         self._kept[e.id] = now, e, kept
         return kept
+
+    def _of_others(self, e: Experiment) -> dict[str, Sequence[float]]:
+        models = models_of(e)
+        return {job.spec.id: self._others(kind_of(e, job, models)) for job in e.jobs.values()}
 
     def keep(self, at_hand: Container[str]) -> None:
         """Let go of those of all other experiments."""

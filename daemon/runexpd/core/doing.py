@@ -6,7 +6,7 @@ not judged.
 
 import math
 from collections.abc import Iterator, Sequence
-from statistics import median
+from statistics import harmonic_mean, median
 
 import msgspec
 
@@ -80,8 +80,9 @@ def after(vital: Vital, look: Look, now: float) -> Vital:
     if look.losses:
         step, loss = look.losses[-1]
         vital = msgspec.structs.replace(vital, loss=loss, step=step)
-    if look.rates:
-        vital = msgspec.structs.replace(vital, rates=(*vital.rates, median(look.rates))[-_WINDOWS:])
+    if rates := [rate for rate in look.rates if rate > 0]:
+        # As steps are of about as many tokens: one that took long weighs as long as it took.
+        vital = msgspec.structs.replace(vital, rates=(*vital.rates, harmonic_mean(rates))[-_WINDOWS:])
     if look.gpu:
         last = look.gpu[-1][0]
         kept = tuple(each for each in (*vital.gpu, *look.gpu) if each[0] >= last - 1.5 * IDLE_SECONDS)

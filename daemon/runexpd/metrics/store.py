@@ -89,6 +89,11 @@ class Store:
         found = self._one("SELECT marks FROM attempts WHERE token = ?", token)
         return found if isinstance(found, bytes) else None
 
+    def ends(self, token: str, names: Sequence[str]) -> tuple[Placed, Placed] | None:
+        """The first and the last point of the first of these series that there is."""
+        found = {name: points for name, _, points in self._curves(token, 0) if points}
+        return next(((found[name][0], found[name][-1]) for name in names if name in found), None)
+
     def is_over(self, token: str) -> bool:
         return bool(self._one("SELECT is_over FROM attempts WHERE token = ?", token))
 

@@ -26,6 +26,8 @@ class Eyes:
         if watch.token in self._faulty:
             return await inspector.progress(tool, files, watch.job, attempt)
         marks = await self._recorder.marks(watch.token)
+        if not self._vitals.knows(watch.token):
+            self._vitals.begin(watch, await self._recorder.pace(watch.token))
         try:
             found = await onlooker.watch(tool, files, watch.job, attempt, marks)
         except Indigestible as error:

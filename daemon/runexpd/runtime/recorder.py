@@ -13,7 +13,9 @@ import anyio.to_thread
 import msgspec
 from loguru import logger
 
+from runexp.wire import metrics
 from runexp.wire.metrics import Curves
+from runexpd.core.when.lengths import Pace
 from runexpd.metrics.store import Brought, Owner, Store
 from runexpd.runtime import clock
 from runexpd.runtime.placing import Place, placed
@@ -63,6 +65,14 @@ class Recorder:
     def _keep(self, owner: Owner, places: dict[str, Place], brought: Sequence[Brought]) -> bool:
         self._store.add(owner, msgspec.json.encode(places), brought)
         return True
+
+    async def pace(self, token: str) -> Pace | None:
+        """Of its steps that were seen, in this life of the daemon's or an earlier one."""
+        ends = await self.ask(lambda: self._store.ends(token, (metrics.LOSS, metrics.SAMPLES)), None)
+        if ends is None:
+            return None
+        first, last = ends
+        return Pace(first.step, first.seconds, last.step, last.seconds)
 
     def forget(self, token: str) -> None:
         """It is not looked at for now."""

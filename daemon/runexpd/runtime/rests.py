@@ -126,8 +126,9 @@ class Rest:
         attempt = next((a for a in job.attempts if a.token == ended.token), None) if job else None
         if job is None or attempt is None or await self._means.recorder.is_over(ended.token):
             return
-        async with self._means.reading:
-            await self._read_on(known, job, attempt)
+        if attempt.started_at is not None:  # what never began has written nothing
+            async with self._means.reading:
+                await self._read_on(known, job, attempt)
         ran_well = ended.state == states.COMPLETED and ended.started_at is not None
         seconds = ended.ended_at - ended.started_at if ran_well and ended.started_at is not None else None
         await self._means.recorder.finish(ended.token, kind_of(known, job), seconds)
@@ -156,11 +157,16 @@ def owner_of(known: Experiment, job: Job, attempt: Attempt) -> Owner:
     return Owner(attempt.token, known.id, job.spec.id, attempt.number, attempt.started_at)
 
 
-def kind_of(known: Experiment, job: Job) -> str:
-    """Jobs of one kind run about as long: the same tool, model and task on the same cluster."""
-    model = next((run.model for run in known.runs if run.name == job.spec.run), None)
+def kind_of(known: Experiment, job: Job, models: Mapping[str, str | None] | None = None) -> str:
+    """Jobs of one kind run about as long: the same tool, model and task on the same cluster. `models`: of the runs."""
+    model = (models_of(known) if models is None else models).get(job.spec.run)
     epochs = job.spec.facts.get("epochs")
     return "\n".join([known.cluster, job.spec.tool, job.spec.task or "", model or "", str(epochs or "")])
+
+
+def models_of(known: Experiment) -> dict[str, str | None]:
+    """By run."""
+    return {run.name: run.model for run in known.runs}
 
 
 def _as_judged(attempt: Attempt) -> tools.Attempt:

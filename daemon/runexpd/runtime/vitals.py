@@ -53,6 +53,17 @@ class Vitals:
         known = self._vitals.get(token)
         return known.pace if known else None
 
+    def knows(self, token: str) -> bool:
+        return token in self._vitals
+
+    def begin(self, watch: Watch, pace: Pace | None) -> None:
+        """Go on from what an earlier life of the daemon's saw of it; None: nothing."""
+        vital = Vital()
+        if pace is not None and pace.seconds_a_step and watch.started_at is not None:
+            silent = max(0.0, clock.now() - watch.started_at - pace.last_seconds)
+            vital = Vital(pace=pace, pauses=(pace.seconds_a_step,), news_at=clock.steady() - silent)
+        self._vitals[watch.token] = vital
+
     async def note(self, watch: Watch, progress: Progress | None, brought: Sequence[Brought]) -> None:
         """A look brought this; nothing, too, says something."""
         now = clock.steady()

@@ -21,6 +21,8 @@ OWN_FIRST, OWN_LAST = 0.3, 0.02
 SIBLINGS, FEW_SIBLINGS, OTHERS = 0.06, 0.25, 0.2
 #: What follows the last step, as a share of all, where nobody knows: saving, ending.
 TAIL_SHARE = 0.02
+#: Between two looks at what a job does, at most.
+LOOK_SECONDS = 60.0
 _RAN_WELL = frozenset({Stage.VERIFIED, Stage.IN_DOUBT, Stage.ENDED})
 
 
@@ -70,7 +72,9 @@ def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -
     if pace is None or step is None:
         seconds = elapsed / share
     else:
-        seconds = pace.last_seconds + max(0, made.total - pace.last_step) * step
+        left = max(0, made.total - pace.last_step) * step
+        # What it lost since its last step is lost; a look may be so old without that.
+        seconds = max(pace.last_seconds, elapsed - LOOK_SECONDS) + left
         seconds += seconds * TAIL_SHARE if tail is None else tail
     spread = OWN_LAST + (OWN_FIRST - OWN_LAST) * (1 - share) ** 2
     return Length(max(seconds, elapsed), spread, "its own rate")
