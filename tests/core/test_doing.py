@@ -175,3 +175,11 @@ def test_a_run_that_is_held_up_now_and_then_is_as_slow_as_it_is() -> None:
     look = Look(rates=[1000.0] * 9 + [50.0, 0.0])
     vital = watched(*((float(n), look) for n in range(5)))
     assert vital.rate == pytest.approx(345.0, abs=1)
+
+
+def test_a_rate_of_long_ago_says_nothing_beside_those_of_today() -> None:
+    looks = steady(20, rate=500.0)
+    vital = watched(*looks, about=SIBLINGS)
+    assert Concern.SLOW not in doing.judged(vital, SIBLINGS, looks[-1][0] + 100.0)[0]
+    assert not doing.is_fresh(Vital(), 1.0)
+    assert doing.is_fresh(watched((1.0, at(1, 1.0))), 2.0)

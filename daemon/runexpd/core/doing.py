@@ -19,6 +19,7 @@ from runexpd.core.when.lengths import Length, Pace
 STALL_PAUSES, STALL_SECONDS, STALL_LONGEST = 10.0, 300.0, 1.5
 #: Of the siblings' median rate: it is slow below the first, and no longer above the second; for so long, by so many looks.
 SLOW_SHARE, WELL_SHARE, SLOW_SECONDS, SLOW_LOOKS = 0.7, 0.8, 120.0, 4
+FRESH_SECONDS = 90.0
 #: Siblings whose own rates are further apart than that, as a share, differ by design.
 ALIKE_SHARE = 0.15
 FEWEST_SIBLINGS = 2
@@ -115,16 +116,22 @@ def _stepped(vital: Vital, look: Look, now: float) -> Vital:
 
 def noticed(vital: Vital, about: About, now: float) -> Vital:
     """Since when it has been slow."""
-    share = _share(vital, about)
+    share = _share(vital, about, now)
     if share is None or share >= SLOW_SHARE:
         return msgspec.structs.replace(vital, slow_since=None) if vital.slow_since is not None else vital
     return msgspec.structs.replace(vital, slow_since=now) if vital.slow_since is None else vital
 
 
-def _share(vital: Vital, about: About) -> float | None:
+def is_fresh(vital: Vital, now: float) -> bool:
+    """Whether it makes steps these minutes: a rate of long ago says nothing beside those of today."""
+    usual = median(vital.pauses) if vital.pauses else 0.0
+    return vital.news_at is not None and now - vital.news_at <= max(FRESH_SECONDS, 3 * usual)
+
+
+def _share(vital: Vital, about: About, now: float) -> float | None:
     """Its rate as a share of its siblings' median; None where that says nothing."""
     rate, others = vital.rate, about.siblings
-    if rate is None or len(others) < FEWEST_SIBLINGS:
+    if rate is None or not is_fresh(vital, now) or len(others) < FEWEST_SIBLINGS:
         return None
     middle = median(others)
     off = median(abs(each - middle) for each in others)
@@ -142,7 +149,7 @@ def _judged(vital: Vital, about: About, now: float) -> Iterator[tuple[Concern, S
         yield Concern.STALLED, _stalled(vital, about, now - vital.news_at)
     if vital.loss is not None:
         yield Concern.NOT_FINITE, _not_finite(vital)
-    if (share := _share(vital, about)) is not None:
+    if (share := _share(vital, about, now)) is not None:
         yield Concern.SLOW, _slow(vital, about, share, now)
     if vital.gpu and vital.gpu[-1][0] - vital.gpu[0][0] >= IDLE_SECONDS:
         yield Concern.GPU_IDLE, _idle(vital)

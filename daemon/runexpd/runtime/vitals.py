@@ -96,11 +96,8 @@ class Vitals:
         alike, now = self._alike[token], clock.steady()
         at, rates = self._rates.get(alike, (-_SIBLINGS_SECONDS, {}))
         if now - at >= _SIBLINGS_SECONDS:
-            found = (
-                (t, self._vitals[t].rate)
-                for t, of in self._alike.items()
-                if of == alike and t in self._vitals
-            )
+            vitals = ((t, self._vitals.get(t)) for t, of in self._alike.items() if of == alike)
+            found = ((t, v.rate) for t, v in vitals if v is not None and doing.is_fresh(v, now))
             rates = {other: rate for other, rate in found if rate is not None}
             self._rates[alike] = now, rates
         return [rate for other, rate in rates.items() if other != token]
