@@ -8,7 +8,7 @@ import anyio
 from msgspec.structs import replace
 
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Report
-from runexpd.api.forecasts import Forecasts
+from runexpd.api.forecasts import Forecasts, Site
 from runexpd.api.pictures import Picture, Pictures
 from runexpd.clusters.base import Cluster
 from runexpd.core import names
@@ -80,10 +80,16 @@ class Context:
         return replace(line, as_of=self.as_of(experiment), ends=ends)
 
     def _forecast(self, experiment: Experiment) -> Forecast:
+        return self.forecasts.of(experiment, self._site(experiment))
+
+    async def refresh(self, experiment: Experiment) -> None:
+        """Estimate anew what takes its time; whoever is about to show an experiment asks for it."""
+        await self.forecasts.refresh(experiment, self._site(experiment))
+
+    def _site(self, experiment: Experiment) -> Site:
         watcher = self.watchers.get(experiment.cluster)
         progress, starts = (watcher.progress, watcher.starts) if watcher else ({}, {})
-        limits = self.loop.state.limits.get(experiment.cluster, Limits())
-        return self.forecasts.of(experiment, progress, starts, limits)
+        return Site(progress, starts, self.loop.state.limits.get(experiment.cluster, Limits()))
 
     def report(self, experiment: Experiment) -> Report:
         """The combined summary."""

@@ -2,16 +2,27 @@
 
 from collections.abc import Callable, Container, Mapping, Sequence
 
+import msgspec
+
 from runexp.wire.jobs import Progress
 from runexpd.core.state import Experiment, Limits
 from runexpd.core.when import forecast
 from runexpd.core.when.forecast import Forecast
 from runexpd.core.when.lengths import Known, Pace
 from runexpd.runtime import clock
+from runexpd.runtime.aside import aside
 from runexpd.runtime.rests import kind_of, models_of
 
 #: Between two estimates of an experiment, and for each of its jobs.
 PAUSE_SECONDS, PAUSE_SECONDS_PER_JOB = 1.0, 0.002
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What is known of a cluster; `progress` and `starts` by token."""
+
+    progress: Mapping[str, Progress]
+    starts: Mapping[str, float]
+    limits: Limits
 
 
 class Forecasts:
@@ -22,31 +33,39 @@ class Forecasts:
         #: When it was made, of which state, and what it says.
         self._kept: dict[str, tuple[float, Experiment, Forecast]] = {}
 
-    def of(
-        self,
-        e: Experiment,
-        progress: Mapping[str, Progress],
-        starts: Mapping[str, float],
-        limits: Limits,
-    ) -> Forecast:
-        """`progress` and `starts` by token. The same thing as before, where it says the same."""
+    def of(self, e: Experiment, site: Site) -> Forecast:
+        """The same thing as before, where it says the same. Of very many jobs only what `refresh` made."""
         if e.outcome is not None:
             return NOTHING
-        now = clock.now()
-        at, state, before = self._kept.get(e.id, (float("-inf"), None, NOTHING))
+        if len(e.jobs) <= MOST_AT_ONCE and self._is_old(e):
+            self._keep(e, self._made(e, site, clock.now()))
+        return self._kept[e.id][2] if e.id in self._kept else NOTHING
+
+    async def refresh(self, e: Experiment, site: Site) -> None:
+        """Of many jobs it takes its time: aside."""
+        if e.outcome is None and len(e.jobs) > MOST_AT_ONCE and self._is_old(e):
+            now = clock.now()
+            self._keep(e, await aside(lambda: self._made(e, site, now)))
+
+    def _is_old(self, e: Experiment) -> bool:
+        at, state, _ = self._kept.get(e.id, (float("-inf"), None, NOTHING))
         pause = PAUSE_SECONDS + PAUSE_SECONDS_PER_JOB * len(e.jobs)
-        if 0 <= now - at < (pause if state is e or len(e.jobs) > MOST_AT_ONCE else pause / 4):
-            return before
+        few = len(e.jobs) <= MOST_AT_ONCE
+        return not 0 <= clock.now() - at < (pause / 4 if few and state is not e else pause)
+
+    def _made(self, e: Experiment, site: Site, now: float) -> Forecast:
         known = Known(
-            progress=progress,
+            progress=site.progress,
             paces={token: pace for token in _tokens(e) if (pace := self._pace(token)) is not None},
-            starts=starts,
+            starts=site.starts,
             others=self._of_others(e),
         )
-        made = forecast.settled(before, forecast.of(e, known, limits, now), now)
-        kept = before if made == before else made
-        self._kept[e.id] = now, e, kept
-        return kept
+        before = self._kept[e.id][2] if e.id in self._kept else NOTHING
+        made = forecast.settled(before, forecast.of(e, known, site.limits, now), now)
+        return before if made == before else made
+
+    def _keep(self, e: Experiment, made: Forecast) -> None:
+        self._kept[e.id] = clock.now(), e, made
 
     def _of_others(self, e: Experiment) -> dict[str, Sequence[float]]:
         models = models_of(e)
@@ -59,7 +78,7 @@ class Forecasts:
 
 
 NOTHING = Forecast()
-#: More jobs than that are not estimated anew with every event.
+#: More jobs than that are estimated aside, and not anew with every event.
 MOST_AT_ONCE = 200
 
 

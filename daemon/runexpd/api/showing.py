@@ -40,6 +40,8 @@ CHUNK_BYTES = 256 * 1024
 
 async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
     state = context.loop.state
+    for experiment in list(state.experiments.values()):
+        await context.refresh(experiment)
     rows = [*map(context.line, state.experiments.values()), *state.shelved.values()]
     rows.sort(key=lambda row: row.asked_at, reverse=True)
     return requests.LsReply(experiments=tuple(rows))
@@ -47,6 +49,7 @@ async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
     known = await find.experiment(context, asked.experiment)
+    await context.refresh(known)
     view = context.picture(known).view
     view = replace(view, as_of=context.as_of(known), jobs=await recipes.since(context, known, view.jobs))
     return requests.StatusReply(experiment=view)
@@ -107,6 +110,7 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
         if shown is None:
             yield requests.Live()
         known = await context.at_hand(id)
+        await context.refresh(known)
         picture, at = context.picture(known), context.as_of(known)
         if picture.view is not shown:
             news, shown = picture.since(shown), picture.view
