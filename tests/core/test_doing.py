@@ -183,3 +183,9 @@ def test_a_rate_of_long_ago_says_nothing_beside_those_of_today() -> None:
     assert Concern.SLOW not in doing.judged(vital, SIBLINGS, looks[-1][0] + 100.0)[0]
     assert not doing.is_fresh(Vital(), 1.0)
     assert doing.is_fresh(watched((1.0, at(1, 1.0))), 2.0)
+
+
+def test_what_was_lost_while_it_stood_still_is_not_its_pace() -> None:
+    vital = watched(*steady(10), (1270.0, at(91, 1270.0)))
+    assert vital.pace is not None
+    assert vital.pace.seconds_a_step == pytest.approx(3.0, rel=0.02)

@@ -17,6 +17,8 @@ from runexpd.core.when.lengths import Length, Pace
 
 #: No new step for so many times the usual pause, for so long at least, and for so many times the longest pause there was.
 STALL_PAUSES, STALL_SECONDS, STALL_LONGEST = 10.0, 300.0, 1.5
+#: What a run lost while it stood still, if it is so long, is not its pace.
+LOST_SECONDS = 60.0
 #: Of the siblings' median rate: it is slow below the first, and no longer above the second; for so long, by so many looks.
 SLOW_SHARE, WELL_SHARE, SLOW_SECONDS, SLOW_LOOKS = 0.7, 0.8, 120.0, 4
 FRESH_SECONDS = 90.0
@@ -104,7 +106,10 @@ def _stepped(vital: Vital, look: Look, now: float) -> Vital:
         return vital
     gap = now - vital.news_at
     usual = median(vital.pauses) if vital.pauses else gap / steps
-    pace = msgspec.structs.replace(vital.pace, last_step=last, last_seconds=last_at)
+    lost = gap - steps * usual
+    if lost < max(LOST_SECONDS, STALL_PAUSES * usual):
+        lost = 0.0
+    pace = Pace(vital.pace.first_step, vital.pace.first_seconds + lost, last, last_at)
     return msgspec.structs.replace(
         vital,
         pace=pace,
