@@ -16,11 +16,13 @@ from random import Random
 from statistics import median
 
 import msgspec
+import recorded
+from recorded import Recording
 
 from fakes.builders import GOOD, ID, SCORED, World, owed, scaffold
 from runexp.wire.jobs import JobSpec, Progress
 from runexp.wire.metrics import Estimate
-from runexp.wire.states import Phase
+from runexp.wire.states import Phase, Stage
 from runexpd.core import commands
 from runexpd.core.observations import Accepted, Judged, Listed, Report, Tick
 from runexpd.core.state import Experiment, Limits
@@ -235,6 +237,26 @@ def simulated(seed: int) -> Iterator[tuple[str, Score | None]]:
             yield kind_of(what, again), score(came[what], estimate) if estimate else None
 
 
+def replayed(recording: Recording) -> Iterator[tuple[str, Score | None]]:
+    """As `simulated`, of an experiment that went so."""
+    over = recording.at(recording.last)
+    well = {
+        id: job.attempt for id, job in over.jobs.items() if job.stage is Stage.VERIFIED
+    }  # who can foretell a failure?
+    attempts = {id: attempt for id, attempt in well.items() if attempt is not None}
+    began = {id: a.started_at for id, a in attempts.items() if a.started_at is not None}
+    ended = {id: a.ended_at for id, a in attempts.items() if id in began and a.ended_at is not None}
+    limits = Limits(max_submit=25, stagger_seconds=1.0, max_running=recording.slots)
+    whole = all(job.stage is Stage.VERIFIED for job in over.current)
+    for what, truth in truths(over, began, ended, recording.first).items():
+        if not whole and not what.startswith("job "):
+            continue
+        seen = forecast.of(recording.at(truth.half), recording.known(truth.half), limits, truth.half)
+        estimate = estimated(what, seen)
+        kind = f"{over.jobs[what[4:]].spec.phase} job" if what.startswith("job ") else what
+        yield kind, score(truth, estimate) if estimate else None
+
+
 def kind_of(what: str, simulation: Simulated) -> str:
     if not what.startswith("job "):
         return what
@@ -263,8 +285,13 @@ def measured(experiments: int) -> dict[str, list[Score | None]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--experiments", type=int, default=60)
-    scores = measured(parser.parse_args().experiments)
-    print("\n".join(table(scores)))
+    print("\n".join(table(measured(parser.parse_args().experiments))))
+    for name, recording in recorded.every().items():
+        scores: dict[str, list[Score | None]] = defaultdict(list)
+        for kind, each in replayed(recording):
+            scores[kind].append(each)
+        print(f"\nrecorded: {name}")
+        print("\n".join(table(scores)))
 
 
 if __name__ == "__main__":

@@ -189,3 +189,13 @@ def test_what_was_lost_while_it_stood_still_is_not_its_pace() -> None:
     vital = watched(*steady(10), (1270.0, at(91, 1270.0)))
     assert vital.pace is not None
     assert vital.pace.seconds_a_step == pytest.approx(3.0, rel=0.02)
+
+
+def test_its_pace_lately_is_that_of_the_last_looks() -> None:
+    assert Vital().lately is None
+    first = watched((1.0, at(1, 1.0))).lately
+    assert first is not None
+    assert first.lately is None
+    vital = watched(*steady(10)).lately
+    assert vital is not None
+    assert vital.lately == 3.0

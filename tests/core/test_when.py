@@ -296,3 +296,14 @@ def test_time_that_passes_without_a_step_is_lost() -> None:
     known: Any = {"progress": {token: HALF}, "paces": {token: Pace(1, 1.0, 50, 50.0)}}
     assert world.forecast(1080.0, **known).ends["rank4"].likely_at == pytest.approx(1102.0, abs=4)
     assert world.forecast(2060.0, **known).ends["rank4"].likely_at == pytest.approx(2070.0, abs=25)
+
+
+def test_what_it_was_lately_counts_as_much_as_what_it_was_over_all() -> None:
+    world = site()
+    world.take("rank4")
+    world.report("rank4", "RUNNING", 1000.0)
+    token = world.token("rank4")
+    known: Any = {"progress": {token: HALF}, "paces": {token: Pace(1, 1.0, 50, 99.0, 0.5)}}
+    seen = world.forecast(1099.0, **known).ends["rank4"]
+    assert seen.likely_at == pytest.approx(1152.0, abs=4)
+    assert seen.latest_at - seen.earliest_at > 60.0

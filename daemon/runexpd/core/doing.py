@@ -50,6 +50,13 @@ class Vital(msgspec.Struct, frozen=True, kw_only=True):
     gpu: tuple[tuple[float, float], ...] = ()
 
     @property
+    def lately(self) -> Pace | None:
+        """Its pace, with what it was in the last looks."""
+        if self.pace is None or not self.pauses:
+            return self.pace
+        return msgspec.structs.replace(self.pace, lately=median(self.pauses))
+
+    @property
     def rate(self) -> float | None:
         """Tokens a second, lately."""
         return median(self.rates[-SLOW_LOOKS:]) if len(self.rates) >= SLOW_LOOKS else None

@@ -51,7 +51,7 @@ class Vitals:
     def pace(self, token: str) -> Pace | None:
         """Of a job's steps, as far as they were seen."""
         known = self._vitals.get(token)
-        return known.pace if known else None
+        return known.lately if known else None
 
     def knows(self, token: str) -> bool:
         return token in self._vitals
@@ -81,7 +81,7 @@ class Vitals:
         mended = job is not None and job.mends > 0
         known = Known(
             progress={watch.token: progress} if progress else {},
-            paces={watch.token: vital.pace} if vital.pace else {},
+            paces={watch.token: vital.lately} if vital.lately else {},
         )
         return About(
             progress=progress,

@@ -33,9 +33,12 @@ class Pace(msgspec.Struct, frozen=True):
     first_seconds: float
     last_step: int
     last_seconds: float
+    #: Seconds a step, lately; None: as ever.
+    lately: float | None = None
 
     @property
     def seconds_a_step(self) -> float | None:
+        """Over all of them."""
         steps, seconds = self.last_step - self.first_step, self.last_seconds - self.first_seconds
         return seconds / steps if steps > 0 and seconds > 0 else None
 
@@ -69,14 +72,16 @@ def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -
     elapsed, share = max(0.0, now - attempt.started_at), min(1.0, made.done / made.total)
     pace = known.paces.get(attempt.token)
     step = pace.seconds_a_step if pace is not None else None
+    spread = OWN_LAST + (OWN_FIRST - OWN_LAST) * (1 - share) ** 2
     if pace is None or step is None:
         seconds = elapsed / share
     else:
-        left = max(0, made.total - pace.last_step) * step
+        lately = pace.lately or step  # a machine that is shared may be fast again, or stay slow
+        left = max(0, made.total - pace.last_step) * math.sqrt(step * lately)
+        spread += abs(math.log(lately / step)) / 2 * (1 - share)
         # What it lost since its last step is lost; a look may be so old without that.
         seconds = max(pace.last_seconds, elapsed - LOOK_SECONDS) + left
         seconds += seconds * TAIL_SHARE if tail is None else tail
-    spread = OWN_LAST + (OWN_FIRST - OWN_LAST) * (1 - share) ** 2
     return Length(max(seconds, elapsed), spread, "its own rate")
 
 

@@ -1,0 +1,119 @@
+"""Experiments as they really went, event by event and step by step: to hold estimates and alarms against.
+
+python tests/bench/recorded.py HOME EXPERIMENT FILE      record one of a daemon's, whose home that is
+"""
+
+import argparse
+import gzip
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from runexp.wire.events import Event, Recorded
+from runexp.wire.jobs import Progress
+from runexp.wire.metrics import LOSS, SAMPLES, Series
+from runexpd.core.apply import apply
+from runexpd.core.state import Experiment, State
+from runexpd.core.when.lengths import Known, Pace
+from runexpd.metrics.store import Store
+
+#: Of each series.
+MOST_POINTS = 400
+FOLDER = Path(__file__).parent / "recorded"
+
+
+class Recording(msgspec.Struct):
+    experiment: str
+    #: (seconds since 1970, event)
+    events: list[tuple[float, Event]]
+    series: list[Series]
+    #: How many ran at a time.
+    slots: int
+
+    def at(self, moment: float) -> Experiment:
+        """As the ledger had it then."""
+        state = State()
+        for seq, (when, event) in enumerate(self.events, start=1):
+            if when > moment:
+                break
+            recorded = Recorded(seq=seq, at=when, experiment=self.experiment, event=event)
+            state = apply(state, recorded)
+        return state.experiments[self.experiment]
+
+    def known(self, moment: float) -> Known:
+        """What looks into the outputs had brought by then."""
+        progress, paces = {}, {}
+        experiment = self.at(moment)
+        for series in self.of(LOSS, SAMPLES):
+            job = experiment.jobs.get(series.job)
+            attempt = job.attempt if job else None
+            if attempt is None or attempt.number != series.attempt or attempt.started_at is None:
+                continue
+            seen = bisect_right(series.seconds, moment - attempt.started_at)
+            if seen:
+                first, last = (series.steps[n] for n in (0, seen - 1))
+                lately = _lately(series, seen)
+                paces[attempt.token] = Pace(first, series.seconds[0], last, series.seconds[seen - 1], lately)
+                progress[attempt.token] = Progress(done=last, total=self.steps(series.name))
+        return Known(progress=progress, paces=paces)
+
+    def steps(self, name: str) -> int:
+        """All that a run makes; one that was cut short would have made as many as the others."""
+        return max(series.steps[-1] for series in self.of(name))
+
+    def of(self, *names: str) -> Iterator[Series]:
+        return (series for series in self.series if series.name in names)
+
+    @property
+    def first(self) -> float:
+        return self.events[0][0]
+
+    @property
+    def last(self) -> float:
+        return self.events[-1][0]
+
+
+def _lately(series: Series, seen: int) -> float | None:
+    """Seconds a step, of the last five minutes or so."""
+    since = bisect_right(series.seconds, series.seconds[seen - 1] - 300.0, 0, seen)
+    first, last = min(since, seen - 1), seen - 1
+    steps, seconds = series.steps[last] - series.steps[first], series.seconds[last] - series.seconds[first]
+    return seconds / steps if steps > 0 and seconds > 0 else None
+
+
+def read(path: Path) -> Recording:
+    return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Recording)
+
+
+def every() -> dict[str, Recording]:
+    """By name."""
+    return {path.name.removesuffix(".json.gz"): read(path) for path in sorted(FOLDER.glob("*.json.gz"))}
+
+
+def record(home: Path, name: str, slots: int) -> Recording:
+    with sqlite3.connect(home / "state" / "ledger.sqlite") as ledger:
+        rows = ledger.execute("SELECT at, experiment, body FROM events ORDER BY seq").fetchall()
+    added = [id for _, id, body in rows if f'"name":"{name}"'.encode() in body and b"ExperimentAdded" in body]
+    events = [(at, msgspec.json.decode(body, type=Event)) for at, id, body in rows if id == added[0]]
+    store = Store(home / "state" / "metrics.sqlite")
+    series = store.series(added[0], (), (), 0, MOST_POINTS)
+    store.close()
+    return Recording(added[0], events, series, slots)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("home", type=Path)
+    parser.add_argument("experiment")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--slots", type=int, default=2)
+    args = parser.parse_args()
+    packed = msgspec.json.encode(record(args.home, args.experiment, args.slots))
+    args.file.write_bytes(gzip.compress(packed, mtime=0))
+
+
+if __name__ == "__main__":
+    main()
