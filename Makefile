@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SLURM ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale soak check format
+.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,7 +45,10 @@ bench-far: $(VENV)/.dev ## print what distance costs: the same behind a delaying
 	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/far.py $(FAR)
 
 bench-scale: $(VENV)/.dev ## print what an event, a start and a quiet minute cost as things grow (a quarter of an hour, no Slurm needed)
-	@for bench in scale following large beside; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
+	@for bench in scale following large beside watching; do PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/$$bench.py || exit; done
+
+bench-estimates: $(VENV)/.dev ## print what estimates at half-time are worth (a minute or two)
+	@PYTHONPATH=tests:tests/bench $(BIN)/python tests/bench/estimates.py
 
 soak: $(VENV)/.dev ## print what ten minutes of thousands of events each leave in memory (SOAK="--minutes 2" for less, no Slurm needed)
 	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/soak.py $(SOAK)

@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from fakes.daemon import experiment, job
 from runexp.ui import rows
+from runexp.wire import views
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import Concern, Estimate, Estimates, Health
-from runexp.wire.states import Stage
+from runexp.wire.states import PhaseState, Stage
 
 AT = time.mktime((2030, 1, 2, 17, 40, 0, 0, 0, -1))
 SOON = Estimate(earliest_at=AT - 86400 * 7, likely_at=AT, latest_at=AT + 86400)
@@ -32,3 +33,11 @@ def test_the_head_says_when_it_is_over_or_trained() -> None:
     ):
         lines = list(rows.experiment(replace(view, estimates=estimates)))
         assert lines[1].startswith(said)
+
+
+def test_a_list_says_until_when_each_runs_and_of_how_many_jobs_something_is_wrong() -> None:
+    line = views.ExperimentLine(
+        id="e1", name="words", cluster="local", dir="/exp", outcome=None, optimization=PhaseState.RUNNING,
+        evaluation=PhaseState.WAITING, asked_at=1000.0, ended_at=None, counts={}, ends=SOON, concerns=2,
+    )  # fmt: skip
+    assert "running until 2030-01-02 (2029-12-26-2030-01-03), ! 2" in list(rows.experiments([line]))[1]

@@ -30,6 +30,7 @@ from runexpd.hosts.base import (
     Withheld,
 )
 from runexpd.tools.base import Attempt, Question
+from runexpd.tools.curves import Mark, Read
 from runexpd.tools.inspect_ai import TOOL as INSPECT
 from runexpd.tools.torchtune import TOOL as TORCHTUNE
 
@@ -274,3 +275,17 @@ def test_of_progress(data: st.DataObject, attempt: Attempt) -> None:
     for question in (TORCHTUNE.progress(TRAINING, attempt), INSPECT.progress(OWN, attempt)):
         seen = drawn(data, question)
         assert msgspec.json.decode(msgspec.json.encode(seen), type=Progress | None) == seen
+
+
+@usual
+@given(st.data(), attempts.filter(bool))
+def test_of_curves(data: st.DataObject, attempt: Attempt) -> None:
+    """And again from where that stopped."""
+    marks: dict[str, Mark] = {}
+    for _ in range(2):
+        for question in (TORCHTUNE.curves(TRAINING, attempt, marks), INSPECT.curves(OWN, attempt, marks)):
+            reads = drawn(data, question)
+            again = msgspec.msgpack.decode(msgspec.msgpack.encode(reads), type=tuple[Read, ...])
+            marks |= {read.mark.path: read.mark for read in again}
+            assert all(mark.offset >= 0 for mark in marks.values())
+            assert all(point.name.isprintable() for read in again for point in read.points)

@@ -22,7 +22,15 @@ def experiments(lines: Sequence[ExperimentLine]) -> Iterator[str]:
 def _line(line: ExperimentLine) -> tuple[str, ...]:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(line.counts.items()))
     asked = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.asked_at))
-    return line.id, line.name, line.outcome or "running", counts, asked, f"{line.cluster}:{line.dir}"
+    return line.id, line.name, _standing(line), counts, asked, f"{line.cluster}:{line.dir}"
+
+
+def _standing(line: ExperimentLine) -> str:
+    """How it ended; of one that runs, until when it is likely to, and of how many jobs something is wrong."""
+    if line.outcome is not None:
+        return line.outcome
+    until = f"running until {when.likely(line.ends)}" if line.ends is not None else "running"
+    return until + (f", ! {line.concerns}" if line.concerns else "")
 
 
 def checks(found: Sequence[Check]) -> Iterator[str]:
