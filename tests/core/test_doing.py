@@ -45,7 +45,7 @@ def test_a_run_that_makes_no_step_for_five_minutes_stands_still() -> None:
     vital = watched(*steady(10))
     assert wrong(vital, 270.0 + 299.0) == {}
     stalled = wrong(vital, 270.0 + 301.0)[Concern.STALLED]
-    assert stalled.what == "no new step for 5 min (usually one in 3.0 s)"
+    assert stalled.what == "no new step for 5 min (usually one in 3 s)"
     again = doing.after(vital, at(91, 600.0), 600.0)
     assert wrong(again, 601.0) == {}
 
@@ -164,7 +164,7 @@ def test_only_the_last_windows_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.25, "0.2 s"), (45.0, "45 s"), (360.0, "6 min"), (7500.0, "2 h 5 min")]
+    ("seconds", "said"), [(0.25, "0.25 s"), (45.0, "45 s"), (360.0, "6 min"), (7500.0, "2 h 5 min")]
 )
 def test_spans(seconds: float, said: str) -> None:
     assert doing.span(seconds) == said

@@ -224,8 +224,8 @@ def _limited(about: About, length: Length, limit: float) -> Symptom | None:
 
 
 def span(seconds: float) -> str:
-    """`0.2 s`, `45 s`, `6 min`, `2 h 5 min`."""
+    """`0.25 s`, `45 s`, `6 min`, `2 h 5 min`."""
     if seconds < 120:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
