@@ -21,6 +21,7 @@ from runexp.reporting import (
     latex,
     palette,
     plain,
+    recipes,
     runs,
     spreadsheet,
     times,
@@ -30,6 +31,7 @@ from runexp.reporting.charts import Chart
 from runexp.reporting.content import Content
 from runexp.wire.jobs import Failure, RunSpec, Score
 from runexp.wire.metrics import LOSS, Concern, Health, Series
+from runexp.wire.recipes import Data, Recipe, Text
 from runexp.wire.states import Outcome, Stage
 from runexp.wire.views import Comparison, Report
 
@@ -358,3 +360,40 @@ def test_a_step_ends_in_its_command() -> None:
         "runexp retry w",
     )
     assert html.step("Analyze it: all of it") == ("Analyze it: all of it", "")
+
+
+def test_what_exactly_ran_is_said_once_where_it_is_the_same() -> None:
+    def recipe(seed: str, torch: str) -> Recipe:
+        script = Text(role="script", path="/exp/s", sha256="ab" * 32, content="c", meaning="m")
+        words = Data(path="/data/words.json", size_bytes=1_234, modified_at=1.0, sha256="cd" * 32)
+        versions = {"torch": torch, "peft": "0.18.1"}
+        return Recipe(
+            texts=(script,),
+            values={"seed": seed},
+            data=(words,),
+            versions=versions,
+            commit="1a2b3c",
+            dirty=True,
+        )
+
+    found = reports.sweep(2)
+    names = [each.id for each in found.optimization.jobs]
+    made = dict(zip(names, (recipe("1", "2.13.0"), recipe("2", "2.12.0")), strict=True))
+    shown = content.of(replace(found, recipes=made))
+    facts = dict(recipes.facts(shown))
+    assert facts["packages"] == "peft 0.18.1, torch 2.13.0 and 2.12.0"
+    assert facts["commit"] == "1a2b3c, with changes that aren't in it"
+    assert facts["data"] == "/data/words.json (1,234 bytes, sha256 cdcdcdcdcdcd)"
+    assert facts["seeds"] == "seed 1, seed 2"
+    row = next(recipes.rows(shown))
+    assert (row.job, row.hashes, row.seeds) == (names[0], "script abababababab", "seed 1")
+    text = Page(html.html(shown, no_pictures)).words
+    assert "1a2b3c, with changes" in text
+    assert "runexp show capitalization-sweep JOB" in text
+
+
+def test_what_changed_since_is_said() -> None:
+    changed = job("rank8", stage=Stage.VERIFIED, changes=("lr 1e-4 -> 2e-4",), kept=True)
+    found = content.of(report(Outcome.SUCCEEDED, changed))
+    assert "- rank8: lr 1e-4 -> 2e-4 (kept)" in plain.text(found)
+    assert "lr 1e-4 -> 2e-4 (kept)" in Page(html.html(found)).words

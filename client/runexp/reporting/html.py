@@ -14,15 +14,14 @@ from markupsafe import Markup, escape
 from runexp import __version__
 from runexp import report as words
 from runexp.reporting import content as contents
-from runexp.reporting import curves, dots, drawing, figures, palette, plain, scores, times
+from runexp.reporting import curves, dots, drawing, figures, palette, plain, recipes, scores, times
 from runexp.reporting.charts import NARROW, WIDE, Chart
-from runexp.reporting.content import Content, Group
+from runexp.reporting.content import Content
 from runexp.text import on_one_line
 from runexp.wire.states import Outcome
-from runexp.wire.views import JobView
 
 #: Rows of a table, and entries of a list: a report of 5,000 jobs stays one that can be sent.
-MOST_ROWS, MOST_ENTRIES, MOST_NAMES = 150, 100, 24
+MOST_ROWS, MOST_ENTRIES = 150, 100
 #: Tables that have a chart, and those that are shown at once; the others are folded.
 MOST_CHARTS, MOST_OPEN = 6, 4
 #: Runs whose rows are all shown at once; of more, the best ones, and the others are folded.
@@ -62,6 +61,7 @@ def html(content: Content, draw: Draw = drawing.drawn) -> str:
             css=Markup(css),
             policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
             version=__version__,
+            typed=contents.typed(content.report),
             badge=_BADGES[content.report.outcome],
             facts=[fact for fact in _facts(content) if fact[1]],
             results=[_unbroken(said) for said in contents.result(content)],
@@ -95,7 +95,8 @@ def _environment() -> jinja2.Environment:
         "last_lines": contents.last_lines,
         "notes": lambda table: list(plain.notes(table, MOST_ROWS)),
         "paths": _paths,
-        "ran": _ran,
+        "changes": contents.changed,
+        "ran": recipes,
         "step": step,
         "text": on_one_line,
         "times": times,
@@ -228,15 +229,3 @@ def _paths(content: Content) -> list[tuple[str, list[str]]]:
         )
         if paths
     ]
-
-
-def _ran(job: JobView) -> list[tuple[str, str]]:
-    """What is known of what a job ran."""
-    ids = ", ".join(attempt.slurm_job_id for attempt in job.attempts if attempt.slurm_job_id)
-    return [(name, fact) for name, fact in (("script", job.script), ("job id", ids)) if fact]
-
-
-def names(group: Group) -> str:
-    """The jobs of a group, in a line."""
-    shown, more = capped(group.jobs, MOST_NAMES)
-    return ", ".join(job.id for job in shown) + (f" and {more:,} more" if more else "")
