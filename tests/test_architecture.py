@@ -53,6 +53,11 @@ def test_every_setting_is_in_the_readme(field: str) -> None:
     assert f"{field}:" in README
 
 
+@pytest.mark.parametrize("field", settings.Web.__struct_fields__)
+def test_every_setting_of_the_page_is_documented(field: str) -> None:
+    assert f"{field}:" in (ROOT / "docs" / "page.md").read_text()
+
+
 def imported_by(module: str) -> set[str]:
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -61,6 +66,10 @@ def imported_by(module: str) -> set[str]:
 
 def test_the_daemon_imports_no_torch() -> None:
     assert not imported_by("runexpd.daemon") & {"torch", "torchtune", "inspect_ai", "transformers"}
+
+
+def test_the_daemon_imports_no_web_server_before_somebody_asks() -> None:
+    assert not imported_by("runexpd.daemon") & {"starlette", "uvicorn", "jinja2", "plotly"}
 
 
 def test_the_client_starts_thin() -> None:

@@ -23,6 +23,7 @@ from runexp.commands.show import show
 from runexp.commands.status import ls, status
 from runexp.commands.view import view
 from runexp.commands.wait import wait
+from runexp.commands.web import web
 
 
 class _InOrder(click.Group):
@@ -56,6 +57,7 @@ for command in (
     fetch,
     view,
     show,
+    web,
     cancel,
     retry,
     rerun,

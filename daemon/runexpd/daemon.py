@@ -4,7 +4,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import sdnotify
@@ -51,6 +51,7 @@ from runexpd.settings import Cluster as ClusterSettings
 from runexpd.settings import Local, Settings, Transport
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
+from runexpd.web.page import Page
 
 #: How long the run logs may take at the end; they are caught up at the next start.
 STOP_SECONDS = 5.0
@@ -65,6 +66,7 @@ class _Site:
     link: AnyLink | None = None
     #: Looks the connection over.
     doctor: Doctor | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,13 @@ async def run(settings: Settings) -> None:
         clusters = {site.cluster.name: site.cluster for site in sites}
         logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
         async with anyio.create_task_group() as tasks:
+            page = Page(settings.web, paths.state() / "page.json")
             context = _context(settings, _Memory(ledger, loop, shelf, recorder, vitals), tools, sites, tasks)
+            context = replace(context, page=page.open)
             if context.told is not None:
                 stack.callback(context.told.outbox.close)
             await _start(tasks, context, settings, logbook)
+            tasks.start_soon(page.run, context)
             received = await stopping.asked()
             logger.info("{}: stopping", received.name)
             sdnotify.SystemdNotifier().notify("STOPPING=1")
@@ -132,6 +137,7 @@ def _context(
         tools=tools,
         links={site.cluster.name: site.link for site in sites if site.link is not None},
         doctors={site.cluster.name: site.doctor for site in sites if site.doctor is not None},
+        budgets={site.cluster.name: site.budget for site in sites if site.budget is not None},
         started_at=clock.now(),
         config_path=str(paths.config()),
         recorder=recorder,
@@ -207,7 +213,7 @@ async def _slurm(
             clock.steady(),
             lambda: clock.now() - clock.steady(),
         )
-        return _Site(cluster, Watcher(cluster, tools, budget, eyes), link, doctor)
+        return _Site(cluster, Watcher(cluster, tools, budget, eyes), link, doctor, budget)
 
     prepend = environment.before(settings.prepend)
     if settings.host is None:

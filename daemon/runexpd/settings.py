@@ -1,5 +1,6 @@
 """The daemon's configuration: one YAML file, strict, with defaults for all of it."""
 
+import ipaddress
 import os
 import re
 import stat
@@ -101,10 +102,27 @@ class Notify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "Notify(...)"
 
 
+class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The page, for a browser."""
+
+    #: An address of this machine.
+    listen: str = "127.0.0.1"
+    #: None: 8738, or any that is free where somebody else has that.
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    #: Names by which browsers reach it, beside this machine's own: what `tailscale serve` calls it.
+    hosts: tuple[str, ...] = ()
+    #: Whether it can cancel and submit again, or only be looked at.
+    actions: bool = False
+    #: `listen` may be an address that other machines reach.
+    beyond_loopback: bool = False
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     local: Local = Local()
     clusters: dict[str, Cluster] = {}
     notify: dict[str, Notify] = {}
+    #: False: until `runexp web` asks for it.
+    web: Web | bool = False
 
 
 def read(path: Path) -> Settings:
@@ -147,6 +165,7 @@ def parse(text: str, where: str) -> Settings:
             raise BadExperiment(
                 f"{limits.shown(name)!r} is no name for a cluster", f"{where}:{line}: clusters", hint
             )
+    _check_web(settings.web, text, where)
     return settings
 
 
@@ -159,3 +178,21 @@ def _wrong(name: str, notify: Notify) -> str:
     if notify.quiet and not quiet.is_written_right(notify.quiet):
         return f'{name}: quiet is written "22:00-07:00"'
     return ""
+
+
+def _check_web(web: Web | bool, text: str, where: str) -> None:
+    """Raises BadExperiment."""
+    if isinstance(web, bool):
+        return
+    try:
+        is_ours_alone = ipaddress.ip_address(web.listen).is_loopback
+    except ValueError:
+        hint = "such as 127.0.0.1; the names by which it is reached belong under `hosts`"
+        place = f"{where}:{documents.line_of(text, 'web.listen')}: web.listen"
+        raise BadExperiment(f"{limits.shown(web.listen)!r} is no address", place, hint) from None
+    if not is_ours_alone and not web.beyond_loopback:
+        what = f"on {web.listen} other machines reach the page, unencrypted"
+        hint = (
+            "reach it by `ssh -L` or `tailscale serve` instead (docs/page.md); or say `beyond_loopback: true`"
+        )
+        raise BadExperiment(what, f"{where}:{documents.line_of(text, 'web.listen')}: web.listen", hint)

@@ -14,6 +14,10 @@ from runexp.wire.message import Count as Count
 from runexp.wire.message import Message
 from runexp.wire.metrics import Curves
 from runexp.wire.notices import Notices, NoticesReply
+from runexp.wire.page import Clusters as Clusters
+from runexp.wire.page import ClustersReply as ClustersReply
+from runexp.wire.page import PageAsk as PageAsk
+from runexp.wire.page import PageOpened as PageOpened
 from runexp.wire.recipes import Rerun as Rerun
 from runexp.wire.recipes import RerunReply as RerunReply
 from runexp.wire.recipes import Show as Show
@@ -240,6 +244,8 @@ Request = (
     | Show
     | Accept
     | Info
+    | Clusters
+    | PageAsk
     | Doctor
     | Notices
     | FilesAsk
@@ -268,6 +274,8 @@ Reply = (
     | ChangedReply
     | AcceptReply
     | InfoReply
+    | ClustersReply
+    | PageOpened
     | DoctorReply
     | NoticesReply
     | FilesReply

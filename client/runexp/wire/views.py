@@ -121,6 +121,28 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     concerns: int = 0
 
 
+class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where jobs run: the connection, and what it may be asked."""
+
+    name: str
+    #: `slurm over ssh`, `slurm on this machine` or `this machine`.
+    kind: str
+    #: How the connection stands, in a word; empty where there is none to be had.
+    connection: str
+    #: What hinders it now; empty when all is well.
+    trouble: str = ""
+    #: When it last said how its jobs are.
+    as_of: float | None = None
+    #: Of ours, by experiments that are under way: how many it has, and how many it may have.
+    queued: int = 0
+    max_submit: int = 0
+    #: Asked of its scheduler since the daemon began; None: it costs nothing there.
+    queries: int | None = None
+    #: How many more may be asked at once, and how many a minute on average.
+    queries_left: float | None = None
+    queries_per_minute: float | None = None
+
+
 class Verdict(StrEnum):
     """Of a look at one thing of a cluster."""
 

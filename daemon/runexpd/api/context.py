@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 from msgspec.structs import replace
 
+from runexp.wire.requests import PageOpened
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Report
 from runexpd.api.forecasts import Forecasts, Site
 from runexpd.api.pictures import Picture, Pictures
@@ -26,12 +27,15 @@ from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.rests import Rests
 from runexpd.runtime.samplebook import SampleBook
+from runexpd.runtime.schedule import Budget
 from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.vitals import Vitals
 from runexpd.runtime.watcher import Watcher
 from runexpd.tools.base import Tool
 
 Doctor = Callable[[], Awaitable[Sequence[Check]]]
+#: Serves the page, if that isn't done yet, and makes an address that logs a browser in. Raises Refusal.
+OpenPage = Callable[[], Awaitable[PageOpened]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Context:
     rests: Rests
     #: Who is told of news; None: nobody wants to be.
     told: Told | None = None
+    #: By cluster, what may be asked of its scheduler; none where that costs nothing.
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    page: OpenPage | None = None
     pictures: Pictures = field(default_factory=Pictures)
     #: By cluster, whose turn it is to read something large.
     bulk: defaultdict[str, anyio.Semaphore] = field(
@@ -129,11 +136,15 @@ class Context:
             return f"nothing more is done with it: {parked.why}"
         if ledger is not None:
             return f"{ledger.what}; {ledger.hint}"
-        watcher = self.watchers.get(experiment.cluster)
+        return self.hindrance(experiment.cluster) or self._failing(experiment)
+
+    def hindrance(self, cluster: str) -> str:
+        """What is wrong with a cluster now; empty when all is well."""
+        watcher = self.watchers.get(cluster)
         if watcher is None:
-            return f"cluster {experiment.cluster} is no longer in the configuration"
-        link = self.links.get(experiment.cluster)
-        return (link.trouble() if link else "") or _silence(watcher) or self._failing(experiment)
+            return f"cluster {cluster} is no longer in the configuration"
+        link = self.links.get(cluster)
+        return (link.trouble() if link else "") or _silence(watcher)
 
     def _failing(self, experiment: Experiment) -> str:
         """A command that fails again and again, and how many others do."""

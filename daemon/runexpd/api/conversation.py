@@ -14,7 +14,17 @@ from runexp.wire import framing, requests
 from runexp.wire.files import FileAsk, FilesAsk
 from runexp.wire.notices import Notices
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import asking, bringing, logging_in, looking_over, recipes, showing, telling
+from runexpd.api import (
+    asking,
+    bringing,
+    clusters,
+    logging_in,
+    looking_over,
+    opening,
+    recipes,
+    showing,
+    telling,
+)
 from runexpd.api.context import Context
 from runexpd.api.line import HungUp, Line, TooLong
 from runexpd.api.refusal import Refusal
@@ -37,6 +47,8 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Metrics: showing.curves,
     requests.Show: recipes.show,
     requests.Info: showing.info,
+    requests.Clusters: clusters.clusters,
+    requests.PageAsk: opening.open_page,
     requests.Doctor: looking_over.doctor,
     Notices: telling.notices,
     FilesAsk: bringing.files,
@@ -109,13 +121,23 @@ def _holds_nul(value: Any) -> bool:
 async def _answer(client: Line, context: Context, request: requests.Request) -> None:
     if not isinstance(request, requests.Info):
         await context.loop.begun.wait()
-    if stream := _STREAMS.get(type(request)):
+    if type(request) in _STREAMS:
         async for reply in stream(context, request):
             await client.send(reply)
-    elif answer := _ANSWERS.get(type(request)):
-        await client.send(await answer(context, request))
     else:
+        await client.send(await answer(context, request))
+
+
+async def answer(context: Context, request: requests.Request) -> requests.Reply:
+    """What is said to a request that has one reply. Raises what `refused` puts into words."""
+    if (answering := _ANSWERS.get(type(request))) is None:
         raise Refusal(Code.BAD_REQUEST, f"{type(request).__name__} begins no conversation")
+    return await answering(context, request)
+
+
+def stream(context: Context, request: requests.Request) -> AsyncIterator[requests.Reply | framing.Packed]:
+    """What is said to one that has many. Raises as `answer`, and KeyError where it has not."""
+    return _STREAMS[type(request)](context, request)
 
 
 async def _log_in(client: Line, context: Context, request: requests.Login) -> None:
@@ -138,7 +160,12 @@ async def _guard(client: Line, work: Awaitable[None]) -> None:
     except HungUp:
         raise
     except Exception as error:
-        await client.send(_printable(_refused(_alone(error))))
+        await client.send(refused(error))
+
+
+def refused(error: Exception) -> Refused:
+    """What went wrong with a request, for whoever asked."""
+    return _printable(_refused(_alone(error)))
 
 
 def _alone(error: Exception) -> Exception:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from runexp import __version__
 from runexp.wire import framing, requests, views
+from runexp.wire.events import Envelope
 from runexp.wire.jobs import BEFORE
 from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code
@@ -35,6 +36,8 @@ FOLLOW_SECONDS = 0.5
 PAGE_EVENTS = 500
 #: What is left of curves is read for so long before they are shown as far as they are.
 COMPLETE_SECONDS = 20.0
+#: So many times as many numbers are looked through for the last few events.
+NEAR = 20
 CHUNK_BYTES = 256 * 1024
 
 
@@ -121,6 +124,12 @@ async def follow(context: Context, asked: requests.Follow) -> AsyncIterator[requ
         with anyio.move_on_after(REFRESH_SECONDS):
             await _first_of(bells)
         await anyio.sleep(max(GATHER_SECONDS, len(shown.jobs) * GATHER_SECONDS_PER_JOB))
+
+
+async def recent(context: Context, view: views.ExperimentView, most: int) -> list[Envelope]:
+    """The last few events, as far as they are near: between them are those of others. Raises LedgerError."""
+    after = max(0, view.seq - NEAR * most)
+    return (await desk.ask(partial(context.ledger.envelopes, after, view.id, NEAR * most)))[-most:]
 
 
 async def _first_of(events: list[anyio.Event]) -> None:

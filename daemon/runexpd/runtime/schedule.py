@@ -99,6 +99,19 @@ class Budget:
         #: When these had changed, in order, without repetition; None: to be listed anew.
         self._changes: list[float] | None = None
 
+    @property
+    def per_minute(self) -> float:
+        return self._bucket.per_minute
+
+    @property
+    def asked(self) -> int:
+        """How many queries so far."""
+        return self._queries()
+
+    def left(self, now: float) -> float:
+        """How many may be asked at once."""
+        return pacing.refilled(self._bucket, now).queries
+
     def watch(self, watch: Watch, now: float) -> None:
         self._put_away(watch.token)
         self._watches[watch.token] = watch

@@ -1,0 +1,70 @@
+"""What a page may change, where the configuration allows it: the same verbs as on the command line, each after a question."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from runexp.wire import requests
+from runexp.wire.refusals import Code, Refused
+from runexpd.web.asking import Problem, ask
+from runexpd.web.desk import Desk
+
+
+class Verb(msgspec.Struct, frozen=True):
+    name: str
+    #: On the button.
+    title: str
+    #: What is asked first, of `{what}`.
+    question: str
+    consequence: str
+    make: Callable[[str, tuple[str, ...]], requests.Request]
+    reply: type[Any]
+    #: Whether jobs have to be named.
+    is_of_jobs: bool = False
+
+
+def _cancel(experiment: str, jobs: tuple[str, ...]) -> requests.Request:
+    return requests.Cancel(experiment=experiment, jobs=jobs)
+
+
+def _retry(experiment: str, jobs: tuple[str, ...]) -> requests.Request:
+    return requests.Retry(experiment=experiment, jobs=jobs)
+
+
+_VERBS = (
+    Verb(
+        "cancel",
+        "Cancel",
+        "End {what}?",
+        "Its processes end. What was done stays done.",
+        _cancel,
+        requests.CancelReply,
+    ),
+    Verb(
+        "retry",
+        "Retry",
+        "Submit again what failed of {what}?",
+        "Scripts and configs are read anew. What succeeded is left alone.",
+        _retry,
+        requests.RetryReply,
+    ),
+)
+VERBS = {verb.name: verb for verb in _VERBS}
+
+
+def verb_of(desk: Desk, name: str) -> Verb:
+    """Raises Problem."""
+    if name not in VERBS:
+        raise Problem(Refused(code=Code.UNKNOWN, what=f"there is no {name}"))
+    if not desk.policy.actions:
+        hint = "`web: {actions: true}` in the configuration, then restart the daemon; or use the command line"
+        raise Problem(Refused(code=Code.BAD_REQUEST, what="this page is only for looking", hint=hint))
+    return VERBS[name]
+
+
+async def do(desk: Desk, verb: Verb, experiment: str, jobs: Sequence[str]) -> Any:
+    """Raises Problem."""
+    if verb.is_of_jobs and not jobs:
+        raise Problem(Refused(code=Code.BAD_REQUEST, what=f"{verb.name} which jobs?"))
+    return await ask(desk, verb.make(experiment, tuple(jobs)), verb.reply)

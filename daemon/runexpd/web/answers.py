@@ -1,0 +1,114 @@
+"""The JSON of the page: what each address answers. docs/page.md describes them; a test sees to it that all are there."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runexp.wire import requests, views
+from runexp.wire.metrics import Curves
+from runexp.wire.refusals import Code, Refused
+from runexpd.web.asking import Problem, ask
+from runexpd.web.desk import Desk
+
+Answering = Callable[[Desk, Request], Awaitable[Any]]
+#: Points of a series, unless more are asked for.
+POINTS = 300
+
+
+async def experiments(desk: Desk, request: Request) -> requests.LsReply:
+    return await ask(desk, requests.Ls(), requests.LsReply)
+
+
+async def experiment(desk: Desk, request: Request) -> views.ExperimentView:
+    asked = requests.Status(experiment=request.path_params["id"])
+    return (await ask(desk, asked, requests.StatusReply)).experiment
+
+
+async def job(desk: Desk, request: Request) -> views.JobView:
+    known = await experiment(desk, request)
+    return job_of(known, request.query_params.get("id", ""))
+
+
+def job_of(known: views.ExperimentView, id: str) -> views.JobView:
+    """Raises Problem."""
+    for each in known.jobs:
+        if each.id == id:
+            return each
+    what = f"{known.name} has no job {id}" if id else "which job?"
+    raise Problem(Refused(code=Code.UNKNOWN, what=what, hint="its experiment's page shows them"))
+
+
+async def report(desk: Desk, request: Request) -> views.Report:
+    return await ask(desk, requests.ReportAsk(experiment=request.path_params["id"]), views.Report)
+
+
+async def curves(desk: Desk, request: Request) -> Any:
+    query = request.query_params
+    try:
+        points, after = (int(query.get(name, value)) for name, value in (("points", POINTS), ("after", 0)))
+        asked = msgspec.convert(
+            {
+                "type": "Metrics",
+                "experiment": request.path_params["id"],
+                "jobs": query.getlist("job"),
+                "names": query.getlist("name"),
+                "points": points,
+                "after": after,
+            },
+            requests.Metrics,
+        )
+    except (ValueError, msgspec.ValidationError):
+        what = "points and after are whole numbers from 0 on"
+        raise Problem(Refused(code=Code.BAD_REQUEST, what=what)) from None
+    return await ask(desk, asked, Curves)
+
+
+async def compare(desk: Desk, request: Request) -> list[views.ExperimentView]:
+    named = request.query_params.getlist("e")
+    if not 1 <= len(named) <= 8:
+        raise Problem(Refused(code=Code.BAD_REQUEST, what="one to eight experiments: ?e=NAME&e=NAME"))
+    found = [await ask(desk, requests.Status(experiment=name), requests.StatusReply) for name in named]
+    return [reply.experiment for reply in found]
+
+
+async def clusters(desk: Desk, request: Request) -> requests.ClustersReply:
+    return await ask(desk, requests.Clusters(), requests.ClustersReply)
+
+
+async def doctor(desk: Desk, request: Request) -> requests.DoctorReply:
+    return await ask(desk, requests.Doctor(cluster=request.path_params["name"]), requests.DoctorReply)
+
+
+async def daemon(desk: Desk, request: Request) -> requests.InfoReply:
+    return await ask(desk, requests.Info(), requests.InfoReply)
+
+
+#: By address.
+ANSWERS: dict[str, Answering] = {
+    "/api/experiments": experiments,
+    "/api/experiments/{id}": experiment,
+    "/api/experiments/{id}/job": job,
+    "/api/experiments/{id}/report": report,
+    "/api/experiments/{id}/curves": curves,
+    "/api/clusters": clusters,
+    "/api/clusters/{name}/doctor": doctor,
+    "/api/compare": compare,
+    "/api/daemon": daemon,
+}
+
+
+def said(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def answering(desk: Desk, make: Answering) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        try:
+            return said(await make(desk, request))
+        except Problem as problem:
+            return said(problem.refused, problem.status)
+
+    return answer

@@ -1,0 +1,159 @@
+"""The pages: what the JSON answers say, for a person."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from runexp.wire import metrics, requests
+from runexp.wire.metrics import Curves
+from runexp.wire.views import ExperimentView
+from runexpd.api import showing
+from runexpd.web import actions, answers, curves, scores, shapes
+from runexpd.web.asking import Problem, ask
+from runexpd.web.desk import Desk
+
+Making = Callable[[Desk, Request], Awaitable[tuple[str, dict[str, Any]]]]
+#: Of the past, on an experiment's page.
+RECENT_EVENTS = 30
+#: Points of a line in the picture that needs no script.
+POINTS = 120
+#: Series that are worth a picture, the most telling first.
+ORDER = (
+    metrics.LOSS,
+    metrics.VALIDATION_LOSS,
+    metrics.METRIC,
+    metrics.LEARNING_RATE,
+    metrics.GRADIENT_NORM,
+    metrics.TOKENS_PER_SECOND,
+    metrics.MEMORY,
+    metrics.GPU_UTILIZATION,
+    metrics.GPU_MEMORY,
+    metrics.SAMPLES,
+)
+
+
+async def experiments(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    seq = desk.context.ledger.last_seq
+    known = (await answers.experiments(desk, request)).experiments
+    rows = sorted(known, key=lambda line: (line.outcome is not None, -line.asked_at))
+    bars = {line.id: shapes.of_counts(line.counts) for line in rows}
+    return "experiments.html", {"rows": rows, "bars": bars, "seq": seq}
+
+
+async def experiment(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    view, query = await answers.experiment(desk, request), request.query_params
+    page = query.get("page", "1")
+    jobs = partial(
+        shapes.groups,
+        view,
+        query.get("q", ""),
+        query.get("show", ""),
+        int(page) - 1 if page.isdigit() and len(page) < 6 else 0,
+    )
+    return "experiment.html", {
+        "view": view,
+        "phases": list(shapes.phases(view)),
+        "groups": list(jobs()),
+        "query": query.get("q", ""),
+        "events": await _recent(desk, view),
+        "charts": scores.charts([view]),
+        **await _curves(desk, view.id, (), query.get("series", "")),
+    }
+
+
+async def job(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    view = await answers.experiment(desk, request)
+    found = answers.job_of(view, request.query_params.get("id", ""))
+    drawn = await _curves(desk, view.id, (found.id,), request.query_params.get("series", ""))
+    return "job.html", {"view": view, "job": found, **drawn}
+
+
+async def clusters(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    known = (await answers.clusters(desk, request)).clusters
+    return "clusters.html", {"clusters": known, "daemon": await answers.daemon(desk, request)}
+
+
+async def doctor(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    reply = await answers.doctor(desk, request)
+    return "doctor.html", {"cluster": reply.cluster, "checks": reply.checks}
+
+
+async def compare(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    known = (await answers.experiments(desk, request)).experiments
+    shown = await answers.compare(desk, request) if request.query_params.getlist("e") else []
+    return "compare.html", {
+        "known": known,
+        "shown": shown,
+        "chosen": {view.id for view in shown},
+        "charts": scores.charts(shown),
+    }
+
+
+async def question(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
+    verb = actions.verb_of(desk, request.path_params["verb"])
+    view, jobs = await answers.experiment(desk, request), request.query_params.getlist("job")
+    for each in jobs:
+        answers.job_of(view, each)
+    return "question.html", {"view": view, "verb": verb, "jobs": jobs}
+
+
+async def _recent(desk: Desk, view: ExperimentView) -> list[shapes.Told]:
+    found = await showing.recent(desk.context, view, RECENT_EVENTS)
+    return [shapes.told(envelope) for envelope in reversed(found)]
+
+
+async def _curves(desk: Desk, id: str, jobs: tuple[str, ...], wanted: str) -> dict[str, Any]:
+    """What there is to draw, and the picture of one of them."""
+    try:
+        names = await _names(desk, id, jobs)
+        name = wanted if wanted in names else next(iter(names), "")
+        if not name:
+            return {"series": [], "drawn": None}
+        asked = requests.Metrics(experiment=id, jobs=jobs, names=(name,), points=POINTS)
+        found = await ask(desk, asked, Curves)
+    except Problem:
+        return {"series": [], "drawn": None}
+    return {"series": names, "drawn": curves.picture(name, found.series)}
+
+
+async def _names(desk: Desk, id: str, jobs: tuple[str, ...]) -> list[str]:
+    asked = requests.Metrics(experiment=id, jobs=jobs, points=2)
+    there = {each.name for each in (await ask(desk, asked, Curves)).series}
+    return [*(name for name in ORDER if name in there), *sorted(there.difference(ORDER))]
+
+
+PAGES: dict[str, Making] = {
+    "/": experiments,
+    "/e/{id}": experiment,
+    "/e/{id}/job": job,
+    "/e/{id}/{verb}": question,
+    "/clusters": clusters,
+    "/clusters/{name}": doctor,
+    "/compare": compare,
+}
+
+
+def paging(desk: Desk, make: Making) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        if not request.state.is_known:
+            return await login_page(desk, 401)
+        try:
+            name, values = await make(desk, request)
+        except Problem as problem:
+            return await problem_page(desk, problem)
+        return HTMLResponse(await desk.renderer.page(name, values))
+
+    return page
+
+
+async def problem_page(desk: Desk, problem: Problem) -> Response:
+    values = msgspec.structs.asdict(problem.refused)
+    return HTMLResponse(await desk.renderer.page("problem.html", values), problem.status)
+
+
+async def login_page(desk: Desk, status: int, what: str = "") -> Response:
+    return HTMLResponse(await desk.renderer.page("login.html", {"what": what}), status)

@@ -1,0 +1,44 @@
+"""How long a connection may take to say what it wants, and how many there may be: uvicorn's own limits begin after that."""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: To say a whole request's headers.
+HEADER_SECONDS = 10.0
+#: Whoever is on this machine may open some; they hold none of the daemon's own.
+MOST_CONNECTIONS = 128
+
+
+class Patient(H11Protocol):
+    _look: asyncio.TimerHandle | None = None
+    _was_idle = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= MOST_CONNECTIONS:
+            transport.abort()
+            self.transport = transport
+            return
+        super().connection_made(transport)
+        self._look = self.loop.call_later(HEADER_SECONDS, self._look_again)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._look is not None:
+            super().data_received(data)
+
+    def _look_again(self) -> None:
+        """Whoever has said half a request twice in a row, or nothing at all, has had the time."""
+        has_begun: Any = self.cycle is not None
+        is_half = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+        if not has_begun or (is_half and self._was_idle):
+            self.transport.abort()
+            return
+        self._was_idle = is_half
+        self._look = self.loop.call_later(HEADER_SECONDS, self._look_again)

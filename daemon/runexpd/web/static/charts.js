@@ -1,0 +1,138 @@
+// Curves that can be looked into: plotly takes the place of the picture, at once on a desk, when asked for on a phone.
+"use strict";
+(() => {
+  const own = document.getElementById("charts");
+  const PAUSE = 10000;
+  const MANY = 12;
+  let loading = null;
+  let drawnAt = 0;
+
+  function figure() {
+    return document.getElementById("curves");
+  }
+
+  // Styles set as attributes are refused by the page's policy; set as properties they are not. Sheets that a script writes are
+  // refused, too: plotly's own is a file (plotly.css), and that of its maps is not needed.
+  function allowStyles() {
+    const plain = Element.prototype.setAttribute;
+    Element.prototype.setAttribute = function (name, value) {
+      if (name === "style" && this.style) this.style.cssText = value;
+      else plain.call(this, name, value);
+    };
+    const create = document.createElement;
+    document.createElement = (name, ...more) => create.call(document, name === "style" ? "template" : name, ...more);
+  }
+
+  function load() {
+    if (loading) return loading;
+    allowStyles();
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = own.dataset.style;
+    style.id = "plotly.js-style-global";
+    style.className = "no-inline-styles";
+    document.head.append(style);
+    loading = new Promise((done, failed) => {
+      const script = document.createElement("script");
+      script.src = own.dataset.plotly;
+      script.onload = done;
+      script.onerror = failed;
+      document.head.append(script);
+    });
+    return loading;
+  }
+
+  // Plotly reads a little HTML in names; ours are text.
+  function text(name) {
+    return name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  }
+
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  function traces(series) {
+    const jobs = [...new Set(series.map((each) => each.job))];
+    const newest = new Map(series.map((each) => [each.job, each.attempt]));
+    const dashes = ["solid", "dash", "dot", "dashdot"];
+    return series.map((each) => {
+      const place = jobs.indexOf(each.job);
+      const isEarlier = newest.get(each.job) !== each.attempt;
+      return {
+        x: each.steps,
+        y: each.values,
+        name: text(each.job + (isEarlier ? `, attempt ${each.attempt}` : "")),
+        mode: each.steps.length < 3 ? "lines+markers" : "lines",
+        opacity: isEarlier ? 0.4 : 1,
+        line: { color: colour(`--c${place % 8}`), dash: dashes[Math.floor(place / 8) % 4], width: 2 },
+        connectgaps: false,
+      };
+    });
+  }
+
+  function layout(name, count) {
+    const ink = colour("--ink");
+    const rule = colour("--rule");
+    const axis = { gridcolor: rule, zerolinecolor: rule, linecolor: rule };
+    return {
+      height: 380,
+      margin: { l: 56, r: 10, t: 10, b: 40 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: ink, family: "system-ui, sans-serif", size: 13 },
+      hoverlabel: { namelength: -1, bgcolor: colour("--card"), font: { color: ink } },
+      hovermode: count > MANY ? "closest" : "x unified",
+      dragmode: "zoom",
+      uirevision: name,
+      showlegend: count <= 40,
+      legend: { orientation: "h", y: -0.18 },
+      xaxis: { ...axis, title: { text: "step" } },
+      yaxis: { ...axis, title: { text: text(name.replaceAll("_", " ")) } },
+    };
+  }
+
+  async function draw() {
+    const box = figure();
+    if (!box) return;
+    drawnAt = Date.now();
+    const address = new URL(box.dataset.curves, location.href);
+    address.searchParams.set("name", box.dataset.name);
+    try {
+      const [reply] = await Promise.all([fetch(address), load()]);
+      if (!reply.ok) return;
+      const { series } = await reply.json();
+      const options = { displayModeBar: false, responsive: true };
+      const plot = box.querySelector(".plot");
+      await Plotly.react(plot, traces(series), layout(box.dataset.name, series.length), options);
+      plot.setAttribute("role", "img");
+      plot.setAttribute("aria-label", `${box.dataset.name} by step, ${series.length} lines`);
+      hideButton();
+    } catch {
+      // the picture stays
+    }
+  }
+
+  function isDrawn() {
+    const box = figure();
+    return box && box.querySelector(".plot").childElementCount > 0;
+  }
+
+  function hideButton() {
+    const box = figure();
+    if (!box) return;
+    box.querySelector(".zoom").hidden = Boolean(isDrawn());
+  }
+
+  document.addEventListener("click", (event) => {
+    if (event.target.classList.contains("zoom")) draw();
+  });
+  document.addEventListener("runexp:refreshed", () => {
+    hideButton();
+    if (isDrawn() && Date.now() - drawnAt > PAUSE) draw();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => isDrawn() && draw());
+
+  hideButton();
+  const isSparing = navigator.connection && navigator.connection.saveData;
+  if (matchMedia("(min-width: 700px)").matches && !isSparing) draw();
+})();
