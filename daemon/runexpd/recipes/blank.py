@@ -6,8 +6,8 @@ BLANK = "***"
 #: Ends of names whose values are secrets. A tokenizer's special tokens are not: pad_token, eos_token.
 _SECRET_NAME = (
     r"(?:[\w.-]{0,80}[_.-])?"
-    r"(?:api_?key|secret|secret_?key|access_?key|password|passwd|credentials?"
-    r"|(?:hf|hub|auth|access|api|wandb|bearer|github|gitlab|secret|session|private|use_auth|huggingface)_?token)"
+    r"(?:api[_-]?key|secret|secret[_-]?key|access[_-]?key|password|passwd|credentials?"
+    r"|(?:hf|hub|auth|access|api|wandb|bearer|github|gitlab|secret|session|private|use_auth|huggingface)[_-]?token)"
 )
 _ASSIGNED = re.compile(
     rf"""(?im)(?P<name>(?<![\w.-]){_SECRET_NAME}["']?[ \t]{{0,20}}[:=][ \t]{{0,20}})(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'#]+)"""
