@@ -17,9 +17,10 @@ import pytest
 from runexp.wire import requests
 from runexp.wire.events import Envelope, Event
 from runexp.wire.metrics import Curves, Series
+from runexp.wire.recipes import WithTexts
 from runexp.wire.refusals import Code
 from runexp.wire.views import Check, ClusterView, ExperimentLine, ExperimentView, Verdict
-from runexpd.api import conversation
+from runexpd.api import conversation, showing
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.runtime.bell import Bell
@@ -35,6 +36,7 @@ class Site:
         self.series: list[Series] = []
         self.events: list[Envelope] = []
         self.output: list[str] = []
+        self.ran: WithTexts | None = None
         self.asked: list[requests.Request] = []
         self.server: server.Server | None = None
         self._news = Bell()
@@ -74,10 +76,15 @@ class Site:
     async def _ls(self, _: Context, asked: requests.Ls) -> requests.LsReply:
         return requests.LsReply(experiments=tuple(map(line, self.views.values())))
 
-    async def _status(self, _: Context, asked: requests.Status) -> requests.StatusReply:
-        if asked.experiment not in self.views:
-            raise Refusal(Code.UNKNOWN, f"no experiment is called {asked.experiment}")
-        return requests.StatusReply(experiment=self.views[asked.experiment])
+    async def _glance(self, _: Context, named: str) -> ExperimentView:
+        if named not in self.views:
+            raise Refusal(Code.UNKNOWN, f"no experiment is called {named}")
+        return self.views[named]
+
+    async def _show(self, _: Context, asked: requests.Show) -> requests.ShowReply:
+        if self.ran is None:
+            raise Refusal(Code.UNKNOWN, "nobody knows")
+        return requests.ShowReply(experiment=asked.experiment, job=asked.job, shown=self.ran)
 
     async def _metrics(self, _: Context, asked: requests.Metrics) -> Curves:
         wanted = [
@@ -135,7 +142,7 @@ class Site:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         answers: dict[type[Any], Callable[..., Any]] = {
             requests.Ls: self._ls,
-            requests.Status: self._status,
+            requests.Show: self._show,
             requests.Metrics: self._metrics,
             requests.Info: self._info,
             requests.Clusters: self._clusters,
@@ -144,6 +151,7 @@ class Site:
         }
         for kind, answer in answers.items():
             monkeypatch.setitem(cast(Any, conversation._ANSWERS), kind, answer)
+        monkeypatch.setattr(showing, "glance", self._glance)
         for kind, stream in ((requests.Follow, self._follow), (requests.Logs, self._logs)):
             monkeypatch.setitem(cast(Any, conversation._STREAMS), kind, stream)
 

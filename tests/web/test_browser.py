@@ -12,6 +12,7 @@ from fakes import daemon as shown
 from runexp.wire.events import StateChanged
 from runexp.wire.jobs import Failure, Progress, Score
 from runexp.wire.metrics import Series
+from runexp.wire.recipes import Data, Recipe, Text, WithTexts
 from runexp.wire.states import Stage
 from runexp.wire.views import AttemptView, ExperimentView, JobView
 from runexpd.settings import Web
@@ -34,7 +35,8 @@ HOSTILE = (
     "a" * 300,
     "%3Cscript%3E&lt;b&gt;?id=x#y/../..",
 )
-LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]
+#: Each width and each scheme once: what fits hangs on the one, what can be read on the other.
+LOOKS = [(390, "dark"), (1280, "light")]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,15 @@ def scored(id: str, epoch: int | None, value: float) -> JobView:
     return shown.job(id, Stage.VERIFIED, "VERIFIED", epoch=epoch, scores=scores, ended_at=1060.0)
 
 
+def ran(*names: str) -> WithTexts:
+    """A recipe with these words in all its places."""
+    texts = tuple(Text(role="script", path=name, sha256="", content=name, meaning="") for name in names)
+    data = tuple(Data(path=name, size_bytes=1, modified_at=0.0) for name in names)
+    words = {name: name for name in names}
+    recipe = Recipe(texts=texts, values=words, data=data, versions=words, commit=names[0], missing=names)
+    return WithTexts(attempt=1, recipe=recipe, contents=words)
+
+
 def curves(*jobs: str) -> list[Series]:
     return [
         Series(
@@ -119,6 +130,7 @@ def test_every_page_fits_and_is_accessible(site: Site, browser: Browser, width: 
     site.show(usual())
     site.series = curves("rank4", "rank8", "rank16")
     site.output = ["epoch 1\n", "25%\r50%\r100%\n"]
+    site.ran = ran("lora_rank")
     with window(browser, width, scheme) as opened:
         opened.page.goto(f"http://127.0.0.1:{site.port}/login")
         assert_accessible(opened, "/login")
@@ -199,6 +211,7 @@ def test_names_and_words_of_others_stay_text(site: Site, browser: Browser, width
         )
     site.series = curves(*HOSTILE)
     site.output = [name + "\n" for name in HOSTILE]
+    site.ran = ran(*HOSTILE)
     with window(browser, width) as opened:
         entered(site, opened)
         expect(opened.page.get_by_role("link", name="<script>alert(1)</script>")).to_be_visible()

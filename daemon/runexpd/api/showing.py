@@ -52,10 +52,15 @@ async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
 
 async def status(context: Context, asked: requests.Status) -> requests.StatusReply:
     known = await find.experiment(context, asked.experiment)
+    view = await glance(context, known.id)
+    return requests.StatusReply(experiment=replace(view, jobs=await recipes.since(context, known, view.jobs)))
+
+
+async def glance(context: Context, named: str) -> views.ExperimentView:
+    """How an experiment stands as far as it is known here: nothing is read for it. Raises Refusal."""
+    known = await find.experiment(context, named)
     await context.refresh(known)
-    view = context.picture(known).view
-    view = replace(view, as_of=context.as_of(known), jobs=await recipes.since(context, known, view.jobs))
-    return requests.StatusReply(experiment=view)
+    return replace(context.picture(known).view, as_of=context.as_of(known))
 
 
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:

@@ -32,6 +32,10 @@ def _retry(experiment: str, jobs: tuple[str, ...]) -> requests.Request:
     return requests.Retry(experiment=experiment, jobs=jobs)
 
 
+def _rerun(experiment: str, jobs: tuple[str, ...]) -> requests.Request:
+    return requests.Rerun(experiment=experiment, jobs=jobs)
+
+
 _VERBS = (
     Verb(
         "cancel",
@@ -48,6 +52,15 @@ _VERBS = (
         "Scripts and configs are read anew. What succeeded is left alone.",
         _retry,
         requests.RetryReply,
+    ),
+    Verb(
+        "rerun",
+        "Make anew",
+        "Make {what} anew?",
+        "Old results are moved aside, and the evaluations of what is trained are made anew, too.",
+        _rerun,
+        requests.RerunReply,
+        is_of_jobs=True,
     ),
 )
 VERBS = {verb.name: verb for verb in _VERBS}

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from runexp.wire import requests, views
 from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code, Refused
-from runexpd.web.asking import Problem, ask
+from runexpd.web.asking import Problem, ask, glance
 from runexpd.web.desk import Desk
 
 Answering = Callable[[Desk, Request], Awaitable[Any]]
@@ -23,8 +23,7 @@ async def experiments(desk: Desk, request: Request) -> requests.LsReply:
 
 
 async def experiment(desk: Desk, request: Request) -> views.ExperimentView:
-    asked = requests.Status(experiment=request.path_params["id"])
-    return (await ask(desk, asked, requests.StatusReply)).experiment
+    return await glance(desk, request.path_params["id"])
 
 
 async def job(desk: Desk, request: Request) -> views.JobView:
@@ -39,6 +38,20 @@ def job_of(known: views.ExperimentView, id: str) -> views.JobView:
             return each
     what = f"{known.name} has no job {id}" if id else "which job?"
     raise Problem(Refused(code=Code.UNKNOWN, what=what, hint="its experiment's page shows them"))
+
+
+async def recipe(desk: Desk, request: Request) -> requests.ShowReply:
+    query = request.query_params
+    attempt, against = (query.get(name, "") for name in ("attempt", "against"))
+    if not all(each == "" or (each.isdigit() and len(each) < 9) for each in (attempt, against)):
+        raise Problem(Refused(code=Code.BAD_REQUEST, what="attempt and against are numbers of attempts"))
+    asked = requests.Show(
+        experiment=request.path_params["id"],
+        job=query.get("id", ""),
+        attempt=int(attempt) if attempt else None,
+        against=int(against) if against else None,
+    )
+    return await ask(desk, asked, requests.ShowReply)
 
 
 async def report(desk: Desk, request: Request) -> views.Report:
@@ -70,8 +83,7 @@ async def compare(desk: Desk, request: Request) -> list[views.ExperimentView]:
     named = request.query_params.getlist("e")
     if not 1 <= len(named) <= 8:
         raise Problem(Refused(code=Code.BAD_REQUEST, what="one to eight experiments: ?e=NAME&e=NAME"))
-    found = [await ask(desk, requests.Status(experiment=name), requests.StatusReply) for name in named]
-    return [reply.experiment for reply in found]
+    return [await glance(desk, name) for name in named]
 
 
 async def clusters(desk: Desk, request: Request) -> requests.ClustersReply:
@@ -91,6 +103,7 @@ ANSWERS: dict[str, Answering] = {
     "/api/experiments": experiments,
     "/api/experiments/{id}": experiment,
     "/api/experiments/{id}/job": job,
+    "/api/experiments/{id}/recipe": recipe,
     "/api/experiments/{id}/report": report,
     "/api/experiments/{id}/curves": curves,
     "/api/clusters": clusters,

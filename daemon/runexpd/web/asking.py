@@ -1,12 +1,14 @@
 """Asks what a client would ask, and puts what went wrong into a status of HTTP."""
 
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 
 from runexp.wire import requests
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import conversation
+from runexp.wire.views import ExperimentView
+from runexpd.api import conversation, showing
 from runexpd.web.desk import Desk
 
 R = TypeVar("R")
@@ -38,15 +40,25 @@ class Problem(Exception):
 
 async def ask(desk: Desk, request: requests.Request, kind: type[R]) -> R:
     """The reply of the kind that belongs to the request. Raises Problem."""
+    reply = await heard(desk, lambda: conversation.answer(desk.context, request))
+    assert isinstance(reply, kind)
+    return reply
+
+
+async def glance(desk: Desk, named: str) -> ExperimentView:
+    """How an experiment stands; cheap enough to be asked for with each of its events. Raises Problem."""
+    return await heard(desk, lambda: showing.glance(desk.context, named))
+
+
+async def heard(desk: Desk, asking: Callable[[], Awaitable[R]]) -> R:
+    """What comes of asking a daemon that has begun. Raises Problem."""
     try:
         with anyio.fail_after(BEGIN_SECONDS):
             await desk.context.loop.begun.wait()
-        reply: Any = await conversation.answer(desk.context, request)
     except TimeoutError:
-        raise Problem(
-            Refused(code=Code.BUSY, what="the ledger is still being read", hint="try again")
-        ) from None
+        what = "the ledger is still being read"
+        raise Problem(Refused(code=Code.BUSY, what=what, hint="try again")) from None
+    try:
+        return await asking()
     except Exception as error:
         raise Problem(conversation.refused(error)) from error
-    assert isinstance(reply, kind)
-    return reply

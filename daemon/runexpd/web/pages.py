@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from runexp.wire import metrics, requests
 from runexp.wire.metrics import Curves
+from runexp.wire.recipes import WithTexts
 from runexp.wire.views import ExperimentView
 from runexpd.api import showing
 from runexpd.web import actions, answers, curves, scores, shapes
@@ -69,7 +70,7 @@ async def job(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
     view = await answers.experiment(desk, request)
     found = answers.job_of(view, request.query_params.get("id", ""))
     drawn = await _curves(desk, view.id, (found.id,), request.query_params.get("series", ""))
-    return "job.html", {"view": view, "job": found, **drawn}
+    return "job.html", {"view": view, "job": found, "ran": await _ran(desk, view.id, found.id), **drawn}
 
 
 async def clusters(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
@@ -99,6 +100,14 @@ async def question(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
     for each in jobs:
         answers.job_of(view, each)
     return "question.html", {"view": view, "verb": verb, "jobs": jobs}
+
+
+async def _ran(desk: Desk, id: str, job: str) -> WithTexts | None:
+    """What exactly its results came from, where that is known."""
+    try:
+        return (await ask(desk, requests.Show(experiment=id, job=job), requests.ShowReply)).shown
+    except Problem:
+        return None
 
 
 async def _recent(desk: Desk, view: ExperimentView) -> list[shapes.Told]:

@@ -86,6 +86,7 @@ def of_counts(counts: Mapping[str, int]) -> tuple[Part, ...]:
 _ORDER = (
     Standing.DONE,
     Standing.RUNNING,
+    Standing.AILING,
     Standing.FAILED,
     Standing.DOUBT,
     Standing.QUEUED,

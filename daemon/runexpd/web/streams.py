@@ -18,7 +18,7 @@ from runexp.text import printable_lines
 from runexp.wire import framing, requests
 from runexpd.api import conversation
 from runexpd.web.answers import said
-from runexpd.web.asking import Problem, ask
+from runexpd.web.asking import Problem, glance
 from runexpd.web.desk import Desk
 
 #: A stream without a word dies on its way through proxies and tunnels; and a browser that hears none knows that it is cut off.
@@ -163,7 +163,7 @@ class Streams:
     async def experiment(self, request: Request) -> Response:
         id = request.path_params["id"]
         try:
-            known = (await ask(self._desk, requests.Status(experiment=id), requests.StatusReply)).experiment
+            known = await glance(self._desk, id)
         except Problem as problem:
             return said(problem.refused, problem.status)
         after = _cursor(request)
