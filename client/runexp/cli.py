@@ -7,12 +7,14 @@ import click
 from runexp import __version__, exits, output
 from runexp.commands.attach import attach
 from runexp.commands.changes import accept, cancel, retry
+from runexp.commands.compare import compare
 from runexp.commands.completion import completion
 from runexp.commands.daemon import daemon
 from runexp.commands.doctor import doctor
 from runexp.commands.fetch import fetch
 from runexp.commands.login import login
 from runexp.commands.logs import logs
+from runexp.commands.mcp import mcp
 from runexp.commands.metrics import metrics
 from runexp.commands.notify import notify
 from runexp.commands.plan import plan
@@ -54,6 +56,7 @@ for command in (
     logs,
     metrics,
     report,
+    compare,
     fetch,
     view,
     show,
@@ -65,6 +68,7 @@ for command in (
     doctor,
     login,
     notify,
+    mcp,
     daemon,
     completion,
 ):

@@ -20,7 +20,7 @@ from runexpd.core.state import Experiment
 from runexpd.hosts.ssh_link import Connected, LoginNeeded
 from runexpd.ledger import codec
 from runexpd.ledger.store import Ledger, Row
-from runexpd.notices import conditions, delivery, rules
+from runexpd.notices import conditions, delivery, follower, rules
 from runexpd.notices.address import Sender, Source, Undelivered, Unusable
 from runexpd.notices.delivery import Delivery, Manner
 from runexpd.notices.follower import Notifier
@@ -34,6 +34,7 @@ LIMIT_SECONDS = 30.0
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "GATHER_SECONDS", 0.0)
+    monkeypatch.setattr(follower, "GATHER_SECONDS", 0.0)
     monkeypatch.setattr(delivery, "FIRST_PAUSE_SECONDS", 0.05)
 
 
@@ -317,7 +318,7 @@ async def test_what_is_wrong_with_a_job_is_told_until_it_is_over(tmp_path: Path)
         await conditions.look_at_jobs(outbox, lambda rule: ["phone"], {"e1": cast(Any, view)}, at)
         return [notice.title for notice in outbox.owed("phone", 9)]
 
-    assert await look(1.0) == await look(2.0) == ["words: rank4 is stalled"]
+    assert await look(1.0) == await look(2.0) == ["words: rank4: no new step for 6 min"]
     job.health = ()
     await look(3.0)
     job.health = (health,)

@@ -1,7 +1,6 @@
 """The arguments and options that commands share, and what they mean when they are left out."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,11 +9,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from runexp import connection, exits, output
+from runexp.naming import SUMMARY, named
+from runexp.naming import place as place
 from runexp.wire import requests
 
 F = TypeVar("F", bound=Callable[..., Any])
-SUMMARY = "experiment_summary.yaml"
-_ON_CLUSTER = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):(.+)", re.DOTALL)
 
 
 def as_json(command: F) -> F:
@@ -79,20 +78,7 @@ def chosen(experiment: str | None) -> str:
         if is_experiment_here():
             return os.path.realpath(".")
         output.fail("which experiment?", "", "name one; `runexp ls` shows them", exits.USAGE)
-    looks_like_path = (
-        experiment.startswith((".", "/", "~")) or "/" in experiment or Path(experiment, SUMMARY).exists()
-    )
-    if looks_like_path and not _ON_CLUSTER.fullmatch(experiment):
-        return os.path.realpath(os.path.expanduser(experiment))
-    return experiment
-
-
-def place(directory: str) -> tuple[str, str]:
-    """CLUSTER:/path, or a directory of this machine, as (cluster, absolute path)."""
-    match = _ON_CLUSTER.fullmatch(directory)
-    if match and not Path(directory).exists():
-        return match[1], match[2]
-    return "local", os.path.abspath(os.path.expanduser(directory))
+    return named(experiment)
 
 
 def is_experiment_here() -> bool:

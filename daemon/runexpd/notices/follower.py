@@ -21,11 +21,13 @@ from runexpd.runtime.patience import pauses
 PAGE_EVENTS = 500
 #: Between two looks at what holds; and a look at the ledger without a ring.
 LOOK_SECONDS = 10.0
+#: Events that come in a burst are read together.
+GATHER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 120.0
 #: News that is older was missed for too long to be news.
 STALE_SECONDS = 86400.0
 _ASKED = """
-SELECT coalesce(max(seq), 0) FROM events WHERE experiment = ? AND seq <= ? AND type IN ('RunAsked', 'RetryAsked')
+SELECT coalesce(max(seq), 0) FROM events WHERE experiment = ? AND seq <= ? AND type IN ('RunAsked', 'RetryAsked', 'RerunAsked')
 """
 
 
@@ -77,11 +79,14 @@ class Notifier:
 
     async def _follow(self, seq: int) -> None:
         waits, said = pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS), ""
+        look_at = anyio.current_time()
         while True:
             ring = self._bell.take()
             try:
                 seq = await self._read(seq)
-                await self._means.look()
+                if anyio.current_time() >= look_at:
+                    await self._means.look()
+                    look_at = anyio.current_time() + LOOK_SECONDS
             except Exception as error:
                 if (what := repr(error)) != said:
                     logger.opt(exception=error).error("notifications wait: {}", what)
@@ -93,6 +98,7 @@ class Notifier:
                 delivery.bell.ring()
             with anyio.move_on_after(LOOK_SECONDS):
                 await ring.wait()
+                await self._sleep(GATHER_SECONDS)
 
     async def _read(self, seq: int) -> int:
         """All there is; up to which event."""

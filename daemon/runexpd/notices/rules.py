@@ -184,8 +184,6 @@ def unwell(name: str, typed: str, job: str, health: Health, at: float) -> Notice
         key=f"health:{typed}:{job}:{health.concern}:{at:.0f}",
         rule=Rule.HEALTH,
         at=at,
-        title=f"{printable(name)}: {printable(job)} is {health.concern.replace('_', ' ')}",
-        body="\n".join(
-            filter(None, [printable(health.what), printable(health.hint), f"runexp attach {typed}"])
-        ),
+        title=f"{printable(name)}: {printable(job)}: {printable(health.what)}",
+        body="\n".join(filter(None, [printable(health.hint), f"runexp attach {typed}"])),
     )

@@ -71,7 +71,8 @@ def wanted(settings: Mapping[str, Notify]) -> dict[str, Wanted]:
 def told(path: Path, wanted: Mapping[str, Wanted], now: Callable[[], float]) -> Told | None:
     """None where nobody wants to hear anything: then nothing is kept for later either. Blocks."""
     if not wanted:
-        path.unlink(missing_ok=True)
+        for ending in ("", "-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
         return None
     try:
         outbox = Outbox(path)
