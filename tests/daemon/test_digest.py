@@ -12,7 +12,7 @@ import pytest
 
 from runexpd.experiments.problems import BadExperiment
 from runexpd.runtime import digest as digesting
-from runexpd.runtime.digest import Indigestible, digest, warm
+from runexpd.runtime.digest import Indigestible, Lane, digest, warm
 
 
 def own_id() -> int:
@@ -274,6 +274,16 @@ async def test_the_child_ends_when_the_daemon_does() -> None:
     await ended(int(done.stdout))
 
 
-async def test_a_warm_child_has_imported_what_it_needs() -> None:
+async def test_while_outputs_are_looked_into_a_child_waits_for_verdicts_with_all_it_needs() -> None:
+    digesting._end_idle()
     await warm()
+    assert len(digesting._idle) == 1
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):  # one is started, however often it is said
+            tasks.start_soon(digesting.spare)
+        await digest(time.sleep, 0.1, lane=Lane.LOOKING)
+    assert len(digesting._idle) == 2
     assert {"omegaconf", "runexpd.runtime.understand"} <= await digest(loaded)
+    idle = list(digesting._idle)
+    await digesting.spare()
+    assert digesting._idle == idle

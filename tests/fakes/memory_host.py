@@ -65,6 +65,9 @@ class MemoryHost:
     async def fetch(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         raise NotImplementedError
 
+    async def glance(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return await self.fetch(asks)
+
     async def list(self, path: str) -> Sequence[FileFact]:
         raise NotImplementedError
 

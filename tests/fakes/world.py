@@ -60,6 +60,9 @@ class MemoryHost:
         data = await self.read(path, offset, size)
         return hosts.Part(FileFact(path, len(self.files[path]), 0.0, Kind.FILE), data)
 
+    async def glance(self, asks: Sequence[Ask]) -> Sequence[hosts.Answer]:
+        return await self.fetch(asks)
+
     async def stat(self, path: str) -> FileFact | None:
         self._reach()
         if path in self.files:

@@ -179,6 +179,10 @@ class Files(Protocol):
         """
         ...
 
+    async def glance(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """As `fetch`, for what is only shown: nobody else waits for it."""
+        ...
+
     async def stat(self, path: str) -> FileFact | None:
         """The entry, following links, or None where there is none."""
         ...

@@ -1,6 +1,7 @@
 """Questions that come at one moment go in one command, whoever asks; what hangs, or has no answer, is then asked apart.
 
-A file that gives no answer keeps its place until its time is over. Those that were found to hang have a place of their own.
+A file that gives no answer keeps its place until its time is over. Those that were found to hang have a place of their own,
+and so has what is only shown: what counts never waits for it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,8 +12,8 @@ from anyio.abc import TaskGroup
 
 from runexpd.hosts.base import Answer, Ask, HostUnreachable
 
-#: Commands at a time: for files of which nothing bad is known, and for the others.
-_TURNS, _TURNS_OF_SUSPECTS = 2, 1
+#: Commands at a time: for files of which nothing bad is known, for what is only shown of them, and for the others.
+_TURNS, _TURNS_OF_GLANCES, _TURNS_OF_SUSPECTS = 2, 1, 1
 #: A question among others is given up sooner, so that there is time left to find out which of them hangs.
 _SHARE = 1 / 3
 #: Paths that are known to hang.
@@ -24,6 +25,19 @@ Fetch = Callable[[Sequence[Ask], float], Awaitable[Sequence[Answer]]]
 
 class Unanswered(HostUnreachable):
     """Raised when something came back, and it is no answer."""
+
+
+class _Lane:
+    """Questions that go together."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = anyio.Semaphore(turns)
+        self.waiting: list[_Question] = []
+
+    def take(self) -> list["_Question"]:
+        """All that wait."""
+        taken, self.waiting = self.waiting, []
+        return taken
 
 
 class _Question:
@@ -47,19 +61,25 @@ class Gathering:
         self._tasks = tasks
         self._limit_seconds = limit_seconds
         self._name = name
-        self._turns = anyio.Semaphore(_TURNS)
+        self._counting, self._shown = _Lane(_TURNS), _Lane(_TURNS_OF_GLANCES)
         self._turns_of_suspects = anyio.Semaphore(_TURNS_OF_SUSPECTS)
-        self._waiting: list[_Question] = []
         self._suspects: dict[str, None] = {}
 
     async def fetch(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """Raises HostUnreachable."""
+        return await self._fetch(asks, self._counting)
+
+    async def glance(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """As fetch, for what is only shown."""
+        return await self._fetch(asks, self._shown)
+
+    async def _fetch(self, asks: Sequence[Ask], lane: _Lane) -> Sequence[Answer]:
         question = _Question(asks, anyio.current_time() + self._limit_seconds)
         if any(ask.path in self._suspects for ask in asks):
             self._tasks.start_soon(self._send_suspect, question)
         else:
-            self._waiting.append(question)
-            self._tasks.start_soon(self._send)
+            lane.waiting.append(question)
+            self._tasks.start_soon(self._send, lane)
         try:
             with anyio.move_on_after(self._limit_seconds):
                 await question.is_over.wait()
@@ -71,21 +91,20 @@ class Gathering:
             raise HostUnreachable(f"{self._name}: {asks[0].path}: no answer in time")
         return question.answers
 
-    async def _send(self) -> None:
+    async def _send(self, lane: _Lane) -> None:
         await anyio.lowlevel.checkpoint()  # what comes at this moment comes along
-        async with self._turns:
-            together, self._waiting = self._waiting, []
-            await self._put([question for question in together if question.is_wanted])
+        async with lane.turns:
+            await self._put([question for question in lane.take() if question.is_wanted], lane)
 
-    async def _send_part(self, together: Sequence[_Question]) -> None:
-        async with self._turns:
-            await self._put([question for question in together if question.is_wanted])
+    async def _send_part(self, together: Sequence[_Question], lane: _Lane) -> None:
+        async with lane.turns:
+            await self._put([question for question in together if question.is_wanted], lane)
 
     async def _send_suspect(self, question: _Question) -> None:
         async with self._turns_of_suspects:
-            await self._put([question] if question.is_wanted else [])
+            await self._put([question] if question.is_wanted else [], self._counting)
 
-    async def _put(self, together: Sequence[_Question]) -> None:
+    async def _put(self, together: Sequence[_Question], lane: _Lane) -> None:
         if not together:
             return
         asks = [ask for question in together for ask in question.asks]
@@ -93,21 +112,21 @@ class Gathering:
         try:
             answers = await self._ask(asks, left if len(together) == 1 else left * _SHARE)
         except Exception as error:
-            self._failed(together, error)
+            self._failed(together, error, lane)
             return
         for question in together:
             question.answers, answers = answers[: len(question.asks)], answers[len(question.asks) :]
             self._forgive(question)
             question.is_over.set()
 
-    def _failed(self, together: Sequence[_Question], error: Exception) -> None:
+    def _failed(self, together: Sequence[_Question], error: Exception, lane: _Lane) -> None:
         hangs = isinstance(error.__cause__, TimeoutError)
         # A lost link is everybody's affair.
         is_somebody_s = hangs or isinstance(error, Unanswered) or not isinstance(error, HostUnreachable)
         if is_somebody_s and len(together) > 1:
             half = len(together) // 2
-            self._tasks.start_soon(self._send_part, together[:half])
-            self._tasks.start_soon(self._send_part, together[half:])
+            self._tasks.start_soon(self._send_part, together[:half], lane)
+            self._tasks.start_soon(self._send_part, together[half:], lane)
             return
         for question in together:
             if hangs:

@@ -40,6 +40,9 @@ class LocalHost:
             return []
         return await self._ask(asks[0].path, lambda: local_files.fetch(asks, self._limits.entries))
 
+    async def glance(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return await self.fetch(asks)
+
     async def stat(self, path: str) -> FileFact | None:
         return await self._ask(path, lambda: local_files.stat(path))
 

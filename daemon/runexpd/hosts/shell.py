@@ -106,6 +106,9 @@ class ShellHost:
     async def fetch(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         return await self._gathering.fetch(asks) if asks else []
 
+    async def glance(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return await self._gathering.glance(asks) if asks else []
+
     async def read(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
         answer = await self._answer(ReadPart(path, offset, MOST_READ_BYTES if size is None else size))
         return _part(path, answer).data

@@ -71,7 +71,7 @@ async def digest(
     Raises what `raises` names as `work` raised it, and Indigestible for all else that can go wrong. Cancelling ends the child.
     """
     async with _limiter(_children[lane], lane.value):
-        answer = await _asked((work, args, raises), seconds)
+        answer = await _answer(await _child(), (work, args, raises), seconds)
     match answer:
         case Returned():
             return answer.value  # type: ignore[no-any-return]
@@ -87,6 +87,15 @@ async def warm() -> None:
     """Start a child and let it import what it will need: the first question needn't wait for that."""
     with suppress(Indigestible):
         await digest(worker.prepare, seconds=_START_SECONDS)
+
+
+async def spare() -> None:
+    """See to it that two children have what they need: while one is asked what is only shown, no verdict waits for a start."""
+    sparing = _limiter(_sparing, 1)
+    if len(_alive) + sparing.borrowed_tokens < MOST_IDLE:
+        async with sparing:
+            with suppress(Indigestible):
+                await _answer(await _started(), (worker.prepare, (), ()), _START_SECONDS)
 
 
 class _Child:
@@ -141,10 +150,12 @@ class _Child:
 
 
 #: Outlive an event loop: nothing in them belongs to one.
+_alive: set[_Child] = set()
 _idle: list[_Child] = []
 _children: dict[Lane, RunVar[anyio.CapacityLimiter]] = {
     lane: RunVar(f"runexpd.digest.{lane.name}") for lane in Lane
 }
+_sparing: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.sparing")
 _threads: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.threads")
 
 
@@ -154,10 +165,11 @@ def _end_idle() -> None:
         child = _idle.pop()
         child.kill()
         child.end()
+        _alive.discard(child)
 
 
-async def _asked(question: tuple[Any, ...], seconds: float) -> Answer:
-    child = await _child()
+async def _answer(child: _Child, question: tuple[Any, ...], seconds: float) -> Answer:
+    """Raises Indigestible."""
     try:
         with anyio.fail_after(seconds):
             answer, stays = await _blocking(child.ask, question, seconds)
@@ -188,8 +200,14 @@ async def _child() -> _Child:
         if child.alive():
             return child
         await _buried(child)
+    return await _started()
+
+
+async def _started() -> _Child:
+    """Raises Indigestible."""
     try:
         child = await anyio.to_thread.run_sync(_Child, limiter=_limiter(_threads, _THREADS))
+        _alive.add(child)
     except OSError as error:
         raise Indigestible(f"no process can be started to read it: {error.strerror or error}") from None
     try:
@@ -217,6 +235,7 @@ async def _killed(child: _Child) -> None:
 
 
 async def _buried(child: _Child) -> int:
+    _alive.discard(child)
     with anyio.CancelScope(shield=True):
         code = await anyio.to_thread.run_sync(child.end, limiter=_limiter(_threads, _THREADS))
     return code

@@ -206,7 +206,7 @@ async def progress(tool: Tool, files: Files, job: JobSpec, attempt: Attempt) -> 
         )
         if not isinstance(step, tuple):
             return step
-        heard = (*heard, tuple(await files.fetch(step)))
+        heard = (*heard, tuple(await files.glance(step)))
     raise Indigestible(f"{tool.name} asked {MOST_ROUNDS} times and came to no end")
 
 

@@ -51,7 +51,7 @@ async def _asked(step: Callable[..., Any], tool: Tool, files: Files, *about: Any
         found: Any = await digest(step, *asked, seconds=inspector.PROGRESS_SECONDS, lane=Lane.LOOKING)
         if not isinstance(found, Wanted):
             return found
-        heard = (*heard, tuple(await files.fetch(found.asks)))
+        heard = (*heard, tuple(await files.glance(found.asks)))
     raise Indigestible(f"{tool.name} asked {inspector.MOST_ROUNDS} times and came to no end")
 
 

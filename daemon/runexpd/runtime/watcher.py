@@ -15,7 +15,7 @@ from runexpd.clusters.base import Cluster, ClusterUnreachable, JobReport, Known
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed, Report
 from runexpd.hosts.base import Files, HostError
-from runexpd.runtime import clock, inspector
+from runexpd.runtime import clock, digest, inspector
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.looks import Looks
 from runexpd.runtime.loop import Loop, NotTaken
@@ -23,9 +23,13 @@ from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
 
 #: Outputs looked into at a time; each is a round trip or two.
-CONCURRENT_READS = 8
+CONCURRENT_READS = 16
 #: After a fault of our own.
 FAULT_SECONDS = 10.0
+#: Of how long an answer took so much may be the way's: the next round waits no longer for it.
+FAR_SECONDS = 1.0
+#: So much too soon an output may be looked into with others.
+LONGEST_AHEAD_SECONDS = 1.0
 
 
 class Seen(Protocol):
@@ -62,6 +66,8 @@ class Watcher:
         self._more = Bell()
         self._hurried = False
         self._looks = Looks()
+        #: How long the last ones took.
+        self._look_seconds = 0.0
         #: Tokens of jobs whose tool failed to read their progress, which is said once.
         self._faulty: set[str] = set()
         #: By token; of running jobs only. Shown, and forgotten with the daemon.
@@ -139,7 +145,7 @@ class Watcher:
         return self._schedule.next_at(self.open_gates, clock.steady())
 
     async def _round(self, loop: Loop) -> None:
-        watches = dict(self._watches)
+        watches, asked_at = dict(self._watches), clock.steady()
         known = [Known(w.slurm_job_id, w.token, w.mark) for w in watches.values()]
         try:
             answer = await self._cluster.query(known)
@@ -148,7 +154,7 @@ class Watcher:
             return
         self.trouble, self.answered_at = None, clock.now()
         reports = [report for report in answer if report.token in watches]
-        self._schedule.note(reports, clock.steady())
+        self._schedule.note(reports, max(asked_at, clock.steady() - FAR_SECONDS))
         told = {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
         if told.items() - self.starts.items():
             self.starts = self.starts | told
@@ -165,22 +171,27 @@ class Watcher:
         self._schedule.note((), clock.steady())
 
     async def _look(self) -> None:
-        """Into the outputs that it is time for."""
+        """Into the outputs that it is time for, or will be before these are answered: they needn't wait for another trip."""
         limit = anyio.CapacityLimiter(CONCURRENT_READS)
         found: dict[str, Progress] = {}
+        began = clock.steady()
 
         async def look(watch: Watch) -> None:
             async with limit:
-                progress = await self._progress_of(watch)
-            now = clock.steady()
+                asked_at, progress = clock.steady(), await self._progress_of(watch)
             if progress is not None and watch.token in self._running:
                 found[watch.token] = progress
-                self._schedule.progressed(watch.token, progress, now)
+                self._schedule.progressed(watch.token, progress, asked_at)
+                if progress.finishing:
+                    self._more.ring()  # its end needn't wait for the other looks
+            now = clock.steady()
             self._looks.again(watch.token, self._schedule.look_pause_seconds(watch, now), now)
 
         async with anyio.create_task_group() as tasks:
-            for token in self._looks.due(clock.steady()):
+            for token in self._looks.due(began + self._look_seconds):
                 tasks.start_soon(look, self._running[token])
+            tasks.start_soon(digest.spare)
+        self._look_seconds = min(clock.steady() - began, LONGEST_AHEAD_SECONDS)
         self._note_progress(found)
 
     def _note_progress(self, found: Mapping[str, Progress]) -> None:
