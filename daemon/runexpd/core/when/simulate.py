@@ -78,18 +78,20 @@ def _run(
     free += [0.0] * max(0, slots - len(free))
     heapq.heapify(free)
     trained: dict[str, float] = {}
+    all_trained = 0.0
     for n in sorted(range(len(tasks)), key=lambda n: (not tasks[n].trains, tasks[n].elapsed is None, n)):
         task = tasks[n]
         if task.elapsed is None:
             gate = 0.0
             if not task.trains:
-                gate = max(trained.values(), default=0.0) if waits_for_all else trained.get(task.run, 0.0)
+                gate = all_trained if waits_for_all else trained.get(task.run, 0.0)
             begins[n] = _begin(task, luck[n], free, gate + (JUDGED_SECONDS if gate else 0.0))
         ends[n] = _end(task, factors[n], begins[n])
         if task.elapsed is None and task.starts is None:
             heapq.heappush(free, ends[n])
         if task.trains:
             trained[task.run] = max(trained.get(task.run, 0.0), ends[n])
+            all_trained = max(all_trained, ends[n])
     return begins, ends
 
 
