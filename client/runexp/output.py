@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -12,6 +12,7 @@ import msgspec
 
 from runexp import exits, text
 from runexp.connection import Lost, NoDaemon, Refusal, Unsendable
+from runexp.ui.palette import TONES, Line, Span
 
 
 def clean(shown: str) -> str:
@@ -34,15 +35,37 @@ def say(shown: str = "") -> None:
     click.echo(clean(shown))
 
 
-def pages(shown: str) -> None:
-    """A screen at a time where a terminal would lose the beginning; into a pipe or a file at once."""
+def lines(shown: Iterable[Line]) -> None:
+    """In the tones of the palette on a terminal that is to have colours; else as plain text."""
+    for line in shown:
+        click.echo(_dressed(line))
+
+
+def pages(shown: Iterable[Line]) -> None:
+    """The same, a screen at a time where a terminal would lose the beginning; into a pipe or a file at once."""
+    dressed = [_dressed(line) for line in shown]
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not is_terminal or shown.count("\n") < shutil.get_terminal_size().lines:
-        say(shown)
+    if not is_terminal or len(dressed) <= shutil.get_terminal_size().lines:
+        click.echo("\n".join(dressed))
         return
     # Long lines are not wrapped: a table stays one.
     os.environ.setdefault("LESS", "FRSX")
-    click.echo_via_pager(clean(shown))
+    click.echo_via_pager("\n".join(dressed))
+
+
+def _dressed(line: Line) -> str:
+    is_plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return "".join(one_line(span.text) if is_plain else _styled(span) for span in line)
+
+
+def _styled(span: Span) -> str:
+    tone = TONES[span.tone]
+    shown = one_line(span.text)
+    return (
+        click.style(shown, fg=tone.colour, bold=tone.bold or None, reverse=tone.reverse or None)
+        if any(tone)
+        else shown
+    )
 
 
 def note(shown: str) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from fakes.daemon import experiment, job, shown
 from runexp.connection import _whole
 from runexp.ui import rows
+from runexp.ui.palette import plain
 from runexp.wire import requests
 from runexp.wire.states import Outcome
 from runexp.wire.views import ExperimentView
@@ -26,7 +27,7 @@ def running(**more: Any) -> ExperimentView:
 
 
 def text(shown: ExperimentView) -> str:
-    return "\n".join(rows.experiment(shown))
+    return "\n".join(map(plain, rows.experiment(shown)))
 
 
 def test_a_view_says_as_of_when_it_is() -> None:

@@ -10,6 +10,7 @@ from runexp import connection, exits, output
 from runexp.commands import arguments
 from runexp.reporting import content
 from runexp.reporting import plain as report
+from runexp.ui import dressing
 from runexp.wire import requests, views
 
 #: Of all experiments together: the last of this one's are among them.
@@ -86,5 +87,5 @@ def finish(experiment: str, as_json: bool) -> NoReturn:
     if as_json:
         output.json(summary)
     else:
-        output.say(report.text(content.of(summary)))
+        output.lines(dressing.report(report.text(content.of(summary))))
     sys.exit(exits.of(summary.outcome))

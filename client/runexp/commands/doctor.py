@@ -29,7 +29,6 @@ def doctor(cluster: str, as_json: bool) -> None:
         if as_json:
             output.json(reply)
         else:
-            for line in rows.checks(reply.checks):
-                output.say(line)
+            output.lines(rows.checks(reply.checks))
         bad = any(check.verdict is Verdict.BAD for check in reply.checks)
     sys.exit(exits.FAILED if bad else exits.OK)

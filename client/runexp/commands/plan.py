@@ -7,6 +7,7 @@ import click
 
 from runexp import connection, output
 from runexp.commands import arguments, choices
+from runexp.ui import rows
 from runexp.wire import requests, views
 
 
@@ -42,6 +43,4 @@ def _counts(plan: views.Plan) -> str:
 
 
 def show_plan(plan: views.Plan) -> None:
-    width = max((len(line.job) for line in plan.lines), default=0)
-    for line in plan.lines:
-        output.say(f"  {line.decision:<8}  {line.job:<{width}}  {line.reason}")
+    output.lines(rows.plan(plan.lines))

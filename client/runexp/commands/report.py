@@ -9,6 +9,7 @@ import msgspec
 
 from runexp import connection, exits, output, reports
 from runexp.commands import arguments
+from runexp.ui import dressing
 from runexp.wire import requests, views
 
 
@@ -44,6 +45,8 @@ def report(experiment: str | None, form: str, path: Path | None, as_json: bool) 
             output.json(reply)
         elif form == "html":
             output.raw(f"{reports.written(reply, form)}\n")
+        elif form == "text":
+            output.lines(dressing.report(reports.written(reply, form)))
         else:
             output.say(reports.written(reply, form))
     sys.exit(exits.of(reply.outcome))

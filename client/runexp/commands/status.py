@@ -4,7 +4,7 @@ import click
 
 from runexp import connection, output
 from runexp.commands import arguments
-from runexp.ui import rows
+from runexp.ui import rows, table
 from runexp.wire import requests
 
 
@@ -26,7 +26,7 @@ def status(experiment: str | None, as_json: bool) -> None:
         if as_json:
             output.json(view)
         else:
-            output.say("\n".join(rows.experiment(view)))
+            output.lines(rows.experiment(view))
 
 
 def _running(as_json: bool) -> None:
@@ -35,7 +35,7 @@ def _running(as_json: bool) -> None:
     if as_json:
         output.json(running)
         return
-    output.pages("\n".join(rows.experiments(running)) if running else "nothing is running")
+    output.pages(rows.experiments(running) if running else [table.line("nothing is running")])
     if len(every) > len(running):
         output.say(f"{len(every) - len(running)} have ended: runexp ls")
 
@@ -54,5 +54,5 @@ def ls(as_json: bool) -> None:
             output.json(known)
         else:
             output.pages(
-                "\n".join(rows.experiments(known)) if known else "no experiments yet: runexp run DIR"
+                rows.experiments(known) if known else [table.line("no experiments yet: runexp run DIR")]
             )

@@ -1,28 +1,41 @@
-"""Views as aligned lines of text. Pure."""
+"""Views as aligned lines, in the tones of the palette. Pure."""
 
 import time
 from collections.abc import Iterator, Sequence
 
 from runexp import report
-from runexp.output import one_line
-from runexp.ui import when
+from runexp.ui import standing, table, when
+from runexp.ui.palette import Line, Span, plain
+from runexp.ui.table import Cell
 from runexp.wire.jobs import Progress
-from runexp.wire.states import PENDING, Phase
-from runexp.wire.views import Check, ExperimentLine, ExperimentView, JobView
+from runexp.wire.states import PENDING, Outcome, Phase
+from runexp.wire.views import Check, ExperimentLine, ExperimentView, JobView, PlanLine, Verdict
+
+_OUTCOMES = {
+    None: "busy",
+    Outcome.SUCCEEDED: "good",
+    Outcome.PARTIAL: "doubt",
+    Outcome.FAILED: "bad",
+    Outcome.CANCELLED: "dim",
+}
+_VERDICTS = {Verdict.OK: "good", Verdict.WARNING: "warn", Verdict.BAD: "bad"}
+#: What would be done with a job; other words are as the terminal writes.
+_DECISIONS = {"submit": "busy", "skip": "dim", "blocked": "bad", "changed": "change", "retire": "dim"}
 
 
-def experiments(lines: Sequence[ExperimentLine]) -> Iterator[str]:
-    header = ("id", "experiment", "outcome", "jobs", "asked", "where")
-    yield from columns([header, *(_line(line) for line in lines)])
+def experiments(lines: Sequence[ExperimentLine]) -> Iterator[Line]:
+    header = [Span(name, "dim") for name in ("id", "experiment", "outcome", "jobs", "asked", "where")]
+    yield from table.aligned([header, *(_line(line) for line in lines)])
     for line in lines:
         if line.trouble:
-            yield f"! {one_line(line.name)} [{line.id}]: {one_line(line.trouble)}"
+            yield table.line(Span(f"! {line.name} [{line.id}]: {line.trouble}", "doubt"))
 
 
-def _line(line: ExperimentLine) -> tuple[str, ...]:
+def _line(line: ExperimentLine) -> tuple[Cell, ...]:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(line.counts.items()))
     asked = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.asked_at))
-    return line.id, line.name, _standing(line), counts, asked, f"{line.cluster}:{line.dir}"
+    stands = Span(_standing(line), "doubt" if line.concerns else _OUTCOMES[line.outcome])
+    return line.id, Span(line.name, "strong"), stands, counts, asked, f"{line.cluster}:{line.dir}"
 
 
 def _standing(line: ExperimentLine) -> str:
@@ -33,41 +46,49 @@ def _standing(line: ExperimentLine) -> str:
     return until + (f", ! {line.concerns}" if line.concerns else "")
 
 
-def checks(found: Sequence[Check]) -> Iterator[str]:
+def checks(found: Sequence[Check]) -> Iterator[Line]:
     """Each thing looked at, and under it what to do where something is to be done."""
-    width = max((len(check.name) for check in found), default=0)
+    rows: list[tuple[Cell, ...]] = []
     for check in found:
-        yield f"{check.verdict:<8} {check.name:<{width}}  {one_line(check.found)}"
+        rows.append((Span(check.verdict, _VERDICTS[check.verdict]), check.name, check.found))
         if check.hint:
-            yield f"{'':<8} {'':<{width}}  hint: {one_line(check.hint)}"
+            rows.append(("", "", Span(f"hint: {check.hint}", "strong")))
+    yield from table.aligned(rows)
 
 
-def experiment(view: ExperimentView) -> Iterator[str]:
+def plan(lines: Sequence[PlanLine]) -> Iterator[Line]:
+    """What would be done with each job, and why."""
+    rows = [(Span(each.decision, _DECISIONS.get(each.decision, "")), each.job, each.reason) for each in lines]
+    yield from table.aligned(rows, indent="  ")
+
+
+def experiment(view: ExperimentView) -> Iterator[Line]:
     now = clock(view)
     yield headline(view)
     if view.estimates.end is not None:
-        yield f"likely to end {when.likely(view.estimates.end)}"
+        yield table.line(Span(f"likely to end {when.likely(view.estimates.end)}", "busy"))
     elif view.estimates.barrier is not None:
-        yield f"likely to be trained {when.likely(view.estimates.barrier)}"
+        yield table.line(Span(f"likely to be trained {when.likely(view.estimates.barrier)}", "busy"))
     if view.trouble:
-        yield f"! {view.cluster}: {view.trouble}"
+        yield table.line(Span(f"! {view.cluster}: {view.trouble}", "alarm"))
     for warning in view.warnings:
-        yield f"warning: {warning}"
+        yield table.line(Span(f"warning: {warning}", "warn"))
     for phase in Phase:
         jobs = [job for job in view.jobs if job.phase is phase and not job.retired]
         if jobs:
-            yield ""
-            yield f"{phase} ({getattr(view, phase)})"
-            yield from columns([job_row(job, now) for job in jobs], indent="  ")
+            yield ()
+            yield table.line(Span(phase, "strong"), f" ({getattr(view, phase)})")
+            yield from table.aligned([job_row(job, now) for job in jobs], indent="  ")
     if retired := [job for job in view.jobs if job.retired]:
-        yield ""
-        yield "no longer in the scaffold"
-        yield from columns([job_row(job, now) for job in retired], indent="  ")
+        yield ()
+        yield table.line("no longer in the scaffold")
+        yield from table.aligned([job_row(job, now) for job in retired], indent="  ")
 
 
-def headline(view: ExperimentView) -> str:
-    said = f"{view.name} [{view.id}] on {view.cluster}: {view.outcome or 'running'}  {view.dir}"
-    return one_line("  ".join(filter(None, (said, age(view)))))
+def headline(view: ExperimentView) -> Line:
+    outcome = Span(view.outcome or "running", _OUTCOMES[view.outcome])
+    said: list[Cell] = [Span(view.name, "strong"), f" [{view.id}] on {view.cluster}: ", outcome, f"  {view.dir}"]
+    return table.line(*said, *([Span(f"  {age(view)}", "dim")] if age(view) else []))
 
 
 def age(view: ExperimentView) -> str:
@@ -83,10 +104,12 @@ def clock(view: ExperimentView) -> float:
     return view.as_of if view.trouble and view.as_of is not None else time.time()
 
 
-def job_row(job: JobView, now: float) -> tuple[str, ...]:
+def job_row(job: JobView, now: float) -> tuple[Cell, ...]:
     """Name, state, job id, time, and the rest."""
-    number = job.slurm_job_id or ""
-    return job.id, job.state, number, report.duration(running_seconds(job, now)), remark(job)
+    _, tone = standing.mark(job)
+    number, clock = job.slurm_job_id or "", report.duration(running_seconds(job, now))
+    said = "bad" if job.failure else "doubt" if job.health else ""
+    return job.id, Span(job.state, tone), Span(number, "dim"), clock, Span(remark(job), said)
 
 
 def running_seconds(job: JobView, now: float) -> float | None:
@@ -146,8 +169,4 @@ def progress(made: Progress) -> str:
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
     """Aligned, two spaces between, nothing after the last."""
-    rows = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        yield (indent + "  ".join(cells)).rstrip()
+    return map(plain, table.aligned(rows, indent))
