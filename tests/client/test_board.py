@@ -161,6 +161,12 @@ def test_a_job_in_detail() -> None:
         assert words in said
 
 
+def test_what_changed_since_is_told() -> None:
+    shown = board(replace(BROKEN, stage=Stage.VERIFIED, failure=None, changes=("lora_rank 4 -> 2",)))
+    assert "changed: lora_rank 4 -> 2" in plain(shown.row(1, 80))
+    assert "R makes it anew" in text(list(shown.pane(Tab.JOB, 80, 20)))
+
+
 def test_what_is_wrong_with_a_job_comes_first() -> None:
     shown = board()
     shown.jobs.go(next(place for place, row in enumerate(shown.jobs.rows) if row is STALLED))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from fakes.daemon import experiment, job
 from runexp.ui import rows
+from runexp.ui.palette import plain
 from runexp.wire import views
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import Concern, Estimate, Estimates, Health
@@ -31,7 +32,7 @@ def test_the_head_says_when_it_is_over_or_trained() -> None:
         (Estimates(end=SOON), "likely to end 2030-01-02"),
         (Estimates(barrier=SOON), "likely to be trained 2030-01-02"),
     ):
-        lines = list(rows.experiment(replace(view, estimates=estimates)))
+        lines = list(map(plain, rows.experiment(replace(view, estimates=estimates))))
         assert lines[1].startswith(said)
 
 
@@ -40,4 +41,4 @@ def test_a_list_says_until_when_each_runs_and_of_how_many_jobs_something_is_wron
         id="e1", name="words", cluster="local", dir="/exp", outcome=None, optimization=PhaseState.RUNNING,
         evaluation=PhaseState.WAITING, asked_at=1000.0, ended_at=None, counts={}, ends=SOON, concerns=2,
     )  # fmt: skip
-    assert "running until 2030-01-02 (2029-12-26-2030-01-03), ! 2" in list(rows.experiments([line]))[1]
+    assert "running until 2030-01-02 (2029-12-26-2030-01-03), ! 2" in plain(list(rows.experiments([line]))[1])

@@ -18,7 +18,7 @@ from runexp.screen.choosing import Choosing
 from runexp.screen.lines import Lines
 from runexp.screen.watching import Watching
 from runexp.ui.joblist import Group
-from runexp.wire import events, requests
+from runexp.wire import events, recipes, requests
 from runexp.wire.jobs import Failure
 from runexp.wire.metrics import Curves, Estimates
 from runexp.wire.refusals import Code, Refused
@@ -168,6 +168,12 @@ async def test_help_is_there_and_any_key_closes_it(told: FakeDaemon) -> None:
             "rank4",
             requests.RetryReply(experiment="e1", name="words", typed="words", seq=9, jobs=("rank4",)),
             requests.Retry(experiment="e1", jobs=("rank4",)),
+        ),
+        (
+            "R",
+            "rank4",
+            recipes.RerunReply(experiment="e1", name="words", typed="words", seq=9, jobs=("rank4",)),
+            recipes.Rerun(experiment="e1", jobs=("rank4",)),
         ),
         (
             "a",

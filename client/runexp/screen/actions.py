@@ -7,7 +7,7 @@ from runexp.text import on_one_line
 from runexp.ui import cells
 from runexp.ui.joblist import Group, Row
 from runexp.ui.palette import Line, Span
-from runexp.wire import requests
+from runexp.wire import recipes, requests
 from runexp.wire.states import IN_FLIGHT, Stage
 from runexp.wire.views import ExperimentView, JobView
 
@@ -48,6 +48,13 @@ _KINDS = {
         lambda experiment, jobs: requests.Retry(experiment=experiment, jobs=jobs),
         requests.RetryReply,
     ),
+    "rerun": _Kind(
+        "making anew",
+        lambda job: job.stage in (Stage.VERIFIED, Stage.FAILED, Stage.IN_DOUBT),
+        "They are made anew, whatever they came to, with the evaluations of what is trained; old results are moved aside.",
+        lambda experiment, jobs: recipes.Rerun(experiment=experiment, jobs=jobs),
+        recipes.RerunReply,
+    ),
     "accept": _Kind(
         "accepting",
         lambda job: job.stage in (Stage.FAILED, Stage.IN_DOUBT),
@@ -84,7 +91,7 @@ def done(reply: object) -> str:
     match reply:
         case requests.CancelReply(jobs=jobs):
             return f"cancelling {_named(jobs)}"
-        case requests.RetryReply(jobs=jobs):
+        case requests.RetryReply(jobs=jobs) | recipes.RerunReply(jobs=jobs):
             return f"owed again: {_named(jobs)}"
         case requests.AcceptReply(jobs=jobs):
             return f"taken as they are: {_named(jobs)}"

@@ -50,7 +50,9 @@ def _job(job: JobView, view: ExperimentView) -> Iterator[_Entry]:
         if attempt.usage and attempt.started_at is not None:
             took = (attempt.ended_at or rows.clock(view)) - attempt.started_at
             yield "", report.utilization(took, attempt.usage), "dim"
-    yield "recipe", job.script, ""
+    if said := rows.changed(job):
+        yield "recipe", f"{said}: R makes it anew", "change"
+    yield "recipe", f"{job.script}; `runexp show {view.typed} {job.id}` tells all of it", ""
     yield "works in", job.workdir, "dim"
     yield "tool", job.tool, "dim"
 

@@ -119,6 +119,8 @@ def remarks(shown: JobView) -> Iterator[Remark]:
     for score in shown.scores:
         if score.metric != "stderr":
             yield Remark(f"{on_one_line(score.metric)} {score.value:.3f}", "good")
+    if said := rows.changed(shown):
+        yield Remark(on_one_line(said), "change", True)
     if shown.failure:
         yield Remark(on_one_line(f"{shown.failure.kind}: {shown.detail}"), "bad", True)
     elif shown.detail:

@@ -53,6 +53,7 @@ EXPERIMENT = (
     Key("K,shift+up", "", "scroll(-1)", "", ""),
     Key("c", "c", "ask('cancel')", "cancel", "c: cancel the chosen job, or all of a group; it asks first"),
     Key("r", "r", "ask('retry')", "retry", "r: submit what failed again, once it is mended; it asks first"),
+    Key("R", "R", "ask('rerun')", "rerun", "R: make jobs anew, whatever they came to (changed, outdated); it asks first"),
     Key("a", "a", "ask('accept')", "accept", "a: take results as they are, that are unclear or failed; it asks first"),
     BACK,
     SUSPEND,

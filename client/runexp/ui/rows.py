@@ -87,7 +87,12 @@ def experiment(view: ExperimentView) -> Iterator[Line]:
 
 def headline(view: ExperimentView) -> Line:
     outcome = Span(view.outcome or "running", _OUTCOMES[view.outcome])
-    said: list[Cell] = [Span(view.name, "strong"), f" [{view.id}] on {view.cluster}: ", outcome, f"  {view.dir}"]
+    said: list[Cell] = [
+        Span(view.name, "strong"),
+        f" [{view.id}] on {view.cluster}: ",
+        outcome,
+        f"  {view.dir}",
+    ]
     return table.line(*said, *([Span(f"  {age(view)}", "dim")] if age(view) else []))
 
 
