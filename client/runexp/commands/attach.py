@@ -40,11 +40,21 @@ def attach(experiment: str | None, plain: bool, past: bool, as_json: bool) -> No
         if view.outcome is not None:
             finish(view.id, as_json)
         after = 0 if past else max(0, view.seq - RECENT_EVENTS)
-        attend(view.id, view.typed, after=after, plain=plain, as_json=as_json)
+        attend(view.id, view.typed, after=after, plain=plain, as_json=as_json, view=view)
 
 
-def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) -> NoReturn:
-    """Follow the experiment of that id to the end, or until the person leaves; exits. `typed` is for coming back."""
+def attend(
+    experiment: str,
+    typed: str,
+    after: int,
+    plain: bool,
+    as_json: bool,
+    view: views.ExperimentView | None = None,
+) -> NoReturn:
+    """Follow the experiment of that id to the end, or until the person leaves; exits.
+
+    `typed` is for coming back; `view`: the experiment as it stands, where that is known.
+    """
     try:
         if as_json:
             from runexp.ui.lines import follow_json
@@ -55,7 +65,9 @@ def attend(experiment: str, typed: str, after: int, plain: bool, as_json: bool) 
 
             follow_lines(experiment, after)
         else:
-            view = connection.ask(requests.Status(experiment=experiment), requests.StatusReply).experiment
+            if view is None:
+                asked = requests.Status(experiment=experiment)
+                view = connection.ask(asked, requests.StatusReply).experiment
             # The terminal library takes a third of a second to import: only where it is used.
             from runexp.screen import app
 
