@@ -16,7 +16,7 @@ MOST_ROWS = 40
 class Row(msgspec.Struct, frozen=True):
     experiment: str
     run: str
-    #: `base`, `epoch 1`.
+    #: `epoch 1`; empty for a model that wasn't trained here.
     of: str
     job: str
     value: float
@@ -76,7 +76,7 @@ def _chart(task: str, metric: str, points: Sequence[_Point], most: int) -> Chart
         Row(
             experiment=p.experiment,
             run=p.job.run,
-            of="base" if p.job.epoch is None else f"epoch {p.job.epoch}",
+            of="" if p.job.epoch is None else f"epoch {p.job.epoch}",
             job=p.job.id,
             value=p.value,
             stderr=p.stderr,

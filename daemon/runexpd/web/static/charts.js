@@ -85,8 +85,8 @@
       dragmode: "zoom",
       uirevision: name,
       showlegend: count <= 40,
-      legend: { orientation: "h", y: -0.18 },
-      xaxis: { ...axis, title: { text: "step" } },
+      legend: { orientation: "h", y: -0.12 },
+      xaxis: axis,
       yaxis: { ...axis, title: { text: text(name.replaceAll("_", " ")) } },
     };
   }
