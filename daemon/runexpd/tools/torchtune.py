@@ -68,6 +68,7 @@ class Torchtune:
             f"{questions.path(path)} belongs to no fine-tuned run, and is left alone"
             for path in sorted(strays)
         ]
+        warnings += torchtune_ingredients.disagreements(scaffold, jobs)
         return Discovery(jobs=tuple(jobs), missing=tuple(missing), warnings=tuple(warnings))
 
     def verify(self, job: JobSpec, attempt: Attempt | None) -> Question[Verdict]:
