@@ -10,38 +10,43 @@ from fakes.experiments import Run, build
 from fakes.home import Home, wait_for
 from fakes.terminal import Terminal
 
+#: They share a daemon, and an experiment that goes on until the last of them cancels it.
+pytestmark = pytest.mark.xdist_group("terminal")
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home")
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = Home(tmp_path_factory.mktemp("terminal") / "home")
     home.start()
     yield home
     home.stop()
 
 
-@pytest.fixture
-def running(home: Home, tmp_path: Path) -> Iterator[Path]:
-    dir = build(tmp_path / "exp", Run("rank4", seconds=30), Run("rank8", seconds=30))
+@pytest.fixture(scope="module")
+def running(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its name."""
+    runs = Run("rank4", seconds=300), Run("rank8", seconds=300)
+    dir = build(tmp_path_factory.mktemp("terminal") / "exp", *runs, name="going")
     assert home.runexp("run", "--detach", str(dir)).returncode == 0
-    yield dir
-    home.runexp("cancel", "words", "--yes")
-    wait_for(lambda: home.outcome("words") is not None, "it ends")
+    yield "going"
+    home.runexp("cancel", "going", "--yes")
+    wait_for(lambda: home.outcome("going") is not None, "it ends")
 
 
 @pytest.mark.parametrize("key", ["d", "q"])
-def test_a_key_detaches_and_says_how_to_come_back(home: Home, running: Path, key: str) -> None:
-    terminal = Terminal(home, "attach", "words")
+def test_a_key_detaches_and_says_how_to_come_back(home: Home, running: str, key: str) -> None:
+    terminal = Terminal(home, "attach", running)
     terminal.until("RUNNING")
     terminal.until("waits for the barrier")
     terminal.press(key)
     assert terminal.exit_code() == 6
-    assert "Come back: runexp attach words" in terminal.seen
+    assert f"Come back: runexp attach {running}" in terminal.seen
     terminal.close()
-    assert home.outcome("words") is None
+    assert home.outcome(running) is None
 
 
-def test_control_c_detaches_too(home: Home, running: Path) -> None:
-    terminal = Terminal(home, "attach", "words")
+def test_control_c_detaches_too(home: Home, running: str) -> None:
+    terminal = Terminal(home, "attach", running)
     terminal.until("RUNNING")
     os.kill(terminal.process.pid, 2)
     assert terminal.exit_code() == 6
@@ -65,13 +70,13 @@ def test_at_the_end_the_report_is_printed_with_its_exit_code(home: Home, tmp_pat
     terminal.close()
 
 
-def test_a_daemon_that_comes_back_is_followed_again(home: Home, running: Path) -> None:
-    terminal = Terminal(home, "attach", "words")
+def test_a_daemon_that_comes_back_is_followed_again(home: Home, running: str) -> None:
+    terminal = Terminal(home, "attach", running)
     terminal.until("RUNNING")
     home.kill()
     terminal.until("the daemon went away")
     home.start()
     terminal.press("x")
-    home.runexp("cancel", "words", "--yes")
+    home.runexp("cancel", running, "--yes")
     assert terminal.exit_code() == 5
     terminal.close()
