@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from runexp.text import on_one_line
-from runexp.wire.jobs import Usage
+from runexp.wire.jobs import Resources, Usage
 from runexp.wire.views import JobView
 
 
@@ -39,6 +39,21 @@ def utilization(elapsed_seconds: float, usage: Usage) -> str:
         asked = _of(usage.peak_memory_bytes, usage.memory_bytes, _bytes)
         parts.append(f"memory {_bytes(usage.peak_memory_bytes)}{asked}")
     return ", ".join(parts)
+
+
+def resources(seen: Resources) -> str:
+    """`GPU Utilization: 83% (peak 97%) | GPU Memory: 20.1/79.6 GB (peak 30.2 GB)`, as far as it is known."""
+    parts = []
+    if seen.gpu_utilization_mean is not None:
+        parts.append(
+            f"GPU Utilization: {seen.gpu_utilization_mean:.0f}% (peak {seen.gpu_utilization_peak:.0f}%)"
+        )
+    if seen.gpu_memory_mean_gib is not None:
+        of = f"/{seen.gpu_memory_gib:.1f}" if seen.gpu_memory_gib else ""
+        parts.append(
+            f"GPU Memory: {seen.gpu_memory_mean_gib:.1f}{of} GB (peak {seen.gpu_memory_peak_gib:.1f} GB)"
+        )
+    return " | ".join(parts)
 
 
 def _of(used: float, given: float | None, words: Callable[[float], str]) -> str:

@@ -16,6 +16,8 @@ from fakes.upstream_texts import GRES
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 MERGED, ADAPTER = (run.name for run in upstream.RUNS)
+#: What the stand-in for nvidia-smi says, as the run logs have it.
+GPU = "GPU Utilization: 40% (peak 60%) | GPU Memory: 13.7/79.6 GB (peak 30.0 GB)"
 EVALUATIONS = [
     f"{MERGED}/capitalization/epoch1",
     f"{ADAPTER}/capitalization/epoch0",
@@ -55,6 +57,11 @@ def assert_all_is_well(view: dict[str, Any], experiment: Path) -> None:
     found += harvested(experiment / "logs" / "run-inspect.log", "SUBMIT_EVAL")
     assert dict(found) == {id: job["slurm_job_id"] for id, job in jobs.items()}
     assert "EXPERIMENT_COMPLETE" in blocks(experiment / "logs" / "run-experiment.log")[-1]
+    assert [jobs[id]["label"] for id in EVALUATIONS] == ["rank4_merged", "rank8", "rank8", "base", "earlier"]
+    for log, count in (("run-torchtune.log", 2), ("run-inspect.log", len(EVALUATIONS))):
+        watched = [b for b in blocks(experiment / "logs" / log) if b.startswith("RESOURCE_STATUS")]
+        assert len(watched) == count
+        assert all(GPU in block for block in watched)
 
 
 def test_it_ends_well_here(here: Home, real_experiment: Path, tmp_path: Path) -> None:
@@ -77,7 +84,7 @@ def test_it_ends_well_on_slurm(
     remote.give(slurm.home / "scratch")
     try:
         with remote.running():
-            done = remote.run(experiment)
+            done = remote.runexp("run", f"test:{experiment}", timeout_seconds=900)
             assert done.returncode == 0, done.stdout + done.stderr
             assert_all_is_well(remote.json("status", str(experiment)), experiment)
             assert remote.slurm_jobs() == dict.fromkeys(remote.accepted(), 1)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, SCORED, World, scaffold
 from runexp.wire import events
-from runexp.wire.jobs import Failure, Finding, Score, Verdict
+from runexp.wire.jobs import Failure, Finding, Resources, Score, Verdict
 from runexpd.core.apply import apply
 from runexpd.core.observations import AcceptWanted, Judged
 from runexpd.core.state import Experiment, State
@@ -227,3 +227,25 @@ def test_a_failed_training_is_an_error_of_the_experiment() -> None:
     missing, error = blocks_of(world, events.ResultRejected)
     assert (missing.log, missing.action) == ("optimization", "CHECKPOINT_MISSING")
     assert (error.log, error.action, error.result) == ("experiment", "ERROR", "epoch_1 is missing")
+
+
+def test_what_a_job_had_of_its_gpus_is_a_block_as_the_scaffolders_own_log_has_it() -> None:
+    seen = Resources(
+        gpu_utilization_mean=83.0,
+        gpu_utilization_peak=97.4,
+        gpu_memory_mean_gib=20.14,
+        gpu_memory_peak_gib=30.0,
+        gpu_memory_gib=79.6,
+        samples=12,
+    )
+    world = World()
+    world.see(scaffold())
+    world.finish("rank4", replace(GOOD, resources=seen))
+    world.finish(
+        "rank8",
+        replace(BAD, resources=Resources(gpu_memory_mean_gib=1.0, gpu_memory_peak_gib=2.0, samples=3)),
+    )
+    said = text_of(world)["optimization"]
+    assert "RESOURCE_STATUS: rank4\n" in said
+    assert "Result: GPU Utilization: 83% (peak 97%) | GPU Memory: 20.1/79.6 GB (peak 30.0 GB)\n" in said
+    assert "Result: GPU Memory: 1.0 GB (peak 2.0 GB)\n" in said

@@ -134,8 +134,8 @@ export HF_HUB_OFFLINE=1 WANDB_MODE=offline TIKTOKEN_CACHE_DIR= OMP_NUM_THREADS=1
 #: Its samples come at once; then it waits to be killed.
 NVIDIA_SMI = """#!/bin/sh
 echo 'timestamp, utilization.gpu [%], utilization.memory [%], memory.used [MiB], memory.total [MiB], power.draw [W], temperature.gpu'
-for known in '20 %, 5 %, 1024 MiB' '60 %, 40 %, 30720 MiB' '[N/A], [N/A], 10240 MiB'; do
-  echo "2026/11/29 00:00:00.000, $known, 81559 MiB, 300.00 W, 60"
+for known in '00.000, 20 %, 5 %, 1024 MiB' '30.000, 60 %, 40 %, 30720 MiB' '45.000, [N/A], [N/A], 10240 MiB'; do
+  echo "2026/11/29 00:00:$known, 81559 MiB, 300.00 W, 60"
 done
 exec sleep 1000
 """

@@ -15,7 +15,7 @@ from runexp.wire.concerns import ConcernRaised as ConcernRaised
 from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
 from runexp.wire.concerns import JobGivenUp as JobGivenUp
 from runexp.wire.happening import Happening
-from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, RunSpec, Score, Usage
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, Resources, RunSpec, Score, Usage
 from runexp.wire.preparations import PreparationDecided as PreparationDecided
 from runexp.wire.preparations import PreparationEnded as PreparationEnded
 from runexp.wire.preparations import PreparationIntended as PreparationIntended
@@ -193,6 +193,7 @@ class ResultVerified(Happening, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()
+    resources: Resources | None = None
 
 
 class ResultRejected(Happening, frozen=True, kw_only=True):
@@ -203,6 +204,7 @@ class ResultRejected(Happening, frozen=True, kw_only=True):
     failure: Failure
     remedy: Remedy | None = None
     warnings: tuple[str, ...] = ()
+    resources: Resources | None = None
 
 
 class MendIntended(Happening, frozen=True, kw_only=True):

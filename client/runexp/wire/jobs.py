@@ -47,6 +47,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
     #: Long names of the options that the script sets itself: a site's defaults are for the rest.
     directives: tuple[str, ...] = ()
+    #: What the design of the experiment calls it in tables and pictures: `vis_label` in the matrix; empty: nothing.
+    label: str = ""
     #: What only the job's tool understands: where checkpoints or logs are, how many epochs.
     facts: dict[str, str | int | list[int] | None] = {}
 
@@ -163,6 +165,20 @@ class Finding(StrEnum):
     UNCLEAR = "unclear"
 
 
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a watcher of the GPU that a job had beside it saw, from its start to its end. None: it couldn't tell."""
+
+    #: Per cent, over all GPUs.
+    gpu_utilization_mean: float | None = None
+    gpu_utilization_peak: float | None = None
+    #: GiB, of the GPU that held the most; and what one has.
+    gpu_memory_mean_gib: float | None = None
+    gpu_memory_peak_gib: float | None = None
+    gpu_memory_gib: float | None = None
+    #: How often it looked.
+    samples: int
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool found of a job's results."""
 
@@ -177,6 +193,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()
+    resources: Resources | None = None
     #: When the making of what was found began, in seconds since 1970; None: not known.
     begun_at: float | None = None
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from runexp.wire.jobs import Failure, Policy, Progress, RunSpec, Score, Usage
+from runexp.wire.jobs import Failure, Policy, Progress, Resources, RunSpec, Score, Usage
 from runexp.wire.metrics import Estimate, Estimates, Health
 from runexp.wire.recipes import Recipe
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
@@ -48,6 +48,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: What the newest attempt had of its GPUs, where it was watched.
+    resources: Resources | None = None
+    #: What the experiment's design calls an evaluation in tables: `vis_label`; empty: nothing.
+    label: str = ""
     #: What was changed by rule before it went again: `batch_size 16 -> 8, ...`.
     mended: tuple[str, ...] = ()
     attempts: tuple[AttemptView, ...] = ()

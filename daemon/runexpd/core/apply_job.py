@@ -147,6 +147,7 @@ def _verified(job: Job, event: events.ResultVerified) -> Job:
         artifacts=event.artifacts,
         scores=event.scores,
         warnings=event.warnings,
+        resources=event.resources,
     )
 
 
@@ -160,6 +161,7 @@ def _rejected(job: Job, event: events.ResultRejected) -> Job:
         failure=event.failure,
         remedy=event.remedy,
         warnings=event.warnings,
+        resources=event.resources,
     )
 
 
@@ -224,6 +226,7 @@ def blank(job: Job) -> Job:
         recipe="",
         changes=(),
         kept=False,
+        resources=None,
     )
 
 

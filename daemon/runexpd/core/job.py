@@ -3,7 +3,7 @@
 import msgspec
 
 from runexp.wire import states
-from runexp.wire.jobs import Failure, JobSpec, Remedy, Score, Usage
+from runexp.wire.jobs import Failure, JobSpec, Remedy, Resources, Score, Usage
 from runexp.wire.metrics import Health
 from runexp.wire.states import Stage
 
@@ -73,6 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()
+    resources: Resources | None = None
 
     @property
     def attempt(self) -> Attempt | None:

@@ -125,6 +125,7 @@ def _found(
         case events.ResultVerified():
             known = "" if event.token else "done before: "
             yield Block(phase, action, id, _paths(event), f"{known}{event.detail}{_warnings(event)}")
+            yield from _resources(event, job)
         case events.ResultUnclear():
             ways = forecast.ways_out(typed(), job)
             yield Block(
@@ -149,6 +150,7 @@ def _rejected(event: events.ResultRejected, job: Job) -> Iterator[Block]:
     if _trains(job):
         action = "CHECKPOINT_MISSING" if job.state == states.UNVERIFIED else "VERIFY_FINETUNING"
     yield Block(phase, action, id, f"{event.failure.kind}, {job.state}", event.failure.message)
+    yield from _resources(event, job)
     yield _error(job)
 
 
@@ -205,6 +207,15 @@ def _utilization(elapsed_seconds: float, usage: Usage, job: Job) -> Block:
     job_id = job.attempt.slurm_job_id if job.attempt else ""
     used = summary.utilization(elapsed_seconds, usage)
     return Block(job.spec.phase, "COMPUTE_UTILIZATION", job.spec.id, f"job {job_id} as accounted for", used)
+
+
+def _resources(event: events.ResultVerified | events.ResultRejected, job: Job) -> Iterator[Block]:
+    """As the scaffolder's own log has it while a job runs; here it is of the whole of it."""
+    if event.resources is not None:
+        job_id = job.attempt.slurm_job_id if job.attempt else ""
+        details = f"job {job_id}, {event.resources.samples} samples of nvidia-smi"
+        used = summary.resources(event.resources)
+        yield Block(job.spec.phase, "RESOURCE_STATUS", job.spec.id, details, used)
 
 
 def _error(job: Job) -> Block:

@@ -14,6 +14,8 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     tasks: tuple[str, ...]
     epochs: tuple[int, ...] | None = None
+    #: `vis_label`: what these are called in tables and pictures.
+    label: str = ""
 
 
 class Scaffold(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class _Entry(msgspec.Struct):
     run: str
     tasks: list[str]
     epochs: list[int] | None = None
+    #: Of any type: it is only shown.
+    vis_label: Any = None
 
 
 class _Evaluation(msgspec.Struct):
@@ -113,7 +115,8 @@ def _matrix(document: _Document) -> list[_Entry]:
 
 def _cells(entry: _Entry) -> Cells:
     epochs = tuple(entry.epochs) if entry.epochs is not None else None
-    return Cells(run=entry.run, tasks=tuple(entry.tasks), epochs=epochs)
+    label = limits.shown(printable(entry.vis_label)) if isinstance(entry.vis_label, str) else ""
+    return Cells(run=entry.run, tasks=tuple(entry.tasks), epochs=epochs, label=label)
 
 
 def _check(document: _Document, text: str, where: str) -> None:

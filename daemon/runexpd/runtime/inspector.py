@@ -18,6 +18,7 @@ from runexpd.core import job as ledger
 from runexpd.core.commands import Judge
 from runexpd.hosts.base import Answer, Ask, Files
 from runexpd.runtime.digest import Indigestible, Lane, digest
+from runexpd.tools import resources
 from runexpd.tools.base import Attempt, Question, Tool
 
 #: How often a question may ask again.
@@ -138,7 +139,7 @@ def steps(questions: Sequence[tuple[Tool, Look, tuple[tuple[Answer, ...], ...]]]
 
 def _step(tool: Tool, look: Look, heard: tuple[tuple[Answer, ...], ...]) -> Step:
     try:
-        step = after(tool.verify(look.job, look.attempt), heard)
+        step = after(resources.along_with(tool.verify(look.job, look.attempt), look.attempt), heard)
         return _checked(step.value) if isinstance(step, Done) else step
     except Exception as error:
         return Fault(printable(f"{type(error).__name__}: {error}"), traceback.format_exc())

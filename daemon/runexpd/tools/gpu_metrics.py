@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 
 from runexp.wire import metrics
-from runexpd.tools.curves import Point, number_of
+from runexpd.tools.curves import Point, is_finite, number_of
 
 FILE = "gpu_metrics.csv"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -28,6 +28,15 @@ def parse(text: str, head: str) -> tuple[Iterator[Point], str]:
     if rows and not began:
         began = str(rows[0][0])
     return _points(rows, float(began or 0)), f"{header}\n{began}" if header else ""
+
+
+def memory_gib(text: str) -> float | None:
+    """What one GPU has; None where the table doesn't say."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    columns = [name.strip().partition(" ")[0] for name in lines[0].split(",")] if lines else []
+    found = (_value(_row(columns, line), "memory.total") for line in lines[1:])
+    total = next((value for value in found if value is not None), None)
+    return None if total is None or not is_finite(total) else total / _MIB_PER_GIB
 
 
 def _row(columns: list[str], line: str) -> dict[str, str]:

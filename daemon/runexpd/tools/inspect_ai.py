@@ -48,13 +48,14 @@ class InspectAi:
     log_name = "inspect"
 
     def discover(self, scaffold: Scaffold) -> Discovery:
-        jobs, missing = [], []
+        jobs, missing, labels = [], [], _labels(scaffold)
         for run, task, epoch in cells(scaffold):
             path = _script(scaffold, run, task, epoch)
             if path is None:
                 missing.append(f"{run}/eval/{_cell(task, epoch)}/cell.slurm")
             else:
-                jobs.append(_job(scaffold.texts[path], path, run, task, epoch))
+                job = _job(scaffold.texts[path], path, run, task, epoch)
+                jobs.append(replace(job, label=labels[run, task, epoch]))
         known = {job.script for job in jobs}
         strays = [path for path in scaffold.texts if _is_evaluation(scaffold, path) and path not in known]
         warnings = [
@@ -137,6 +138,12 @@ def cells(scaffold: Scaffold) -> Iterator[tuple[str, str, int | None]]:
         for task in entry.tasks:
             for epoch in (None,) if entry.epochs is None else entry.epochs:
                 yield entry.run, task, epoch
+
+
+def _labels(scaffold: Scaffold) -> dict[tuple[str, str, int | None], str]:
+    """What the matrix calls each evaluation; it has no evaluation twice."""
+    entries = [(entry.label, replace(scaffold, matrix=(entry,))) for entry in scaffold.matrix]
+    return {cell: label for label, alone in entries for cell in cells(alone)}
 
 
 def _cell(task: str, epoch: int | None) -> str:

@@ -104,6 +104,8 @@ def _view(job: Job, detail: str, progress: Progress | None, expected_start_at: f
         artifacts=job.artifacts,
         scores=job.scores,
         warnings=job.warnings,
+        resources=job.resources,
+        label=job.spec.label,
         mended=job.mended,
         attempts=tuple(_attempt(a) for a in job.attempts),
         progress=progress,

@@ -46,6 +46,7 @@ def meaning(
             artifacts=verdict.artifacts,
             scores=verdict.scores,
             warnings=verdict.warnings,
+            resources=verdict.resources,
         )
     if verdict.finding is Finding.UNCLEAR and verdict.failure is None:
         return events.ResultUnclear(
@@ -61,4 +62,5 @@ def meaning(
         failure=verdict.failure or Failure("unknown", verdict.detail),
         remedy=verdict.remedy,
         warnings=verdict.warnings,
+        resources=verdict.resources,
     )
