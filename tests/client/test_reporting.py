@@ -33,10 +33,10 @@ from runexp.wire.jobs import Failure, RunSpec, Score
 from runexp.wire.metrics import LOSS, Concern, Health, Series
 from runexp.wire.recipes import Data, Recipe, Text
 from runexp.wire.states import Outcome, Stage
-from runexp.wire.views import Comparison, Report
+from runexp.wire.views import Comparison, JobView, Report
 
 EVIL = "<script>alert('x')</script>\" onload=\"x()\" =cmd|'/c calc'!A1 \\input{/etc/passwd} $x$ 100%"
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"meta", "br", "wbr", "hr", "img", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -397,3 +397,21 @@ def test_what_changed_since_is_said() -> None:
     found = content.of(report(Outcome.SUCCEEDED, changed))
     assert "- rank8: lr 1e-4 -> 2e-4 (kept)" in plain.text(found)
     assert "lr 1e-4 -> 2e-4 (kept)" in Page(html.html(found)).words
+
+
+def test_a_column_in_which_the_runs_of_a_table_do_not_differ_is_left_out() -> None:
+    def scored(run: str) -> JobView:
+        return job(f"{run}/words", stage=Stage.VERIFIED, scores=(Score("match", "accuracy", 0.5),))
+
+    specs = (
+        RunSpec("a", "fine-tuned", "m", {"rank": 4, "lr": 1e-4}),
+        RunSpec("b", "fine-tuned", "m", {"rank": 8, "lr": 1e-4}),
+        RunSpec("c", "fine-tuned", "m", {"rank": 8, "lr": 1e-5}),
+    )
+    found = replace(report(Outcome.PARTIAL, scored("a"), scored("b")), runs=specs)
+    shown = content.of(found)
+    assert shown.varied == ("rank", "lr")
+    assert (shown.tables[0].varied, [row.varied for row in shown.tables[0].rows]) == (
+        ("rank",),
+        [("4",), ("8",)],
+    )

@@ -76,6 +76,11 @@ def _unbroken(said: str) -> Markup:
     return Markup(re.sub(r"(\[[^ \]]*,) ", "\\1\u00a0", together))
 
 
+def _breaking(name: str) -> Markup:
+    """A long name that a heading may break where its words end."""
+    return Markup(re.sub(r"([_.])", "\\1<wbr>", str(escape(on_one_line(name)))))
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -87,6 +92,7 @@ def _environment() -> jinja2.Environment:
         finalize=_shown,
     )
     environment.globals |= {
+        "breaking": _breaking,
         "capped": capped,
         "difference": lambda row: figures.difference(row.comparison) if row.comparison else "",
         "figures": figures,

@@ -120,13 +120,30 @@ def _stderr(job: JobView, score: Score, comparison: Comparison | None) -> float 
 def _table(task: str, name: str, metric: str, rows: Sequence[Row], columns: Sequence[str]) -> Table:
     is_lower_better = metric in _LOWER_IS_BETTER or name in _LOWER_IS_BETTER
     best = (min if is_lower_better else max)(row.value for row in rows)
+    kept = _telling(rows, columns)
     return Table(
         task=task,
         metric=f"{name} {metric}",
         is_lower_better=is_lower_better,
-        varied=tuple(columns),
-        rows=tuple(msgspec.structs.replace(row, is_best=len(rows) > 1 and row.value == best) for row in rows),
+        varied=tuple(columns[at] for at in kept),
+        rows=tuple(
+            msgspec.structs.replace(
+                row,
+                varied=tuple(row.varied[at] for at in kept),
+                is_best=len(rows) > 1 and row.value == best,
+            )
+            for row in rows
+        ),
     )
+
+
+def _telling(rows: Sequence[Row], columns: Sequence[str]) -> list[int]:
+    """Columns in which these runs differ; all of them for a single run."""
+    runs = {row.run: row for row in rows if row.type != "control"}
+    every = range(len(columns))
+    if len(runs) < 2:
+        return list(every)
+    return [at for at in every if len({row.varied[at] for row in runs.values()}) > 1]
 
 
 def shown(table: Table, most: int) -> tuple[Row, ...]:
