@@ -75,6 +75,8 @@ def test_the_daemon_imports_no_web_server_before_somebody_asks() -> None:
 def test_the_client_starts_thin() -> None:
     heavy = {
         "anyio",
+        "jinja2",
+        "vl_convert",
         "asyncio",
         "asyncssh",
         "rich",
