@@ -29,7 +29,7 @@ def begin(world: World, *runs: int, at: float = 1100.0) -> None:
 
 
 def symptom(world: World, now: float, job: str = "run0") -> Symptom | None:
-    return waiting.symptom(world.experiment, world.experiment.jobs[job], now)
+    return {each.spec.id: found for each, found in waiting.symptoms(world.experiment, now)}.get(job)
 
 
 def test_who_was_overtaken_by_three_and_waits_far_longer_is_told_why() -> None:

@@ -1,11 +1,14 @@
 """What is wrong with a job that waits in a queue: it waits far longer than its siblings did, or for what will never come. Pure."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator
 from statistics import median
+
+import msgspec
 
 from runexp.wire import states
 from runexp.wire.metrics import Concern
-from runexp.wire.states import Stage
+from runexp.wire.states import Phase, Stage
 from runexpd.core.doing import span
 from runexpd.core.job import Attempt, Job
 from runexpd.core.observations import Symptom
@@ -47,40 +50,48 @@ _USUAL = {
 }
 
 
-def symptom(e: Experiment, job: Job, now: float) -> Symptom | None:
-    """Of a job in the queue; `now` in seconds since 1970."""
-    attempt = job.attempt
-    if attempt is None or attempt.accepted_at is None or job.stage is not Stage.QUEUED:
-        return None
-    if attempt.state != states.PENDING:
+class Begun(msgspec.Struct, frozen=True):
+    """Of a phase's jobs that have begun."""
+
+    #: When they were submitted, in order, in seconds since 1970.
+    submitted: tuple[float, ...] = ()
+    #: How long they waited, in the middle.
+    usual_seconds: float = 0.0
+
+
+def symptoms(e: Experiment, now: float) -> Iterator[tuple[Job, Symptom | None]]:
+    """Of each job in the queue what is wrong, or None; `now` in seconds since 1970. As much as there are jobs, and no more."""
+    begun = {phase: _begun(e, phase) for phase in Phase}
+    for job in e.jobs.values():
+        if job.stage is Stage.QUEUED and job.attempt is not None:
+            yield job, _symptom(job.attempt, begun[job.spec.phase], now)
+
+
+def _begun(e: Experiment, phase: Phase) -> Begun:
+    known = [
+        (a.accepted_at, a.started_at - a.accepted_at)
+        for job in e.of(phase)
+        if (a := job.attempt) is not None and a.started_at is not None and a.accepted_at is not None
+    ]
+    if not known:
+        return Begun()
+    return Begun(tuple(sorted(at for at, _ in known)), max(0.0, median(waited for _, waited in known)))
+
+
+def _symptom(attempt: Attempt, begun: Begun, now: float) -> Symptom | None:
+    if attempt.accepted_at is None or attempt.state != states.PENDING:
         return None
     waited, reason = now - attempt.accepted_at, (attempt.reason or "").partition(",")[0].strip("()")
     if reason in _NEVER and waited >= NEVER_SECONDS:
         words, hint = _NEVER[reason]
         return Symptom(Concern.QUEUE, f"waits for {span(waited)}: {words} ({reason})", hint)
-    usual = _overtaken(e, job, attempt.accepted_at, waited)
-    if usual is None:
-        return None
+    later = len(begun.submitted) - bisect_left(begun.submitted, attempt.accepted_at)
+    if later < OVERTAKEN or waited < max(LONG_SECONDS, LONG_TIMES * begun.usual_seconds):
+        return None  # its turn may not have come
     words, hint = _USUAL.get(
         reason, ("the scheduler gives no plain reason", "ask it: scontrol show job JOBID")
     )
-    what = f"waits for {span(waited)}, its siblings waited {span(usual)}: {words} ({reason or 'no reason given'})"
-    return Symptom(Concern.QUEUE, what, hint)
-
-
-def _overtaken(e: Experiment, job: Job, accepted_at: float, waited: float) -> float | None:
-    """How long siblings waited, where several that came later have begun; None: its turn may not have come."""
-    if waited < LONG_SECONDS:
-        return None
-    begun = [a for a in _siblings(e, job) if a.started_at is not None and a.accepted_at is not None]
-    later = [a for a in begun if a.accepted_at is not None and a.accepted_at >= accepted_at]
-    waits = [
-        a.started_at - a.accepted_at for a in begun if a.started_at is not None and a.accepted_at is not None
-    ]
-    if len(later) < OVERTAKEN or waited < LONG_TIMES * median(waits):
-        return None
-    return median(waits)
-
-
-def _siblings(e: Experiment, job: Job) -> Sequence[Attempt]:
-    return [other.attempt for other in e.of(job.spec.phase) if other is not job and other.attempt is not None]
+    usual, why = span(begun.usual_seconds), reason or "no reason given"
+    return Symptom(
+        Concern.QUEUE, f"waits for {span(waited)}, its siblings waited {usual}: {words} ({why})", hint
+    )

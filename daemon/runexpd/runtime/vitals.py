@@ -116,14 +116,10 @@ class Vitals:
         for experiment in list(self._loop.state.running()):
             if not _has_queue(experiment):
                 continue
-            for job in list(experiment.jobs.values()):
-                attempt = job.attempt
-                if job.stage is not Stage.QUEUED or attempt is None:
-                    continue
-                wrong = waiting.symptom(experiment, job, clock.now())
-                await self._tell(
-                    experiment.id, job, attempt.token, (Concern.QUEUE,), (wrong,) if wrong else ()
-                )
+            for job, wrong in list(waiting.symptoms(experiment, clock.now())):
+                if job.attempt is not None:
+                    found = (wrong,) if wrong else ()
+                    await self._tell(experiment.id, job, job.attempt.token, (Concern.QUEUE,), found)
 
     def _forget(self) -> None:
         running = {experiment.id for experiment in self._loop.state.running()}
