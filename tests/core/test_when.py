@@ -307,3 +307,11 @@ def test_what_it_was_lately_counts_as_much_as_what_it_was_over_all() -> None:
     seen = world.forecast(1099.0, **known).ends["rank4"]
     assert seen.likely_at == pytest.approx(1152.0, abs=4)
     assert seen.latest_at - seen.earliest_at > 60.0
+
+
+def test_what_would_take_ten_years_is_no_estimate() -> None:
+    world = site("rank4")
+    world.take("rank4")
+    world.report("rank4", "RUNNING", 1000.0)
+    made = Progress(done=1, total=999_999_999_999_999)
+    assert world.forecast(1100.0, progress={world.token("rank4"): made}) == Forecast()

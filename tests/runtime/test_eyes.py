@@ -116,3 +116,18 @@ async def test_after_a_restart_reading_goes_on_where_it_stopped(recorder: Record
     pace = await later.pace("e-1")
     assert pace is not None
     assert (pace.first_step, pace.last_step) == (1, 2)
+
+
+async def test_what_cannot_be_judged_is_still_shown(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    vitals = Vitals(NoLoop())
+    monkeypatch.setattr(vitals, "note", fails)
+    host = MemoryHost({"/rank4": b"abc", "/out": LINES})
+    for _ in range(2):
+        made = await Eyes(recorder, vitals).look(OddTool("odd", counting), host, watch(), ATTEMPT)
+        assert made is not None
+    assert await curves(recorder) == {"loss": (2.0, 1.0)}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Mapping, Sequence
 
 import msgspec
+from loguru import logger
 
 from runexp.wire.jobs import Progress
 from runexpd.core.state import Experiment, Limits
@@ -61,7 +62,11 @@ class Forecasts:
             others=self._of_others(e),
         )
         before = self._kept[e.id][2] if e.id in self._kept else NOTHING
-        made = forecast.settled(before, forecast.of(e, known, site.limits, now), now)
+        try:
+            made = forecast.settled(before, forecast.of(e, known, site.limits, now), now)
+        except Exception:  # a fault of ours: what is only likely is no reason to show nothing of what is
+            logger.exception("nothing can be foretold of experiment {}", e.id)
+            return NOTHING
         return before if made == before else made
 
     def _keep(self, e: Experiment, made: Forecast) -> None:

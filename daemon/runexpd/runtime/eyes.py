@@ -21,6 +21,8 @@ class Eyes:
         self._vitals = vitals
         #: Tokens of jobs of which no curves can be told.
         self._faulty: set[str] = set()
+        #: Those of which it was said that they can't be judged.
+        self._unjudged: set[str] = set()
 
     async def look(self, tool: Tool, files: Files, watch: Watch, attempt: Attempt) -> Progress | None:
         if watch.token in self._faulty:
@@ -40,12 +42,18 @@ class Eyes:
             self._faulty.add(watch.token)
             return made
         brought = await self._recorder.note(_owner(watch), found.reads)
-        await self._vitals.note(watch, found.progress, brought)
+        try:
+            await self._vitals.note(watch, found.progress, brought)
+        except Exception:  # a fault of ours: how far it is was seen all the same
+            if watch.token not in self._unjudged:
+                logger.exception("how {} is doing could not be judged", watch.job.id)
+                self._unjudged.add(watch.token)
         return found.progress
 
     def forget(self, token: str) -> None:
         self._recorder.forget(token)
         self._faulty.discard(token)
+        self._unjudged.discard(token)
 
 
 def _owner(watch: Watch) -> Owner:

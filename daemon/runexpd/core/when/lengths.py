@@ -21,6 +21,8 @@ OWN_FIRST, OWN_LAST = 0.3, 0.02
 SIBLINGS, FEW_SIBLINGS, OTHERS = 0.06, 0.25, 0.2
 #: What follows the last step, as a share of all, where nobody knows: saving, ending.
 TAIL_SHARE = 0.02
+#: What takes longer than ten years is no estimate, and no date that can be shown.
+MOST_SECONDS = 10 * 365 * 86400.0
 #: Between two looks at what a job does, at most.
 LOOK_SECONDS = 60.0
 _RAN_WELL = frozenset({Stage.VERIFIED, Stage.IN_DOUBT, Stage.ENDED})
@@ -82,7 +84,7 @@ def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -
         # What it lost since its last step is lost; a look may be so old without that.
         seconds = max(pace.last_seconds, elapsed - LOOK_SECONDS) + left
         seconds += seconds * TAIL_SHARE if tail is None else tail
-    return Length(max(seconds, elapsed), spread, "its own rate")
+    return Length(max(seconds, elapsed), spread, "its own rate") if seconds < MOST_SECONDS else None
 
 
 def tail_seconds(experiment: Experiment, phase: Phase, known: Known) -> float | None:
