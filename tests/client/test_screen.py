@@ -305,8 +305,9 @@ def test_a_picture_without_colours(
 
     async def settled(pilot: Pilot[Any]) -> None:
         await until(pilot, says(pilot, "detach"))
+        await until(pilot, says(pilot, "Loss: 0.41"))
         await pilot.press("3")
-        await until(pilot, says(pilot, "verdict"))
+        await until(pilot, says(pilot, "✗ FAILED"))
 
     assert snap_compare(watching(), terminal_size=(80, 24), run_before=settled)
 

@@ -76,7 +76,7 @@ class Lines(ScrollView, can_focus=False):
         if self.virtual_size.height != count or self.virtual_size.width != self.size.width:
             self.virtual_size = Size(self.size.width, count)
             if was_at_end:
-                self.scroll_end(animate=False)
+                self.scroll_to(y=count, animate=False)
         self._draw_changed()
 
     @property

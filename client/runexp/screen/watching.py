@@ -193,6 +193,8 @@ class Watching(Listing):
         self._wished_at -= _WISH_SECONDS - _REST_SECONDS
         self.query_one("#jobs", Lines).reveal(self.board.jobs.cursor)
         self.draw()
+        if not self._is_tail:
+            self.query_one("#pane", Lines).scroll_to(y=0, animate=False)
 
     def action_move(self, by: int) -> None:
         self.board.jobs.move(by)
