@@ -123,6 +123,25 @@ def test_optimize_only_ends_after_the_training_and_a_later_run_evaluates() -> No
     assert world.in_stage(Stage.SUBMITTING) == CELLS
 
 
+def test_what_its_tool_holds_back_is_not_submitted_until_it_lets_go() -> None:
+    world, held = World(), replace(BAD, blocked="its checkpoint is missing")
+    world.see(scaffold(trained=(), verdicts={"base/words": held}))
+    assert (world.job("base/words").stage, world.job("base/words").detail) == (Stage.SKIPPED, held.blocked)
+    retried = scaffold(trained=(), verdicts={"base/words": held})
+    world.see(RetryWanted(seen=retried, jobs=()))
+    assert world.job("base/words").stage is Stage.SKIPPED
+    world.see(scaffold(trained=(), verdicts={"base/words": BAD}))
+    assert world.job("base/words").stage is Stage.SUBMITTING
+
+
+def test_what_its_tool_holds_back_goes_where_a_person_names_it() -> None:
+    world, held = World(), replace(BAD, blocked="its checkpoint is missing")
+    seen = scaffold(trained=(), verdicts={"base/words": held})
+    world.see(seen)
+    world.see(RetryWanted(seen=seen, jobs=("base/words",)))
+    assert world.job("base/words").stage is Stage.SUBMITTING
+
+
 def test_without_anything_to_train_the_evaluations_go_at_once() -> None:
     world = World()
     world.see(scaffold(trained=()))

@@ -112,5 +112,5 @@ def test_a_base_model_that_has_gone_is_told_before_anything_is_evaluated(
     assert real_home.runexp("run", str(experiment)).returncode == 4
     jobs = {job["id"]: job for job in real_home.json("status", "model-gone")["jobs"]}
     trained = jobs.pop("rank8-adapter")
-    assert trained["failure"]["kind"] == "stale_base_path"
+    assert trained["failure"]["kind"] == "STALE_LOCAL_BASE_PATH"
     assert {job["state"] for job in jobs.values()} == {"SKIPPED"}

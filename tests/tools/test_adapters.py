@@ -31,7 +31,7 @@ def test_a_base_model_that_has_gone_is_named_with_what_to_do(trained: Trained) -
     attempt = trained.train("--fate", "adapter")
     (trained.dir / "base-model").rmdir()
     verdict = trained.verdict(attempt)
-    assert kind(verdict) == "stale_base_path"
+    assert kind(verdict) == "STALE_LOCAL_BASE_PATH"
     assert f"{trained.dir}/base-model" in verdict.detail
     assert "mend base_model_name_or_path in its adapter_config.json" in verdict.detail
     assert f"{trained.dir}/base-model" in undecided(trained.verdict(None)), "it is no reason to train anew"

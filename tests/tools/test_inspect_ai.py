@@ -30,13 +30,19 @@ def test_some_samples_only_is_good_with_a_warning(cell: Cell) -> None:
     assert cell.verdict().warnings == ("only 7 of 10 samples were completed",)
 
 
+def test_a_scorer_without_metrics_leaves_nothing_to_show_and_is_no_failure(cell: Cell) -> None:
+    cell.log(header(scored=False))
+    verdict = cell.verdict()
+    assert (verdict.finding, verdict.scores) == (Finding.GOOD, ())
+    assert verdict.warnings == ("no scorer has a metric: scores are in the samples alone",)
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
         (header("error", error={"message": "RuntimeError('x')\nmore"}), "eval_error"),
         (header("error", results=None, error=None), "eval_error"),
         (header("cancelled"), "eval_cancelled"),
-        (header(scored=False), "not_scored"),
         (header(completed=0), "not_scored"),
         (header(results=None), "not_scored"),
         (header(invalidated=True), "invalidated"),
@@ -101,9 +107,11 @@ def test_a_log_that_is_not_finished_is_waited_for(cell: Cell, said: dict[str, An
 
 def test_the_log_decides_not_the_exit_code(cell: Cell) -> None:
     cell.log(header())
-    verdict = cell.verdict("FAILED", "1:0")
-    assert verdict.finding is Finding.GOOD
-    assert verdict.warnings == ("the job ended FAILED 1:0 though its log is complete",)
+    failed = cell.verdict("FAILED", "1:0")
+    assert (failed.finding, failed.warnings) == (Finding.GOOD, ())
+    assert failed.detail == "10 of 10 samples; the job ended FAILED 1:0 though its log is complete"
+    verdict = cell.verdict("OUT_OF_MEMORY", "0:125")
+    assert verdict.warnings == ("the job ended OUT_OF_MEMORY 0:125 though its log is complete",)
 
 
 def test_the_newest_log_counts(cell: Cell) -> None:

@@ -7,8 +7,11 @@ import msgspec
 
 from runexp.wire import events
 from runexp.wire.events import Envelope
-from runexp.wire.jobs import BEFORE
+from runexp.wire.jobs import BEFORE, Failure
 from runexp.wire.metrics import Concern
+
+#: Of a line that is a help, in characters.
+_SHORT = 80
 
 
 def line(envelope: Envelope) -> str:
@@ -99,7 +102,7 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             scores = "".join(f", {s.metric} {s.value:.3f}" for s in event.scores if s.metric != "stderr")
             return event.job, f"VERIFIED: {event.detail}{scores}{_warnings(event.warnings)}"
         case events.ResultRejected():
-            return event.job, f"failed, {event.failure.kind}: {event.failure.message}"
+            return event.job, _failed(event.failure)
         case events.MendIntended():
             return event.job, f"OOM_RETRY {event.number} of {event.limit}: {event.remedy.summary}"
         case events.Mended():
@@ -192,6 +195,13 @@ def _of_recipe(
 
 def _with_why(id: str, why: dict[str, str]) -> str:
     return f"{id} ({why[id]})" if id in why else id
+
+
+def _failed(failure: Failure) -> str:
+    """With the last of its words, where the message doesn't hold them; they may be cut short there."""
+    last = failure.said[-1].strip() if failure.said else ""
+    known = not last or last[:_SHORT] in failure.message
+    return f"failed, {failure.kind}: {failure.message}" + ("" if known else f"; last said: {last[:_SHORT]}")
 
 
 def _warnings(warnings: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from runexp import report
-from runexp.ui import standing, table, when
+from runexp.ui import last_words, standing, table, when
 from runexp.ui.palette import Line, Span, plain
 from runexp.ui.table import Cell
 from runexp.wire.jobs import Progress
@@ -79,6 +79,7 @@ def experiment(view: ExperimentView) -> Iterator[Line]:
             yield ()
             yield table.line(Span(phase, "strong"), f" ({getattr(view, phase)})")
             yield from table.aligned([job_row(job, now) for job in jobs], indent="  ")
+    yield from last_words.lines([job for job in view.jobs if not job.retired])
     if retired := [job for job in view.jobs if job.retired]:
         yield ()
         yield table.line("no longer in the scaffold")

@@ -196,6 +196,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     resources: Resources | None = None
     #: When the making of what was found began, in seconds since 1970; None: not known.
     begun_at: float | None = None
+    #: Why it is not to be submitted as things stand, where it is owed; empty: it may be.
+    blocked: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -183,6 +183,7 @@ def _checked(value: object) -> Verdict:
             replace(s, name=printable(s.name), metric=printable(s.metric)) for s in value.scores[:_MOST_LINES]
         ),
         warnings=tuple(map(printable, value.warnings[:_MOST_LINES])),
+        blocked=printable(value.blocked),
     )
     return msgspec.json.decode(msgspec.json.encode(shown), type=Verdict)
 

@@ -2,6 +2,7 @@
 whose base model is there. All directories are looked at side by side, in three rounds at most. Pure.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,6 +19,11 @@ SINGLE = ("model.safetensors", "pytorch_model.bin")
 _INDEX_BYTES = 8 * 1024 * 1024
 _ALL_INDEX_BYTES = 64 * 1024 * 1024
 _LEAST_INDEX_BYTES = 64 * 1024
+_MODEL_CONFIG_BYTES = 256 * 1024
+
+
+#: The kind of an adapter whose base model has gone: the word that scaffolders have for it.
+STALE = "STALE_LOCAL_BASE_PATH"
 
 
 class _Index(msgspec.Struct):
@@ -31,6 +37,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     shards: tuple[FileFact, ...] = ()
     #: Merged shards with an adapter's config beside them.
     merged_adapter: bool = False
+    #: Its config.json has rope_parameters alone, as transformers 5 writes it and 4 doesn't read it.
+    rope_for_5: bool = False
     #: The base model of an epoch that is an adapter alone, where it is named by its path.
     base: str | None = None
 
@@ -65,6 +73,7 @@ def _asks(directory: str, index_bytes: int) -> list[Ask]:
     return [
         ListDir(directory),
         ReadPart(f"{directory}/{adapter.CONFIG}", 0, adapter.MOST_CONFIG_BYTES),
+        ReadPart(f"{directory}/config.json", 0, _MODEL_CONFIG_BYTES),
         *(ReadPart(f"{directory}/{single}.index.json", 0, index_bytes) for single in SINGLE),
     ]
 
@@ -76,7 +85,12 @@ def _bases(paths: Sequence[str]) -> Question[Mapping[str, Answer]]:
 
 def _promised(answers: Sequence[Answer]) -> Checkpoint:
     """What the listing and the index promise."""
-    listing, config, *indexes = answers
+    listing, config, model_config, *indexes = answers
+    found = _weights(listing, config, indexes)
+    return msgspec.structs.replace(found, rope_for_5=_has_rope_of_5(model_config))
+
+
+def _weights(listing: Answer, config: Answer, indexes: Sequence[Answer]) -> Checkpoint:
     if isinstance(listing, Withheld):
         return _wrong(State.WITHHELD, f"can't be read: {listing.why}")
     entries = {questions.name(fact): fact for fact in questions.entries(listing)}
@@ -88,6 +102,15 @@ def _promised(answers: Sequence[Answer]) -> Checkpoint:
         if single in entries:
             return _with_shards({single}, entries)
     return _adapter(config, entries)
+
+
+def _has_rope_of_5(config: Answer) -> bool:
+    try:
+        document = json.loads(questions.text(config))
+    except (ValueError, RecursionError):
+        return False
+    keys = document.keys() if isinstance(document, dict) else set()
+    return "rope_parameters" in keys and not keys & {"rope_theta", "rope_scaling"}
 
 
 def _indexed(fact: FileFact, index: Answer, entries: Mapping[str, FileFact]) -> Checkpoint:
@@ -163,7 +186,7 @@ def _stale(base: str) -> Problem:
     text = (
         f"names a base model that isn't there, {base}: mend base_model_name_or_path in its {adapter.CONFIG}"
     )
-    return Problem(State.BROKEN, text, "stale_base_path")
+    return Problem(State.BROKEN, text, STALE)
 
 
 def _as_read(shard: FileFact, answer: Answer | None) -> FileFact:

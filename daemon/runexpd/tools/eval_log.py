@@ -1,7 +1,8 @@
-"""inspect-ai's .eval logs, read without inspect-ai: the header is the last entry of a zip, so its last 64 kB suffice. Pure.
+"""inspect-ai's logs, read without inspect-ai, of versions 0.3.100 and later. Pure.
 
-The zip's entries are compressed with deflate, or with zstd since inspect-ai 0.3.209. A log that isn't finished has no header.
-Names sort by the UTC time of their start.
+In a `.eval` the header is the last entry of a zip, so its last 64 kB suffice; entries are compressed with deflate, or with zstd
+since 0.3.209, and a log that isn't finished has none. A `.json` begins with what a header holds, and its samples follow. Names
+sort by the UTC time of their start.
 """
 
 import json
@@ -15,13 +16,16 @@ import msgspec
 
 from runexp.wire.jobs import Score
 from runexpd.hosts.base import Answer, Ask, FileFact, Missing, Part, ReadPart, Withheld
-from runexpd.tools import questions, zip_tail
+from runexpd.tools import json_head, questions, zip_tail
 
 ENDING = ".eval"
+#: `--log-format json`. Other files may end so, too.
+JSON_ENDING = ".json"
 HEADER = "header.json"
 TAIL_BYTES = 64 * 1024
 #: A directory of fifty thousand samples, and a header with a long traceback in it, are shorter than this.
 _MOST_TAIL_BYTES = 4 * 1024 * 1024
+_JSON_BYTES = 256 * 1024
 #: What the header itself may need beside a directory of known length.
 _ROOM_BYTES = 1024 * 1024
 _MOST_HEADER_BYTES = 16 * 1024 * 1024
@@ -49,6 +53,7 @@ class Results(msgspec.Struct):
 
 class Error(msgspec.Struct):
     message: str = ""
+    traceback: str = ""
 
 
 class Eval(msgspec.Struct):
@@ -93,8 +98,17 @@ def order(fact: FileFact) -> tuple[str, str]:
     return (started[0] if started else "", name)
 
 
+def is_log(fact: FileFact) -> bool:
+    """Whether a file is one, by its name."""
+    name = questions.name(fact)
+    json_log = name.endswith(JSON_ENDING) and _STARTED.match(name) is not None
+    return questions.is_file(fact) and (name.endswith(ENDING) or json_log)
+
+
 def first_look(fact: FileFact) -> Ask:
-    """The end of a log, where its header mostly is."""
+    """The end of a log, where its header mostly is; of a `.json` its beginning."""
+    if fact.path.endswith(JSON_ENDING):
+        return ReadPart(fact.path, 0, _JSON_BYTES)
     size = min(fact.size_bytes, TAIL_BYTES)
     return ReadPart(fact.path, -size, size)
 
@@ -102,6 +116,8 @@ def first_look(fact: FileFact) -> Ask:
 def read(answer: Answer) -> Header:
     """The header in the end of a log. Raises NotALog, NeedsMore, Unreadable."""
     match answer:
+        case Part(fact, data) if fact.path.endswith(JSON_ENDING):
+            return _beginning(fact, data)
         case Part(fact, data):
             try:
                 return parse(data)
@@ -118,12 +134,31 @@ def read(answer: Answer) -> Header:
             raise NotALog("it is no file")
 
 
+def _beginning(fact: FileFact, data: bytes) -> Header:
+    try:
+        return _header(json_head.read(data.decode(errors="replace"), until=("samples", "reductions")))
+    except json_head.NoObject as why:
+        raise NotALog(f"its header is not as expected: {why}") from None
+    except json_head.CutShort:
+        wanted = min(fact.size_bytes, _MOST_TAIL_BYTES)
+        if wanted > len(data):
+            raise NeedsMore(ReadPart(fact.path, 0, wanted)) from None
+        raise NotALog("it was never finished") from None
+
+
+def _header(document: object) -> Header:
+    """Raises NotALog."""
+    try:
+        return msgspec.convert(document, Header)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise NotALog(f"its header is not as expected: {error}") from None
+
+
 def parse(tail: bytes) -> Header:
     """The header in the end of a log, of any length that holds it. Raises NotALog, zip_tail.NeedsMore."""
     try:
         # Not msgspec's own reading: inspect-ai writes NaN and Infinity, which are no JSON.
-        document = json.loads(zip_tail.read(tail, HEADER, _MOST_HEADER_BYTES))
-        return msgspec.convert(document, Header)
+        return _header(json.loads(zip_tail.read(tail, HEADER, _MOST_HEADER_BYTES)))
     except zip_tail.NotAnArchive as why:
         raise NotALog(str(why)) from None
     except zip_tail.NoSuchFile:

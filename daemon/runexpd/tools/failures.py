@@ -15,8 +15,6 @@ from runexpd.tools.base import Attempt
 
 #: The kind of a failure that neither Slurm nor the output explains.
 UNEXPLAINED = "unknown"
-#: Of lines that are part of no exception, as many from the end tell what happened.
-_LAST_LINES = 15
 
 _ROOT_SIGNAL = re.compile(r"\s*exitcode\s*: -(\d{1,2}) ")
 _OUT_OF_MEMORY = (
@@ -26,21 +24,26 @@ _OUT_OF_MEMORY = (
 #: First match wins. (kind, what the exception's lines must hold)
 _EXCEPTIONS = (
     *_OUT_OF_MEMORY,
+    ("disk_full", r"\[Errno (?:28|122|27)\]|\(os error (?:28|122|27)\)|No space left on device|Disk quota exceeded"),
     ("missing_model", r"No file with name: .* found in|Error: .*config\.json'?$|not the path to a directory containing a|"
-                      r"Error no file named|Can't load the model|Repo id must be|SafetensorError|We couldn't connect to '"),
+                      r"Error no file named|Can't load the model|Repo id must|SafetensorError|We couldn't connect to '"),
     ("missing_data", r"Unable to find '.*'|FileNotFoundError: .*\.(json|jsonl|csv|parquet)"),
     ("bad_config", r"ConfigAttributeError|InterpolationKeyError|InstantiationError|got an unexpected keyword argument|"
+                   r"missing \d+ required (?:positional|keyword-only) argument|No model specified|Model API .* not recognized|"
+                   r"Relative module names not supported|"
                    r"Are you sure that|size mismatch for|yaml\.\w+\.\w+Error|ScannerError|ParserError|"
                    r"FileNotFoundError: .*\.ya?ml|No module named|output directory cannot be"),
-    ("disk_full", r"\[Errno (?:28|122|27)\]|No space left on device|Disk quota exceeded|File too large"),
     ("interrupted", r"^KeyboardInterrupt"),
 )  # fmt: skip
 #: (kind, what a line must hold that is part of no exception)
 _LINES = (
     *_OUT_OF_MEMORY,
+    ("bad_data", r"The dataset contains duplicate sample ids"),
+    ("missing_task", r"No inspect tasks were found"),
     ("missing_command", r": command not found|/bin/activate: No such file or directory|EnvironmentNameNotFound|"
                         r"CondaError: Run 'conda init'"),
-    ("bad_config", r"Are you sure that|: No module named |^(?:tune|inspect|Usage)\b.*: error: |^Error: "),
+    ("bad_config", r"Are you sure that|: No module named |^(?:tune|inspect)\b.*: error: |^Error: |"
+                   r"Relative module names not supported"),
     ("disk_full", r"No space left on device|Disk quota exceeded"),
 )  # fmt: skip
 _KILLED, _CRASHED = "killed", "crashed"
@@ -62,17 +65,42 @@ _TOLD_BY_SHELL = re.compile(
 def classify(text: str) -> Failure | None:
     """The class of the failure and its line: the last exception's, else that of a line that tells; None if neither."""
     shown = tracebacks.shown_lines(text)
-    if killed := _killed(shown):
-        return _with_said(killed, text)
     causes = tracebacks.causes(shown, _is_for_want_of_memory)
+    failure = _killed(shown) or _raised(shown, causes) or _told(shown, causes)
+    if failure is None and causes:
+        failure = Failure("exception", tracebacks.whole_story(shown, causes))
+    return failure and msgspec.structs.replace(failure, said=_said(shown, causes))
+
+
+def _raised(shown: Sequence[tracebacks.Line], causes: Sequence[int]) -> Failure | None:
     for place in causes:
         if kind := _kind(tracebacks.whole_message(shown, place), _EXCEPTIONS):
-            return _with_said(Failure(kind, tracebacks.message(shown, place)), text)
-    last = shown[causes[0] + 1 :] if causes else [line for line in shown if not output.is_noise(line.text)]
-    for line in reversed(last[-_LAST_LINES:]):
+            return Failure(kind, tracebacks.message(shown, place))
+    return None
+
+
+def _told(shown: Sequence[tracebacks.Line], causes: Sequence[int]) -> Failure | None:
+    for line in reversed(_telling(shown, causes)):
         if kind := _kind([line.text], _LINES):
-            return _with_said(Failure(kind, questions.line(line.text)), text)
-    return _with_said(Failure("exception", tracebacks.message(shown, causes[0])), text) if causes else None
+            return Failure(kind, questions.line(line.text))
+    return None
+
+
+def _said(shown: Sequence[tracebacks.Line], causes: Sequence[int]) -> tuple[str, ...]:
+    """The last lines; of a distributed training those of the rank that failed first, and not what was said of its end."""
+    end = tracebacks.launchers_words(shown)
+    if end < len(shown) and causes and causes[0] < end:
+        rank, end = shown[causes[0]].rank, causes[0] + 1
+        shown = [line for line in shown[:end] if line.rank == rank]
+    return output.said("\n".join(line.text for line in shown[:end] or shown))
+
+
+def _telling(shown: Sequence[tracebacks.Line], causes: Sequence[int]) -> Sequence[tracebacks.Line]:
+    """Lines that may tell what no exception of a known kind does: after the last one, or before what the launcher says."""
+    if causes and not tracebacks.is_launchers(shown[causes[0]]):
+        return shown[causes[0] + 1 :][-tracebacks.LAST_LINES :]
+    before = shown[: tracebacks.launchers_words(shown)]
+    return [line for line in before if not output.is_noise(line.text)][-tracebacks.LAST_LINES :]
 
 
 def traceback_at_end(text: str) -> Failure | None:
@@ -86,18 +114,14 @@ def traceback_at_end(text: str) -> Failure | None:
     return None if any(not output.is_aftermath(line.text) for line in after) else classify(text)
 
 
-def _with_said(failure: Failure, text: str) -> Failure:
-    return msgspec.structs.replace(failure, said=output.said(text))
-
-
 def _killed(shown: Sequence[tracebacks.Line]) -> Failure | None:
     """What killed the rank that failed first; or, by the shell's word, the tool that the script ran."""
     ranks = (_ROOT_SIGNAL.match(line.text) for line in tracebacks.after_root(shown))
     if signal := next((int(match[1]) for match in ranks if match), None):
         return _of_signal(signal, "a rank")
-    told = [(place, match) for place, line in enumerate(shown) if (match := _TOLD_BY_SHELL.search(line.text))]
-    if told and not tracebacks.went_on(shown[told[-1][0] :]):
-        return Failure(_SHELL_WORDS[told[-1][1][1]], questions.line(told[-1][1][0].removeprefix(": ")))
+    told = [match for line in shown[tracebacks.since(shown) :] if (match := _TOLD_BY_SHELL.search(line.text))]
+    if told:
+        return Failure(_SHELL_WORDS[told[-1][1]], questions.line(told[-1][0].removeprefix(": ")))
     return None
 
 
@@ -119,7 +143,8 @@ def _kind(shown: Iterable[str], kinds: Sequence[tuple[str, str]]) -> str | None:
 
 def by_state(attempt: Attempt, text: str) -> Failure:
     """Why an attempt that didn't end COMPLETED failed: what Slurm knows first, then what it said."""
-    return _with_said(_by_slurm(attempt, text) or _by_end(attempt, text), text)
+    failure = _by_slurm(attempt, text) or _by_end(attempt, text)
+    return failure if failure.said else msgspec.structs.replace(failure, said=output.said(text))
 
 
 def _by_slurm(attempt: Attempt, text: str) -> Failure | None:

@@ -11,7 +11,7 @@ from posixpath import join, normpath
 from msgspec.structs import replace
 
 from runexp.wire import metrics
-from runexp.wire.jobs import JobSpec, Progress, Verdict
+from runexp.wire.jobs import Finding, JobSpec, Progress, Verdict
 from runexp.wire.states import Phase
 from runexpd.experiments import documents
 from runexpd.experiments.problems import BadExperiment
@@ -21,10 +21,13 @@ from runexpd.tools import (
     curves,
     eval_samples,
     ingredients,
+    inspect_call,
     inspect_logs,
     inspect_verdict,
     output,
+    printed,
     questions,
+    ready_model,
     scripts,
 )
 from runexpd.tools.base import Attempt, Ingredients, Question, Samples
@@ -54,7 +57,7 @@ class InspectAi:
             if path is None:
                 missing.append(f"{run}/eval/{_cell(task, epoch)}/cell.slurm")
             else:
-                job = _job(scaffold.texts[path], path, run, task, epoch)
+                job = _job(scaffold, path, run, task, epoch)
                 jobs.append(replace(job, label=labels[run, task, epoch]))
         known = {job.script for job in jobs}
         strays = [path for path in scaffold.texts if _is_evaluation(scaffold, path) and path not in known]
@@ -66,12 +69,15 @@ class InspectAi:
 
     def verify(self, job: JobSpec, attempt: Attempt | None) -> Question[Verdict]:
         log_dir = str(job.facts["log_dir"])
-        listing, *printed = yield [ListDir(log_dir), *([output.tail(attempt.output)] if attempt else [])]
+        listing, *ends = yield [ListDir(log_dir), *(printed.tails(job, attempt) if attempt else [])]
         if isinstance(listing, Withheld):
             return inspect_verdict.unreadable(log_dir, listing.why)
-        found = yield from inspect_logs.newest(job, attempt, listing)
-        said = questions.text(printed[0]) if printed else ""
-        return inspect_verdict.judge(log_dir, attempt, found, said)
+        path = str(job.facts.get(ready_model.FACT) or "") if attempt is None else ""
+        found, blocked = yield from questions.both(
+            inspect_logs.newest(job, attempt, listing), ready_model.blocked(path, job.epoch)
+        )
+        verdict = inspect_verdict.judge(log_dir, attempt, found, printed.texts(ends))
+        return replace(verdict, blocked="" if verdict.finding is Finding.GOOD else blocked)
 
     def samples(self, job: JobSpec, artifacts: Sequence[str]) -> Question[Samples]:
         if not artifacts:
@@ -165,7 +171,8 @@ def _is_evaluation(scaffold: Scaffold, path: str) -> bool:
     return len(parts) > 1 and parts[1] == "eval" and (older or newer)
 
 
-def _job(text: str, path: str, run: str, task: str, epoch: int | None) -> JobSpec:
+def _job(scaffold: Scaffold, path: str, run: str, task: str, epoch: int | None) -> JobSpec:
+    text = scaffold.texts[path]
     job = scripts.spec(
         path,
         text,
@@ -176,14 +183,18 @@ def _job(text: str, path: str, run: str, task: str, epoch: int | None) -> JobSpe
         task=task,
         epoch=epoch,
     )
-    options = [words for words in scripts.commands(text, "eval") if "eval" in words]
-    log_dir = next(filter(None, (scripts.option(words, "--log-dir") for words in options)), None)
-    model = next(filter(None, (scripts.option(words, "--model") for words in options)), None)
+    runs_in = scripts.runs_in(job)
+    call = inspect_call.read(text, runs_in, scaffold.texts)
+    tasks = {each for name, each, _ in cells(scaffold) if name == run}
+    ready = next((ready_model.named(each, scaffold.dir) for each in scaffold.runs if each.name == run), None)
     facts: dict[str, str | int | list[int] | None] = {
-        "log_dir": normpath(join(scripts.runs_in(job), log_dir or "logs")),
-        "model": model,
+        "log_dir": normpath(join(runs_in, call.log_dir or "logs")),
+        "model": call.model,
         # In the older layout the cells of a run keep their logs in one directory.
         "shared_log_dir": int(not path.endswith("/cell.slurm")),
+        "tasks": "\n".join(sorted(tasks)),
+        ready_model.FACT: ready,
+        printed.FACT: "\n".join(printed.redirected(text, runs_in)),
     }
     return replace(job, facts=facts)
 

@@ -30,9 +30,7 @@ def newest(job: JobSpec, attempt: Attempt | None, listing: Answer) -> Question[L
     """The newest log of this job; None for no log at all."""
     earliest = starts(attempt) - CLOCK_TOLERANCE_SECONDS
     logs = [
-        fact
-        for fact in questions.entries(listing)
-        if fact.path.endswith(eval_log.ENDING) and questions.is_file(fact) and fact.modified_at >= earliest
+        fact for fact in questions.entries(listing) if eval_log.is_log(fact) and fact.modified_at >= earliest
     ]
     logs.sort(key=eval_log.order, reverse=True)
     if not job.facts.get("shared_log_dir"):
@@ -90,7 +88,7 @@ def _own(job: JobSpec, logs: Sequence[FileFact], headers: Mapping[str, Header]) 
 
 def _is_of(job: JobSpec, header: eval_log.Header) -> bool:
     """Whether a log in a directory that cells share is this cell's: by its task, and by its model or the epoch in its path."""
-    if job.task and header.eval.task.rpartition("/")[2].replace("-", "_") != job.task.replace("-", "_"):
+    if job.task and _task(job, header.eval.task) != job.task.replace("-", "_"):
         return False
     if job.epoch is None:
         return True
@@ -98,3 +96,11 @@ def _is_of(job: JobSpec, header: eval_log.Header) -> bool:
     if found := _EPOCH.findall(path) or _EPOCH.findall(header.eval.model[:_PATH_CHARACTERS])[:1]:
         return int(found[-1]) == job.epoch
     return bool(job.facts.get("model")) and header.eval.model == job.facts["model"]
+
+
+def _task(job: JobSpec, name: str) -> str:
+    """Which of a run's tasks a log's is: a scaffold may add a label of the matrix to the name, as `words_lr2`."""
+    name = name.rpartition("/")[2].replace("-", "_")
+    tasks = {task.replace("-", "_") for task in str(job.facts.get("tasks") or job.task).split("\n")}
+    labelled = [task for task in tasks if name.startswith(f"{task}_")]
+    return name if name in tasks else max(labelled, key=len, default=name)

@@ -1,10 +1,12 @@
 """What a log, or its absence, proves. The log decides, not the exit code; and where there is none, the job's end. Pure."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from runexp.wire.jobs import Failure, Finding, Verdict
-from runexp.wire.states import COMPLETED
-from runexpd.tools import eval_log, failures, output, questions
+from runexp.wire.states import COMPLETED, FAILED
+from runexpd.tools import eval_log, failures, output, printed, questions
 from runexpd.tools.base import Attempt
 from runexpd.tools.inspect_logs import Log
 
@@ -15,8 +17,12 @@ _MOST_ODD = 10
 _CANCELLED = "cancelled"
 
 
-def judge(log_dir: str, attempt: Attempt | None, found: Log | None, said: str) -> Verdict:
-    """The verdict by the newest log and the end of the attempt's output."""
+def judge(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequence[str]) -> Verdict:
+    """The verdict by the newest log and the ends of what the attempt printed."""
+    return printed.with_said(_judged(log_dir, attempt, found, said), said)
+
+
+def _judged(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequence[str]) -> Verdict:
     if found is None:
         return _without_header(attempt, said, Failure("no_log", _no_log(log_dir, attempt, said)), None)
     path = questions.path(found.fact.path)
@@ -39,10 +45,7 @@ def judge_header(header: eval_log.Header, path: str) -> Verdict:
     if header.invalidated:
         return _bad("invalidated", f"{path} was invalidated", path)
     if header.status == "error":
-        message = header.error.message.strip() if header.error else ""
-        return _bad(
-            "eval_error", message.split("\n")[0] if message else "status error, with no message", path
-        )
+        return _error(header.error or eval_log.Error(), path)
     if header.status == _CANCELLED:
         return _bad("eval_cancelled", "the log says cancelled", path)
     if header.status != "success":
@@ -50,6 +53,13 @@ def judge_header(header: eval_log.Header, path: str) -> Verdict:
     if results is not None and (odd := _odd_counts(results)):
         return _bad("eval_log", odd, path)
     return _scored(header, results, path)
+
+
+def _error(error: eval_log.Error, path: str) -> Verdict:
+    message = error.message.strip().split("\n")[0] or "status error, with no message"
+    verdict = _bad("eval_error", message, path)
+    failure = Failure("eval_error", verdict.detail, output.said(error.traceback[-output.TAIL_BYTES :]))
+    return replace(verdict, failure=failure)
 
 
 def _odd_counts(results: eval_log.Results) -> str:
@@ -67,7 +77,9 @@ def _number(count: int) -> str:
 def _scored(header: eval_log.Header, results: eval_log.Results | None, path: str) -> Verdict:
     values, odd = (eval_log.scores(results), eval_log.not_numbers(results)) if results else ((), ())
     odd = odd[:_MOST_ODD]
-    if results is None or not values or results.completed_samples == 0:
+    if results is not None and results.completed_samples and not values and not odd:
+        odd = ("no scorer has a metric: scores are in the samples alone",)
+    elif results is None or not values or results.completed_samples == 0:
         scored = f"all it has is {', '.join(odd)}" if odd else "nothing was scored"
         return _bad("not_scored", f"the log says success, but {scored}", path)
     count = f"{results.completed_samples} of {results.total_samples} samples"
@@ -83,29 +95,34 @@ def _scored(header: eval_log.Header, results: eval_log.Results | None, path: str
 
 
 def _with_end(verdict: Verdict, attempt: Attempt | None) -> Verdict:
+    """A script's exit code says little beside a complete log: it may be that of anything in it. Other ends are odd."""
     if verdict.finding is not Finding.GOOD or attempt is None or attempt.state == COMPLETED:
         return verdict
     ended = questions.line(f"the job ended {attempt.state} {attempt.exit_code} though its log is complete")
+    if attempt.state == FAILED:
+        return replace(verdict, detail=questions.line(f"{verdict.detail}; {ended}"))
     return replace(verdict, warnings=(*verdict.warnings, ended))
 
 
-def _no_log(log_dir: str, attempt: Attempt | None, said: str) -> str:
+def _no_log(log_dir: str, attempt: Attempt | None, said: Sequence[str]) -> str:
     if attempt is None:
         return questions.line(f"no log in {log_dir}")
-    last = output.last_line(said) or "nothing"
+    last = next(filter(None, map(output.last_line, said)), "nothing")
     return questions.line(f"ended well and left no log; last said: {last}")
 
 
-def _without_header(attempt: Attempt | None, said: str, failure: Failure, path: str | None) -> Verdict:
+def _without_header(
+    attempt: Attempt | None, said: Sequence[str], failure: Failure, path: str | None
+) -> Verdict:
     """No log, or one that isn't finished: mostly the evaluation was killed. The job's end tells."""
     if attempt is None:
         return _bad(failure.kind, failure.message, path)
     if attempt.state != COMPLETED:
-        ended = failures.by_state(attempt, said)
+        ended = printed.why(attempt, said)
         return (_unclear if ended.kind == failures.UNEXPLAINED else _bad)(ended.kind, ended.message, path)
-    if at_end := failures.traceback_at_end(said):
+    if at_end := printed.last_traceback(said):
         return _bad(at_end.kind, at_end.message, path)
-    if path is None and (told := failures.classify(said)):
+    if path is None and (told := printed.told(said)):
         message = f"ended well and left no log; last said: {told.message}"
         return _unclear(told.kind, message)
     return _unclear(failure.kind, failure.message, path)

@@ -15,10 +15,12 @@ _SAID_LINE_CHARACTERS = 200
 _SAID_CHARACTERS = 2000
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: What is written where a bar left off, as a shell does of a job that was killed.
+_AFTER_BAR = re.compile(r"((?:it/s|s/it|examples/s)\])(?=[^\s\]])")
 #: What says nothing: bars (torchtune's, tqdm's, inspect-ai's), W&B's chatter, torchao's greeting, rules and underlines.
 _NOISE = re.compile(
     r"[\W_]*$"
-    r"|(?:\[\w{1,20}\]:\s?)?(?:\d{1,9}\|\d{1,9}\|Loss|wandb: (?!ERROR|WARNING)|Skipping import of cpp extensions)"
+    r"|(?:\[\w{1,20}\]:\s?)?(?:\d{1,9}\|\d{1,9}\|Loss|wandb:(?! ERROR)|Skipping import of cpp extensions)"
     r"|.{0,200}?(?:\d{1,3}%\|.{0,200}\[|\d{1,15}(?:it|ex| examples) \[\d\d:|\| Steps:[ ]{0,20}\d|\d examples/s)"
 )
 #: What may follow a last exception: noise, Slurm's own words, the rest of an error of CUDA's.
@@ -36,7 +38,7 @@ def tail(path: str, size_bytes: int = TAIL_BYTES) -> Ask:
 
 def lines(text: str) -> list[str]:
     """As a person sees them: progress bars overwrite themselves with carriage returns and escapes."""
-    shown = re.split(r"[\r\n]", _ESCAPE.sub("", text))
+    shown = re.split(r"[\r\n]", _AFTER_BAR.sub(r"\1\n", _ESCAPE.sub("", text)))
     return [line[:_LINE_CHARACTERS].rstrip() for line in shown if line.strip()]
 
 

@@ -5,7 +5,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from posixpath import join, normpath
 
-from runexp.wire.jobs import Failure, JobSpec
+from msgspec.structs import replace
+
+from runexp.wire.jobs import Failure, JobSpec, Verdict
 from runexpd.experiments import sbatch
 from runexpd.hosts.base import Answer, Ask
 from runexpd.tools import failures, output, questions, scripts
@@ -69,14 +71,18 @@ def _until_operator(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
+def patterns(job: JobSpec) -> list[str]:
+    """Files beside the job's output, as they are named before it is submitted."""
+    return [*filter(None, [job.error]), *filter(None, str(job.facts.get(FACT) or "").split("\n"))]
+
+
 def elsewhere(job: JobSpec, attempt: Attempt | None) -> list[str]:
     """Files beside the job's output; without an attempt those whose names need none."""
-    patterns = [*filter(None, [job.error]), *filter(None, str(job.facts.get(FACT) or "").split("\n"))]
     if attempt is None:
-        return [pattern for pattern in patterns if "%" not in pattern]
+        return [pattern for pattern in patterns(job) if "%" not in pattern]
     paths = [
         sbatch.output_path(pattern, workdir=job.workdir, job_id=attempt.slurm_job_id, job_name=job.name)
-        for pattern in patterns
+        for pattern in patterns(job)
     ]
     return [path for path in dict.fromkeys(paths) if path != attempt.output]
 
@@ -97,6 +103,19 @@ def why(attempt: Attempt, texts: Sequence[str]) -> Failure:
 def last_traceback(texts: Sequence[str]) -> Failure | None:
     """The failure, where one of the texts ends in a traceback."""
     return next(filter(None, (failures.traceback_at_end(text) for text in texts)), None)
+
+
+def told(texts: Sequence[str]) -> Failure | None:
+    """What one of the texts says of a failure, whatever the job's end; None if none does."""
+    return next(filter(None, map(failures.classify, texts)), None)
+
+
+def with_said(verdict: Verdict, texts: Sequence[str]) -> Verdict:
+    """With the last lines that say something, where its failure has none."""
+    if verdict.failure is None or verdict.failure.said:
+        return verdict
+    said = next(filter(None, map(output.said, texts)), ())
+    return replace(verdict, failure=replace(verdict.failure, said=said))
 
 
 def texts(answers: Sequence[Answer]) -> list[str]:

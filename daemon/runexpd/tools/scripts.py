@@ -16,6 +16,15 @@ _SCRIPT_CHARACTERS = 256 * 1024
 _LINE_CHARACTERS = 16 * 1024
 
 _ACTIVATE = re.compile(r"""[ \t]*(?:source|\.)[ \t]+["']?([^"'\s]+)/bin/activate\b""")
+#: `conda activate NAME` and its kin; `source ROOT/bin/activate NAME` is conda's, too.
+_CONDA = re.compile(
+    r"""[ \t]*(?:(?:conda|mamba|micromamba)[ \t]+activate|(?:source|\.)[ \t]+(?:\S*/bin/)?activate)[ \t]+["']?([^"'\s;&#]+)"""
+)
+_CONDA_NAME = re.compile(r"/bin/activate[\"']?[ \t]+[^\s;&|#]")
+_CONDA_ROOT = re.compile(
+    r"(/[^\s\"'$();]{0,400}?)/(?:etc/profile\.d/(?:conda|mamba)\.sh|(?:cond)?bin/(?:conda|mamba|activate))\b"
+)
+_CONDA_PLACES = (".conda", "miniconda3", "anaconda3", "miniforge3", "mambaforge")
 #: `OUT=/scratch/me/out`, with no command after it; and where it is used.
 _ASSIGNED = re.compile(
     r"[ \t]*(?:export[ \t]+|readonly[ \t]+)?([A-Za-z_]\w{0,99})=(\S{0,1000})[ \t]*(?:#.*)?"
@@ -97,7 +106,22 @@ def _literal(value: str) -> str | None:
     return None if re.search(r"[$`*?]", value) else value
 
 
-def environments(text: str) -> list[str]:
-    """The virtual environments that a script activates, where they are written out."""
-    found = [match[1] for line in lines(text) if (match := _ACTIVATE.match(line))]
-    return [path for path in found if "$" not in path]
+def environments(text: str, home: str = "") -> list[str]:
+    """Where the environments are that a script activates, as far as it says: virtual ones, and conda's by path or name.
+
+    `home`: below which conda is looked for where the script names no root of it; empty: nowhere.
+    """
+    filled = list(expanded(text))
+    found = [match[1] for line in filled if (match := _ACTIVATE.match(line)) and not _CONDA_NAME.search(line)]
+    named = [match[1] for line in filled if (match := _CONDA.match(line))]
+    roots = [match[1] for line in filled for match in _CONDA_ROOT.finditer(line)]
+    likely = [f"{home}/{place}" for place in _CONDA_PLACES] if home and not roots else []
+    for name in named:
+        found += [name] if "/" in name else [f"{root}/envs/{name}" for root in (*roots, *likely)]
+    return [path for path in dict.fromkeys(found) if "$" not in path]
+
+
+def home_of(path: str) -> str:
+    """The home directory that a path lies in, by custom; empty where it doesn't."""
+    match = re.match(r"/(?:home|Users)/[^/]+|/root(?=/)", path)
+    return match[0] if match else ""

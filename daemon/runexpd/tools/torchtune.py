@@ -19,8 +19,8 @@ from runexpd.experiments.scaffold import Discovery, Scaffold
 from runexpd.hosts.base import Answer, Ask, FileFact, ListDir, Part, ReadPart, Withheld
 from runexpd.tools import (
     checkpoint,
+    environment,
     output,
-    peft,
     printed,
     questions,
     scripts,
@@ -90,7 +90,8 @@ class Torchtune:
         epochs = torchtune_verdict.epochs(training, _str(job, "config"))
         if isinstance(epochs, Failure):
             return torchtune_verdict.bad(epochs)
-        return (yield from _judge(job, attempt, training, epochs, log, first, early))
+        verdict = yield from _judge(job, attempt, training, epochs, log, first, early)
+        return verdict if attempt is None else printed.with_said(verdict, printed.texts(places[2:]))
 
     def ingredients(self, job: JobSpec) -> Question[Ingredients]:
         return torchtune_ingredients.of(job)
@@ -107,7 +108,7 @@ class Torchtune:
             if seen := torchtune_steps.progress(questions.text(answer), _int(job, "epochs")):
                 return seen
         log = torchtune_steps.newest_log(logs, torchtune_steps.starts(attempt))
-        ends = yield from questions.ask(torchtune_steps.ends(log, None))
+        ends = yield from questions.ask(torchtune_steps.ends(log, []))
         steps = torchtune_steps.in_log(ends[0]) if ends else None
         return Progress(epochs=_int(job, "epochs"), done=steps) if steps else None
 
@@ -136,6 +137,7 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         "log_dir": training.log_dir or f"{output_dir}/logs",
         "epochs": training.epochs,
         "log_every_n_steps": training.log_every_n_steps,
+        "resumes": int(training.resumes),
         "pace": training.pace,
         "environments": "\n".join(sorted(environments)),
         printed.FACT: "\n".join(printed.redirected(text, runs_in)),
@@ -164,7 +166,7 @@ def _environments(scaffold: Scaffold) -> defaultdict[str, set[str]]:
     for path, text in scaffold.texts.items():
         run, below = path.removeprefix(f"{scaffold.dir}/").partition("/")[::2]
         if below.startswith("eval/"):
-            found[run].update(scripts.environments(text))
+            found[run].update(scripts.environments(text, scripts.home_of(scaffold.dir)))
     return found
 
 
@@ -195,7 +197,11 @@ def _guessed(job: JobSpec) -> list[str]:
 
 def _as_trained(job: JobSpec, written: Answer, since: float) -> Training:
     """The config that the attempt wrote beside its checkpoints, overrides included; else the run's own."""
-    facts = Training(epochs=_int(job, "epochs"), log_every_n_steps=_int(job, "log_every_n_steps"))
+    facts = Training(
+        epochs=_int(job, "epochs"),
+        log_every_n_steps=_int(job, "log_every_n_steps"),
+        resumes=bool(job.facts.get("resumes")),
+    )
     if not isinstance(written, Part):
         return facts
     if written.fact.modified_at < since - torchtune_steps.CLOCK_TOLERANCE_SECONDS:
@@ -220,19 +226,19 @@ def _judge(
     """Look at the epochs that are there, and at what the listings led to, and say what all of it proves."""
     _, _, listing, _, console, out, *sent = first
     there = _there(epochs, listing)
-    newest = torchtune_steps.newest_output(job, out) if attempt is None else None
+    newest = torchtune_steps.newest_outputs(job, out) if attempt is None else []
     (found, ends), environments = yield from questions.both(
         questions.both(
             checkpoint.inspect([fact.path for fact in there.values()], early),
             questions.ask(torchtune_steps.ends(log, newest)),
         ),
-        peft.environments(_str(job, "environments").splitlines()),
+        environment.look(_str(job, "environments").splitlines()),
     )
     sources = torchtune_steps.Sources(
         log=log,
         log_end=ends[0] if log else None,
-        printed=(ends[-1] if newest else None) if attempt is None else out,
-        copies=(console, *sent),
+        printed=None if attempt is None else out,
+        copies=(console, *sent, *ends[len(ends) - len(newest) :]),
     )
     checkpoints = dict(zip(there, found, strict=True))
     return torchtune_verdict.judge(
@@ -248,6 +254,7 @@ def _judge(
                 *printed.elsewhere(job, attempt),
             ),
             environments=tuple(environments),
+            resumes=training.resumes,
         )
     )
 

@@ -43,6 +43,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int | None = None
     gradient_accumulation_steps: int | None = None
     log_every_n_steps: int | None = None
+    #: It goes on where an earlier training stopped, whose epochs count, too.
+    resumes: bool = False
     #: What decides how many tokens a second it makes: runs that say the same here should be as fast.
     pace: str = ""
 
@@ -70,6 +72,7 @@ def read(text: str, where: str, workdir: str, overrides: Sequence[str] = ()) -> 
         batch_size=_count(config.get("batch_size")),
         gradient_accumulation_steps=_count(config.get("gradient_accumulation_steps")),
         log_every_n_steps=_count(config.get("log_every_n_steps")),
+        resumes=config.get("resume_from_checkpoint") is True,
         pace=_pace(config),
     )
 

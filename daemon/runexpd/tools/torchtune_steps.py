@@ -5,6 +5,7 @@ redirected, and loggers leave no text.
 """
 
 import re
+from collections.abc import Sequence
 from posixpath import dirname
 
 import msgspec
@@ -54,9 +55,9 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
 
     log: Log | None
     log_end: Answer | None
-    #: The attempt's output, or the newest there is.
+    #: The attempt's own output.
     printed: Answer | None
-    #: W&B's copy of it, and what the script sends elsewhere.
+    #: W&B's copy of it, what the script sends elsewhere, and without an attempt the newest outputs there are.
     copies: tuple[Answer, ...]
 
 
@@ -107,9 +108,14 @@ def newest_log(listing: Answer, earliest: float) -> Log | None:
     return max(found, key=lambda log: log.began, default=None)
 
 
-def newest_output(job: JobSpec, listing: Answer) -> FileFact | None:
-    """The newest file whose name is the job's output with its patterns filled in."""
-    pattern = job.output.rpartition("/")[2]
+def newest_outputs(job: JobSpec, listing: Answer) -> list[FileFact]:
+    """Of the job's output, and of what else it prints to beside it, the newest file with patterns filled in."""
+    beside = [path for path in printed.patterns(job) if dirname(path) == dirname(job.output) and "%" in path]
+    found = (_newest(path.rpartition("/")[2], listing) for path in (job.output, *beside))
+    return [fact for fact in found if fact is not None]
+
+
+def _newest(pattern: str, listing: Answer) -> FileFact | None:
     before, variable, rest = pattern.partition("%")
     after = re.sub(r"^\d{0,2}[A-Za-z]", "", rest.rpartition("%")[2])
 
@@ -120,10 +126,10 @@ def newest_output(job: JobSpec, listing: Answer) -> FileFact | None:
     return max(found, key=lambda fact: fact.modified_at, default=None)
 
 
-def ends(log: Log | None, printed: FileFact | None) -> list[Ask]:
-    """What the listings led to: the end of the newest log, and of the newest output."""
+def ends(log: Log | None, outputs: Sequence[FileFact]) -> list[Ask]:
+    """What the listings led to: the end of the newest log, and of the newest outputs."""
     asks: list[Ask] = [ReadPart(log.path, -PROGRESS_BYTES, PROGRESS_BYTES)] if log else []
-    return [*asks, *([output.tail(printed.path)] if printed else [])]
+    return [*asks, *(output.tail(fact.path) for fact in outputs)]
 
 
 def seen(sources: Sources, attempt: Attempt | None, training: Training, saved_last: float) -> Seen:
@@ -147,7 +153,7 @@ def _shown(sources: Sources, attempt: Attempt | None, training: Training, saved_
         copies = [own(copy, attempt) for copy in sources.copies]
         bars = [last_bar(questions.text(part)) for part in (sources.printed, *copies) if part]
         return max((each.step for each in bars if each), default=0)
-    ends = [_ran_to_the_end(part, training.epochs, saved_last) for part in (sources.printed, *sources.copies)]
+    ends = [_ran_to_the_end(part, training.epochs, saved_last) for part in sources.copies]
     return max(ends)
 
 

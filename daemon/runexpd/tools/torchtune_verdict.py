@@ -10,7 +10,7 @@ from posixpath import basename
 import msgspec
 
 from runexp.wire.jobs import Failure, Finding, Remedy, Verdict
-from runexpd.tools import peft, questions, shards
+from runexpd.tools import checkpoint, environment, questions, shards
 from runexpd.tools.base import Attempt
 from runexpd.tools.checkpoint import Checkpoint
 from runexpd.tools.shards import Problem, State
@@ -29,10 +29,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     #: None: results count whoever made them.
     attempt: Attempt | None
     seen: Seen
+    #: It went on where an earlier training stopped: all epochs but the last may be that one's.
+    resumes: bool = False
     #: Where steps were looked for.
     looked: tuple[str, ...]
-    #: Those of evaluations that have peft.
-    environments: tuple[str, ...]
+    #: Those that evaluations run in, as far as they are known.
+    environments: tuple[environment.Environment, ...]
 
 
 def epochs(training: Training, config: str) -> tuple[int, ...] | Failure:
@@ -69,7 +71,7 @@ def _judge_earlier(evidence: Evidence, problems: list[Problem]) -> Verdict:
     hidden = [problem for problem in problems if problem.state is State.WITHHELD]
     if hidden:
         return unclear("; ".join(problem.text for problem in hidden))
-    if worst is not None and worst.kind == "stale_base_path":
+    if worst is not None and worst.kind == checkpoint.STALE:
         return unclear(worst.text)
     if not evidence.checkpoints and not steps:
         return bad(Failure("not_trained", "no log of a training with steps"))
@@ -88,7 +90,8 @@ def _problems(evidence: Evidence) -> Iterator[Problem]:
     newest = 0.0
     for epoch in evidence.epochs:
         found = evidence.checkpoints.get(epoch) or Checkpoint(problem=Problem(State.ABSENT, "is missing"))
-        problem = _aged(found, evidence.seen.since, newest) or found.problem
+        since = 0.0 if evidence.resumes and epoch != evidence.epochs[-1] else evidence.seen.since
+        problem = _aged(found, since, newest) or found.problem
         if problem is not None:
             yield msgspec.structs.replace(problem, text=f"epoch_{epoch} {problem.text}")
         if evidence.attempt is None:
@@ -111,6 +114,7 @@ def _failure(problem: Problem) -> Failure:
 def _good(evidence: Evidence) -> Verdict:
     steps = evidence.seen.steps
     merged = any(found.merged_adapter for found in evidence.checkpoints.values())
+    rope = any(found.rope_for_5 for found in evidence.checkpoints.values())
     return Verdict(
         finding=Finding.GOOD,
         detail=_count(evidence) + (f", {steps} steps" if steps else ""),
@@ -118,7 +122,8 @@ def _good(evidence: Evidence) -> Verdict:
         warnings=(
             *([] if steps else [questions.line(_no_sign(evidence))]),
             *_age_warnings(evidence.attempt),
-            *(peft.warnings(evidence.environments) if merged else ()),
+            *(environment.of_merged(evidence.environments) if merged else ()),
+            *(environment.of_rope(evidence.environments) if rope else ()),
         ),
         begun_at=evidence.seen.begun_at,
     )

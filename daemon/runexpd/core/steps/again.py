@@ -102,9 +102,10 @@ def contested(state: State, wanted: RetryWanted) -> str:
 
 
 def _retried(experiment: Experiment, wanted: RetryWanted) -> tuple[JobSpec, ...]:
-    """What the scaffold no longer has can't be submitted."""
+    """What the scaffold no longer has can't be submitted; what its tool holds back is, where a person names it."""
     ids = retriable(experiment, wanted.jobs)
-    return tuple(spec for spec in wanted.seen.jobs if spec.id in ids)
+    held_back = {id for id, verdict in wanted.seen.verdicts.items() if verdict.blocked} - {*wanted.jobs}
+    return tuple(spec for spec in wanted.seen.jobs if spec.id in ids and spec.id not in held_back)
 
 
 def _gone(experiment: Experiment, wanted: RetryWanted) -> Iterator[events.Event]:

@@ -79,8 +79,8 @@ def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event
     for spec in seen.jobs:
         if spec.id not in ours:
             yield from found(seen, spec, known)
-            if _is_left_out(seen, spec):
-                yield from _left_out(seen, spec, known)
+            if reason := _left_out(seen, spec):
+                yield from _skipped(seen, spec, known, reason)
 
 
 def _differs(known: Experiment, seen: ScaffoldSeen, changes: list[events.Event]) -> bool:
@@ -152,7 +152,7 @@ def found(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> Iterat
         case Stage.VERIFIED if job is not None:
             yield from _of_verified(seen, spec, job, verdict)
         case Stage.PLANNED | Stage.SKIPPED | Stage.FAILED | Stage.IN_DOUBT as stage:
-            unsettled = stage in (Stage.PLANNED, Stage.SKIPPED) and not _is_left_out(seen, spec)
+            unsettled = stage in (Stage.PLANNED, Stage.SKIPPED) and not _left_out(seen, spec)
             fresh = unsettled and _is_doubtful(verdict)
             clear = stage is Stage.IN_DOUBT and not _is_doubtful(verdict)
             good = verdict.finding is Finding.GOOD
@@ -246,12 +246,17 @@ def _is_good(seen: ScaffoldSeen, id: str) -> bool:
     return id in seen.verdicts and seen.verdicts[id].finding is Finding.GOOD
 
 
-def _is_left_out(seen: ScaffoldSeen, spec: JobSpec) -> bool:
-    return seen.policy.optimize_only and spec.phase is Phase.EVALUATION
+def _left_out(seen: ScaffoldSeen, spec: JobSpec) -> str:
+    """Why it isn't submitted though it may be owed; empty where it is."""
+    if seen.policy.optimize_only and spec.phase is Phase.EVALUATION:
+        return OPTIMIZE_ONLY
+    return seen.verdicts[spec.id].blocked if spec.id in seen.verdicts else ""
 
 
-def _left_out(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> Iterator[events.Event]:
+def _skipped(
+    seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None, reason: str
+) -> Iterator[events.Event]:
     job = known.jobs.get(spec.id) if known else None
     done = _is_good(seen, spec.id) and _is_current(seen, spec, known)
     if not done and (job is None or job.stage in (Stage.PLANNED, Stage.SKIPPED)):
-        yield events.JobSkipped(job=spec.id, reason=OPTIMIZE_ONLY)
+        yield events.JobSkipped(job=spec.id, reason=reason)
