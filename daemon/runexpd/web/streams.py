@@ -168,7 +168,7 @@ class Streams:
             return said(problem.refused, problem.status)
         after = _cursor(request)
         if after is None or after > self._desk.context.ledger.last_seq:
-            return self._stream(_reset(known.seq))
+            return self._stream(_anew(self._desk, id, known.seq))
         return self._stream(of_experiment(self._desk, id, after))
 
     async def output(self, request: Request) -> Response:
@@ -196,6 +196,9 @@ def _cursor(request: Request) -> int | None:
     return int(told) if told.isascii() and told.isdigit() and len(told) < 17 else None
 
 
-async def _reset(seq: int) -> AsyncGenerator[Said, None]:
-    """That number is none of this ledger's: begin anew from here."""
+async def _anew(desk: Desk, id: str, seq: int) -> AsyncGenerator[Said, None]:
+    """That number is none of this ledger's: what follows begins here."""
     yield "reset", {"seq": seq}, seq
+    async with aclosing(of_experiment(desk, id, seq)) as says:
+        async for event in says:
+            yield event

@@ -44,7 +44,8 @@
 
   // Plotly reads a little HTML in names; ours are text.
   function text(name) {
-    return name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const printable = name.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu, "\ufffd");
+    return printable.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   }
 
   function colour(name) {
