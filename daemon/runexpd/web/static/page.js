@@ -52,10 +52,13 @@
       const isReaders = name === "open" || (name === "title" && old.localName === "time");
       if (!now.hasAttribute(name) && !isReaders) old.removeAttribute(name);
     }
+    const wanted = new Set([...now.children].map((each) => each.id).filter(Boolean));
     let place = old.firstChild;
     for (const child of [...now.childNodes]) {
       const same = child.id ? [...old.children].find((each) => each.id === child.id) : alike(place, child);
       if (same) {
+        // What is gone goes first: a node that is moved loses the focus.
+        while (child.id && place !== same && place && !wanted.has(place.id)) place = after(place);
         if (same === place) place = place.nextSibling;
         else old.insertBefore(same, place);
         morph(same, child);
@@ -63,11 +66,13 @@
         old.insertBefore(document.adoptNode(child), place);
       }
     }
-    while (place) {
-      const next = place.nextSibling;
-      place.remove();
-      place = next;
-    }
+    while (place) place = after(place);
+  }
+
+  function after(place) {
+    const next = place.nextSibling;
+    place.remove();
+    return next;
   }
 
   function alike(one, other) {
