@@ -41,6 +41,6 @@ def _problem(places: Sequence[str], found: Sequence[checkpoint.Checkpoint]) -> s
     problems = [(place, each.problem) for place, each in zip(places, found, strict=True) if each.problem]
     if len(problems) < len(found) or any(problem.state is State.WITHHELD for _, problem in problems):
         return ""
-    # What is there and is no model tells more than what is not there.
-    place, problem = max(problems, key=lambda each: "is missing" not in each[1].text)
+    # A directory of epochs holds no model itself: what is wrong with the epoch tells.
+    place, problem = problems[-1] if "holds no model" in problems[0][1].text else problems[0]
     return questions.line(f"{FACT} {questions.path(place)} {problem.text}")
