@@ -1,13 +1,18 @@
 """The real torchtune and the real inspect-ai, through both commands, on the example that `make demo` runs."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fakes.adapters import name_another_base, only
-from fakes.home import Home, blocks, harvested
+from fakes.home import Home, blocks, harvested, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
@@ -114,3 +119,39 @@ def test_a_base_model_that_has_gone_is_told_before_anything_is_evaluated(
     trained = jobs.pop("rank8-adapter")
     assert trained["failure"]["kind"] == "STALE_LOCAL_BASE_PATH"
     assert {job["state"] for job in jobs.values()} == {"SKIPPED"}
+
+
+@pytest.mark.timeout(1200)
+def test_an_evaluation_that_was_killed_is_finished_by_inspect_and_taken(
+    real_home: Home, real_experiment: Path
+) -> None:
+    """What was scored by then is not scored again."""
+    experiment = only(real_experiment, real_home.dir.parent / "killed", "base")
+    cell = experiment / "base" / "eval" / "capitalization"
+    script = cell / "cell.slurm"
+    slow = script.read_text().replace("--max-connections 100", "--max-connections 4")
+    script.write_text(f"{slow.rstrip()} &\necho $! > pid\nwait $!\n")
+    real_home.runexp("run", "--detach", str(experiment))
+    wait_for(
+        lambda: any(re.search(r"Samples: +[1-9]\d/", o.read_text()) for o in cell.glob("slurm-*.out")),
+        "ten samples",
+        200,
+    )
+    os.kill(int((cell / "pid").read_text()), signal.SIGKILL)
+    wait_for(lambda: real_home.outcome("killed") is not None, "it is over")
+    (job,) = real_home.json("status", "killed")["jobs"]
+    assert job["failure"]["kind"] == "killed"
+    (log,) = (cell / "logs").glob("*.eval")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    inspect = Path(sys.executable).parent / "inspect"
+    for words in (
+        ["log", "recover", log],
+        ["eval-retry", f"{log.with_suffix('')}-recovered.eval", "--log-dir", "logs"],
+    ):
+        subprocess.run(
+            [inspect, *words], cwd=cell, env=environment, check=True, capture_output=True, timeout=200
+        )
+    assert real_home.runexp("run", str(experiment)).returncode == 0
+    (job,) = real_home.json("status", "killed")["jobs"]
+    assert (job["state"], len(job["attempts"])) == ("VERIFIED", 1)
+    assert job["detail"] == "100 of 100 samples"
