@@ -88,6 +88,14 @@ async def driven(app: Full, size: tuple[int, int] = (80, 24)) -> AsyncIterator[P
         yield pilot
 
 
+async def still(pilot: Pilot[Any]) -> None:
+    """Until nothing moves any more."""
+    seen_before = [""] * 3
+    while len({*seen_before}) > 1 or not seen_before[0]:
+        await pilot.pause(0.3)
+        seen_before = [*seen_before[1:], text(pilot)]
+
+
 def says(pilot: Pilot[Any], words: str) -> Callable[[], bool]:
     return lambda: words in text(pilot)
 
@@ -294,6 +302,7 @@ def test_a_picture(told: FakeDaemon, snap_compare: Any, size: tuple[int, int]) -
             await until(pilot, says(pilot, "dotted"))
         if size[0] >= 200:
             await until(pilot, says(pilot, "Loss: 0.41"))
+        await still(pilot)
 
     assert snap_compare(watching(), terminal_size=size, run_before=settled)
 
@@ -308,6 +317,7 @@ def test_a_picture_without_colours(
         await until(pilot, says(pilot, "Loss: 0.41"))
         await pilot.press("3")
         await until(pilot, says(pilot, "✗ FAILED"))
+        await still(pilot)
 
     assert snap_compare(watching(), terminal_size=(80, 24), run_before=settled)
 
@@ -321,5 +331,6 @@ def test_a_picture_of_a_link_that_is_dead(told: FakeDaemon, snap_compare: Any) -
         await until(pilot, says(pilot, "detach"))
         await pilot.press("2")
         await until(pilot, says(pilot, "Loss: 0.41"))
+        await still(pilot)
 
     assert snap_compare(watching(view), terminal_size=(80, 24), run_before=settled)
