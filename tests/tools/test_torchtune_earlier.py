@@ -80,3 +80,15 @@ def test_without_logs_an_epoch_that_is_older_than_the_one_before_it_was_left_by_
     verdict = trained.verdict(None)
     assert kind(verdict) == "checkpoint"
     assert "epoch_1 is older than the epoch before it" in verdict.detail
+
+
+def test_a_training_that_was_resumed_keeps_the_epochs_before(trained: Trained) -> None:
+    attempt = trained.train()
+    age(trained.epoch(0) / SHARD)
+    assert kind(trained.verdict(None)) == "checkpoint"
+    for config in (trained.config, trained.artifacts / "torchtune_config.yaml"):
+        config.write_text(f"{config.read_text()}resume_from_checkpoint: True\n")
+    for whose in (attempt, None):
+        assert trained.verdict(whose).finding is Finding.GOOD
+    age(trained.epoch(1) / SHARD)
+    assert kind(trained.verdict(None)) == "checkpoint", "the last epoch is the resumed training's own"
