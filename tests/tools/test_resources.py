@@ -43,7 +43,7 @@ def judged(question: Question[Verdict], table: Answer) -> tuple[Verdict, list[Se
     answers: Any = None
     while True:
         try:
-            asks = question.send(answers)
+            asks = list(question.send(answers))
         except StopIteration as done:
             return done.value, asked
         asked.append(asks)
@@ -53,7 +53,7 @@ def judged(question: Question[Verdict], table: Answer) -> tuple[Verdict, list[Se
 def test_it_is_asked_for_along_with_the_rest_once() -> None:
     found, asked = judged(resources.along_with(verdict(2, 3), ATTEMPT), part(HEADER + ROWS))
     assert [len(asks) for asks in asked] == [3, 3]
-    assert asked[0][-1] == ReadPart("/exp/rank8/artifacts/gpu_metrics.csv", 0, 1024 * 1024)
+    assert asked[0][0] == ReadPart("/exp/rank8/artifacts/gpu_metrics.csv", 0, 1024 * 1024)
     assert found.resources == Resources(
         gpu_utilization_mean=40.0,
         gpu_utilization_peak=60.0,

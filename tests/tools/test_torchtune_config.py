@@ -34,6 +34,7 @@ def test_what_matters_of_a_config_is_resolved() -> None:
         epochs_to_save=(0, 2),
         batch_size=16,
         log_every_n_steps=5,
+        pace="None 16 None None None None None None None None",
     )
 
 

@@ -157,6 +157,7 @@ def _write(directory: Path, name: str, book: Book) -> None:
     lasting = Book(book.keys, {job: log for job, log in book.logs.items() if not log.why})
     directory.mkdir(mode=0o700, exist_ok=True)
     beside = directory / f".{name}"
+    beside.touch(mode=0o600)
     beside.write_bytes(msgspec.msgpack.encode(lasting))
     beside.replace(directory / name)
 

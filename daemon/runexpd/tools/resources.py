@@ -1,13 +1,15 @@
 """What a job had of its GPUs: asked for along with the first evidence of its results, where its script had them watched. Pure."""
 
 from collections.abc import Sequence
+from itertools import chain
 from posixpath import dirname
+from typing import cast
 
 from msgspec.structs import replace
 
 from runexp.wire import metrics
 from runexp.wire.jobs import Resources, Verdict
-from runexpd.hosts.base import Answer, Part, ReadPart
+from runexpd.hosts.base import Answer, Ask, Part, ReadPart
 from runexpd.tools import curves, gpu_metrics, questions
 from runexpd.tools.base import Attempt, Question
 from runexpd.tools.torchtune_steps import CLOCK_TOLERANCE_SECONDS, starts
@@ -29,8 +31,9 @@ def along_with(question: Question[Verdict], attempt: Attempt | None) -> Question
             verdict = done.value
             return replace(verdict, resources=seen) if isinstance(verdict, Verdict) and seen else verdict
         if answers is None:
-            *rest, table = yield [*asks, ReadPart(path, 0, _MOST_BYTES)]
-            answers, seen = rest, summary(table, attempt)
+            # A tool may ask without end: it is counted where it is asked, not here.
+            table, *answers = yield cast(Sequence[Ask], chain([ReadPart(path, 0, _MOST_BYTES)], asks))
+            seen = summary(table, attempt)
         else:
             answers = yield asks
 
