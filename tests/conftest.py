@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import fcntl
 import inspect
 import os
 import shutil
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 import cluster
+import debian
 from fakes.home import Home
 from fakes.responsive import responsive
 
@@ -55,8 +55,7 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
 
 def _install() -> None:
     """One after the other, where several processes of tests need a Slurm."""
-    with open(Path(tempfile.gettempdir()) / "runexp-tests-packages.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with debian.turn():
         cluster.prepare()
 
 

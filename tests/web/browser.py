@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+import debian
 
 WIDTHS = (390, 1280)
 
@@ -16,10 +18,10 @@ WIDTHS = (390, 1280)
 @cache
 def chromium() -> str:
     """Installed, where we may. Where it can't be had: skipped, and why."""
-    if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)  # type: ignore[call-overload]
-        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, **quiet)  # type: ignore[call-overload]
+    with debian.turn():
+        if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+            with suppress(subprocess.CalledProcessError):
+                debian.install("chromium")
     found = shutil.which("chromium")
     if found is None:
         if os.environ.get("CI"):
