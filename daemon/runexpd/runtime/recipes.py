@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
 from runexp.wire.recipes import Data, Recipe, Text
-from runexpd.hosts.base import Answer, Ask, Found, Host, Kind, Part, ReadPart, StatPath
+from runexpd.hosts.base import Answer, Ask, Found, Host, HostUnreachable, Kind, Part, ReadPart, StatPath
 from runexpd.recipes import blank, meaning
 from runexpd.runtime.digest import Indigestible, digest
 from runexpd.runtime.inspector import Done, after
@@ -188,6 +188,11 @@ async def _git(host: Host, dir: str) -> tuple[str, bool]:
         '"$@" rev-parse HEAD 2>/dev/null || exit 0; '
         '"$@" status --porcelain -uno -- . 2>/dev/null | head -c 1'
     )
-    ran = await host.run(["sh", "-c", script, "sh", *quiet], timeout_seconds=_GIT_SECONDS)
+    try:
+        ran = await host.run(["sh", "-c", script, "sh", *quiet], timeout_seconds=_GIT_SECONDS)
+    except (
+        HostUnreachable
+    ):  # of a large repository on a slow disk: nobody waits for that, nor is anything refused for it
+        return "", False
     commit, _, changed = ran.stdout.partition("\n")
     return (printable(commit.strip())[:64], bool(changed)) if ran.exit_code == 0 else ("", False)
