@@ -70,6 +70,7 @@ def test_at_the_end_the_report_is_printed_with_its_exit_code(home: Home, tmp_pat
     terminal.close()
 
 
+@pytest.mark.long
 def test_a_daemon_that_comes_back_is_followed_again(home: Home, running: str) -> None:
     terminal = Terminal(home, "attach", running)
     terminal.until("RUNNING")

@@ -46,6 +46,7 @@ async def test_exit_codes(site: Site) -> None:
     assert (report.state, report.exit_code) == ("FAILED", "7:0")
 
 
+@pytest.mark.long
 async def test_twenty_thousand_jobs_are_one_round(site: Site) -> None:
     """More ids than one command line can hold; of all but one nothing is known, which is no news yet."""
     submission = site.submission("one", "exit 0", "#SBATCH --hold")

@@ -79,6 +79,7 @@ def test_what_was_wrong_with_each_is_said_and_nothing_of_those_that_were_well() 
     assert Concern.STALLED in wrong["stopped"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_estimates_at_half_time_are_right_within_a_tenth_and_the_range_holds_nine_times_of_ten() -> None:
     scores = measured(6)

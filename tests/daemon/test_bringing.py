@@ -30,6 +30,7 @@ def fetched(home: Home, to: Path, *options: str) -> set[str]:
     return {str(path.relative_to(to)) for path in to.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_logs_and_reports_come_and_the_rest_when_it_is_asked_for(home: Home, tmp_path: Path) -> None:
     exp = home.dir.parent / "exp"
     usual = fetched(home, tmp_path / "out")
@@ -52,6 +53,7 @@ def test_logs_and_reports_come_and_the_rest_when_it_is_asked_for(home: Home, tmp
         assert (tmp_path / "out" / name).read_bytes() == (exp / name).read_bytes()
 
 
+@pytest.mark.long
 def test_much_of_it_takes_little_memory_and_a_rate_is_kept(home: Home, tmp_path: Path) -> None:
     exp = home.dir.parent / "exp"
     logs = next(exp.rglob("*.eval")).parent

@@ -173,6 +173,7 @@ async def test_what_takes_too_long_is_ended() -> None:
     assert await digest(add, 1, 1) == 2
 
 
+@pytest.mark.long
 async def test_processor_time_is_limited_also_when_nobody_looks_after_it() -> None:
     child = digesting._Child()
     child.begin()

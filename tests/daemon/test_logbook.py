@@ -529,6 +529,7 @@ async def test_a_ledger_that_cannot_be_read_is_asked_again(
 # Many of them
 
 
+@pytest.mark.long
 async def test_finished_experiments_cost_a_look_at_their_positions(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -593,6 +594,7 @@ async def test_positions_of_an_earlier_version_are_looked_at_once(site: Site) ->
     assert site.is_settled()
 
 
+@pytest.mark.long
 async def test_what_is_over_and_written_is_forgotten(site: Site) -> None:
     def kept() -> int:
         gc.collect()
@@ -615,6 +617,7 @@ def _again() -> Recorded:
     return Recorded(0, 5000.0, "a", events.CancelAsked(jobs=()))
 
 
+@pytest.mark.long
 async def test_few_writes_at_a_time_go_to_one_cluster(site: Site) -> None:
     pasts = [past_of(id) for id in "abcdefghijkl"]
     free = anyio.Event()

@@ -12,6 +12,7 @@ import pytest
 
 LIMIT_SECONDS = 40
 BEGINNING = """
+grace_seconds = 0.5
 import os, re, sys, threading, time
 import anyio
 from runexpd import stopping
@@ -27,7 +28,7 @@ async def until_stopped(*tasks):
     async with anyio.create_task_group() as group:
         for task in tasks:
             group.start_soon(task)
-        await stopping.asked(grace_seconds=0.5)
+        await stopping.asked(grace_seconds)
         group.cancel_scope.cancel()
 """
 
@@ -97,6 +98,8 @@ def test_a_worker_that_hangs_on_a_fifo_keeps_nobody(script: Script) -> None:
 def test_a_worker_that_was_abandoned_does_not_keep_the_end_waiting(script: Script) -> None:
     code, said = script.stop(
         """
+        grace_seconds = 30  # of the two that would end it, only one is asked about
+
         async def hang():
             await anyio.to_thread.run_sync(stuck, abandon_on_cancel=True)
 
@@ -150,6 +153,7 @@ def test_a_loop_that_hangs_in_the_system_is_ended(script: Script) -> None:
     assert "something still hangs" in said
 
 
+@pytest.mark.long
 def test_a_regular_expression_that_lets_no_thread_run_is_ended(script: Script) -> None:
     code, said = script.stop(
         """

@@ -47,6 +47,7 @@ def test_where_nobody_is_to_be_told_it_says_how(tmp_path: Path) -> None:
     assert "hint: `notify:` in" in refused.stderr
 
 
+@pytest.mark.long
 def test_the_end_of_an_experiment_is_told_once_though_the_daemon_was_killed(
     home: Home, receiver: Receiver, tmp_path: Path
 ) -> None:

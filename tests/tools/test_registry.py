@@ -71,6 +71,7 @@ def test_an_unknown_tool_is_answered_with_the_known_ones(site: Path, monkeypatch
     sys.modules.pop("touchtool", None)
 
 
+@pytest.mark.long
 def test_a_third_tool_trains_a_whole_experiment(tmp_path: Path, site: Path) -> None:
     experiment = build(tmp_path / "exp")
     summary = experiment / "experiment_summary.yaml"

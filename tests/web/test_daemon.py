@@ -87,6 +87,7 @@ def test_a_port_that_is_somebody_elses_is_said_and_the_daemon_goes_on(tmp_path: 
     assert "Traceback" not in home.log()
 
 
+@pytest.mark.long
 def test_every_page_and_answer_of_a_real_experiment(tmp_path: Path) -> None:
     home = Home(tmp_path / "home", CONFIG)
     with home.running():

@@ -12,7 +12,7 @@ _SECRET_NAME = (
 _ASSIGNED = re.compile(
     rf"""(?im)(?P<name>(?<![\w.-]){_SECRET_NAME}["']?[ \t]{{0,20}}[:=][ \t]{{0,20}})(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'#]+)"""
 )
-_OPTION = re.compile(rf"(?im)(?P<name>--{_SECRET_NAME}[ \t]+)(?P<value>[^\s-][^\s]*)")
+_OPTION = re.compile(rf"(?im)(?P<name>(?<![\w.-])--{_SECRET_NAME}[ \t]+)(?P<value>[^\s-][^\s]*)")
 #: Tokens that say themselves what they are.
 _KNOWN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[opsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
