@@ -25,6 +25,8 @@ class Kind(NamedTuple):
     retired: bool
     #: It was asked to end, and hasn't yet.
     cancelling: bool
+    #: Something is wrong with what it does.
+    unwell: bool
 
 
 class Jobs(Mapping[str, Job]):
@@ -119,7 +121,8 @@ def _of_runs(jobs: Iterable[Job]) -> dict[str, dict[Phase, list[str]]]:
 
 def _kind(job: Job) -> Kind:
     cancelling = job.cancel_asked and job.stage in UNDER_WAY
-    return Kind(job.spec.phase, job.stage, job.state, job.retired, cancelling)
+    unwell = bool(job.attempt and job.attempt.health)
+    return Kind(job.spec.phase, job.stage, job.state, job.retired, cancelling, unwell)
 
 
 def _is_trained(job: Job) -> tuple[bool, bool]:

@@ -53,7 +53,7 @@ def _concerns(e: Experiment) -> int:
     """Of how many jobs something is wrong: what is over has no concerns."""
     if e.outcome is not None:
         return 0
-    return sum(bool(job.attempt and job.attempt.health) for job in e.jobs.values())
+    return sum(count for kind, count in e.jobs.counts() if kind.unwell)
 
 
 def drawn(
