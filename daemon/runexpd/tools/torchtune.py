@@ -74,24 +74,12 @@ class Torchtune:
     def verify(self, job: JobSpec, attempt: Attempt | None) -> Question[Verdict]:
         if attempt is not None and attempt.state != COMPLETED:
             return (yield from _failed(job, attempt))
-        guesses = checkpoint.asks(_guessed(job))
-        looked = _first_look(job, attempt)
-        answers = iter((yield [*looked, *(ask for group in guesses.values() for ask in group)]))
-        first = [next(answers) for _ in looked]
-        early = {directory: [next(answers) for _ in group] for directory, group in guesses.items()}
-        written, config, listing, *places = first
-        if attempt is not None and (failure := printed.last_traceback(printed.texts(places[2:]))):
-            return torchtune_verdict.bad(failure, _remedy(job, failure, config))
-        if isinstance(listing, Withheld):
-            return torchtune_verdict.unreadable(_str(job, "output_dir"), listing.why)
-        started = torchtune_steps.starts(attempt)
-        log = torchtune_steps.newest_log(places[0], started)
-        training = _as_trained(job, written, started or (log.began if log else 0.0))
-        epochs = torchtune_verdict.epochs(training, _str(job, "config"))
-        if isinstance(epochs, Failure):
-            return torchtune_verdict.bad(epochs)
-        verdict = yield from _judge(job, attempt, training, epochs, log, first, early)
-        return verdict if attempt is None else printed.with_said(verdict, printed.texts(places[2:]))
+        (found, texts), environments = yield from questions.both(
+            _looked(job, attempt), environment.look(_str(job, "environments").splitlines())
+        )
+        if isinstance(found, Evidence):
+            found = torchtune_verdict.judge(replace(found, environments=tuple(environments)))
+        return found if attempt is None else printed.with_said(found, texts)
 
     def ingredients(self, job: JobSpec) -> Question[Ingredients]:
         return torchtune_ingredients.of(job)
@@ -189,6 +177,28 @@ def _first_look(job: JobSpec, attempt: Attempt | None) -> list[Ask]:
     return [written, _config(job), ListDir(output_dir), *places]
 
 
+def _looked(job: JobSpec, attempt: Attempt | None) -> Question[tuple[Verdict | Evidence, Sequence[str]]]:
+    """What proves or contradicts it, but for the environments; and the texts of what it printed."""
+    guesses = checkpoint.asks(_guessed(job))
+    looked = _first_look(job, attempt)
+    answers = iter((yield [*looked, *(ask for group in guesses.values() for ask in group)]))
+    first = [next(answers) for _ in looked]
+    early = {directory: [next(answers) for _ in group] for directory, group in guesses.items()}
+    written, config, listing, *places = first
+    texts = printed.texts(places[2:])
+    if attempt is not None and (failure := printed.last_traceback(texts)):
+        return torchtune_verdict.bad(failure, _remedy(job, failure, config)), texts
+    if isinstance(listing, Withheld):
+        return torchtune_verdict.unreadable(_str(job, "output_dir"), listing.why), texts
+    started = torchtune_steps.starts(attempt)
+    log = torchtune_steps.newest_log(places[0], started)
+    training = _as_trained(job, written, started or (log.began if log else 0.0))
+    epochs = torchtune_verdict.epochs(training, _str(job, "config"))
+    if isinstance(epochs, Failure):
+        return torchtune_verdict.bad(epochs), texts
+    return (yield from _evidence(job, attempt, training, epochs, log, first, early)), texts
+
+
 def _guessed(job: JobSpec) -> list[str]:
     """Where its epochs should be: asked at once what else would have to wait for the listing. Of very many, it waits."""
     epochs = _int(job, "epochs") or 0
@@ -214,7 +224,7 @@ def _as_trained(job: JobSpec, written: Answer, since: float) -> Training:
     return replace(trained, epochs=max(trained.epochs or 0, facts.epochs or 0) or None)
 
 
-def _judge(
+def _evidence(
     job: JobSpec,
     attempt: Attempt | None,
     training: Training,
@@ -222,17 +232,14 @@ def _judge(
     log: torchtune_steps.Log | None,
     first: Sequence[Answer],
     early: Mapping[str, Sequence[Answer]],
-) -> Question[Verdict]:
-    """Look at the epochs that are there, and at what the listings led to, and say what all of it proves."""
+) -> Question[Evidence]:
+    """Look at the epochs that are there, and at what the listings led to."""
     _, _, listing, _, console, out, *sent = first
     there = _there(epochs, listing)
     newest = torchtune_steps.newest_outputs(job, out) if attempt is None else []
-    (found, ends), environments = yield from questions.both(
-        questions.both(
-            checkpoint.inspect([fact.path for fact in there.values()], early),
-            questions.ask(torchtune_steps.ends(log, newest)),
-        ),
-        environment.look(_str(job, "environments").splitlines()),
+    found, ends = yield from questions.both(
+        checkpoint.inspect([fact.path for fact in there.values()], early),
+        questions.ask(torchtune_steps.ends(log, newest)),
     )
     sources = torchtune_steps.Sources(
         log=log,
@@ -241,21 +248,18 @@ def _judge(
         copies=(console, *sent, *ends[len(ends) - len(newest) :]),
     )
     checkpoints = dict(zip(there, found, strict=True))
-    return torchtune_verdict.judge(
-        Evidence(
-            output_dir=_str(job, "output_dir"),
-            epochs=epochs,
-            checkpoints=checkpoints,
-            attempt=attempt,
-            seen=torchtune_steps.seen(sources, attempt, training, _saved_last(checkpoints.values())),
-            looked=(
-                _str(job, "log_dir"),
-                job.output if attempt is None else attempt.output,
-                *printed.elsewhere(job, attempt),
-            ),
-            environments=tuple(environments),
-            resumes=training.resumes,
-        )
+    return Evidence(
+        output_dir=_str(job, "output_dir"),
+        epochs=epochs,
+        checkpoints=checkpoints,
+        attempt=attempt,
+        seen=torchtune_steps.seen(sources, attempt, training, _saved_last(checkpoints.values())),
+        looked=(
+            _str(job, "log_dir"),
+            job.output if attempt is None else attempt.output,
+            *printed.elsewhere(job, attempt),
+        ),
+        resumes=training.resumes,
     )
 
 

@@ -34,7 +34,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     #: Where steps were looked for.
     looked: tuple[str, ...]
     #: Those that evaluations run in, as far as they are known.
-    environments: tuple[environment.Environment, ...]
+    environments: tuple[environment.Environment, ...] = ()
 
 
 def epochs(training: Training, config: str) -> tuple[int, ...] | Failure:
