@@ -75,7 +75,9 @@ def keepers(machine: Machine, id: str) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):  # it may end at any moment
-            if entry.name.isdigit() and directory in (entry / "cmdline").read_text().split("\0"):
+            if entry.name.isdigit() and directory in (entry / "cmdline").read_text(errors="replace").split(
+                "\0"
+            ):
                 found.append(int(entry.name))
     return found
 
