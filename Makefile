@@ -23,10 +23,10 @@ demo-clean: ## remove .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
 	$(BIN)/pytest tests/core -n 3 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest --ignore=tests/core -n 3 --dist loadgroup
+	$(BIN)/pytest --ignore=tests/core -n 4 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm, whole experiments nor many tries
-	$(BIN)/pytest -m "not real and not long" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
+	$(BIN)/pytest -m "not real and not long" -n 3 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
 
 test-slurm: $(VENV)/.dev ## run those with a real Slurm; SLURM=20.11, 24.11 or 26.05: with that one, in a Debian of its own (as root)
 	@$(PYTHON) tests/cluster/roots.py $(SLURM)

@@ -65,6 +65,8 @@ MAKING_SECONDS = 300
 OF_ONE_EXPERIMENT = frozenset(
     {"test_real.py", "test_real_on_slurm.py", "test_stand_ins.py", "test_upstream.py"}
 )
+#: What takes longest begins first: the others fill the time that these wait.
+LONGEST = ("experiment", "Slurm, whole experiments", "Slurm")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
@@ -72,11 +74,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is made once, a real Slurm or a real experiment, is made by one process, which runs all that share it."""
     for item in items:
         if item.get_closest_marker("real"):
-            of_slurm = f"Slurm of {item.path.parent.name}"
-            group = "experiment" if item.path.name in OF_ONE_EXPERIMENT else of_slurm
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group(_shared(item.path)))
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(MAKING_SECONDS))
+    items.sort(key=_place)
+
+
+def _shared(path: Path) -> str:
+    """What the real tests of a file have in common."""
+    if path.name in OF_ONE_EXPERIMENT:
+        return "experiment"
+    if path.name == "test_on_slurm.py":
+        return "Slurm, whole experiments"
+    if path.parent.name == "clusters" or path.stem.endswith("_on_slurm"):
+        return "Slurm"
+    return path.stem
+
+
+def _place(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    name = group.args[0] if group else ""
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (not name)
 
 
 #: Where event loops are watched for whatever blocks them.

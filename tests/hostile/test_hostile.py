@@ -2,8 +2,10 @@
 
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import msgspec
@@ -24,6 +26,9 @@ from runexpd.tools.base import Attempt
 pytestmark = pytest.mark.timeout(300)
 TOOLS = registry.load()
 AT_A_TIME = 8
+#: Cases, each with an attempt and without.
+JUDGED_AT_ONCE = 30
+T = TypeVar("T")
 
 
 def spoiled(place: Path, cases: Iterator[tuple[str, Spoil]], below: str = "") -> list[tuple[str, Path]]:
@@ -79,29 +84,37 @@ async def test_what_is_read_is_an_experiment_or_a_bad_one(host: Host, tmp_path: 
 async def test_what_is_judged_is_good_bad_or_unclear(
     host: Host, tmp_path: Path, cases: object, below: str, which: int
 ) -> None:
-    said: dict[str, Verdict] = {}
+    looks: dict[str, list[Look]] = {}
 
     async def ask(case: tuple[str, Path]) -> None:
         name, dir = case
         (dir / below / "slurm-7.out").write_bytes(_said(dir / below / "said"))
         reading = await read_experiment(host, str(dir), TOOLS, False)
-        attempt = Attempt(
-            slurm_job_id="7",
-            state="COMPLETED",
-            exit_code="0:0",
-            started_at=1.0,
-            ended_at=2e9,
-            output=f"{dir}/{below}/slurm-7.out",
-        )
         job = reading.jobs[which]
-        for seen in await look_at(TOOLS, host, [Look(job, attempt), Look(job, None)]):
-            verdict = msgspec.json.decode(msgspec.json.encode(seen.verdict), type=Verdict)
-            assert verdict.detail.isprintable(), name
-            assert not seen.in_vain, (name, verdict)
-            said[name] = verdict
+        looks[name] = [Look(job, _attempt(f"{dir}/{below}/slurm-7.out")), Look(job, None)]
 
     await at_once(spoiled(tmp_path, cases(), below), ask)  # type: ignore[operator]
-    assert len({verdict.finding for verdict in said.values()}) > 1
+    findings = set()
+    for some in batched(looks.items(), JUDGED_AT_ONCE):
+        seen = await look_at(TOOLS, host, [look for _, pair in some for look in pair])
+        for name, each in zip([name for name, pair in some for _ in pair], seen, strict=True):
+            verdict = msgspec.json.decode(msgspec.json.encode(each.verdict), type=Verdict)
+            assert verdict.detail.isprintable(), name
+            assert not each.in_vain, (name, verdict)
+            findings.add(verdict.finding)
+    assert len(findings) > 1
+
+
+def _attempt(output: str) -> Attempt:
+    return Attempt(
+        slurm_job_id="7", state="COMPLETED", exit_code="0:0", started_at=1.0, ended_at=2e9, output=output
+    )
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _said(path: Path) -> bytes:

@@ -123,3 +123,10 @@ def test_a_killed_tool_is_the_cause_of_what_fails_after_it() -> None:
     assert why(1, [texts("sigkill")[0] + "\n" + "".join(after[1:])]).kind == "killed"
     helper = "finetune.slurm: line 30: 4711 Killed    nvidia-smi --query-gpu=utilization.gpu\n"
     assert why(1, [helper + texts("data_missing")[0]]).kind == "missing_data"
+
+
+def test_very_many_exceptions_that_stand_under_no_frame_are_looked_at_once() -> None:
+    """Each by itself against all that follows it would take minutes."""
+    failure = printed.told(["RuntimeError:\n" * 100_000])
+    assert failure is not None
+    assert failure.message.startswith("RuntimeError:")

@@ -66,11 +66,16 @@ def raised(shown: Sequence[Line]) -> list[int]:
     begin = since(shown)
     places = [place for place in range(begin, len(shown)) if _EXCEPTION.match(shown[place].text)]
     framed = [place for place in places if place and shown[place - 1].text.startswith((" ", "\t", HEAD))]
-    return framed or [place for place in places if _is_at_end(shown, place)]
+    if framed:
+        return framed
+    end = _end(shown)
+    return [place for place in places if place >= end]
 
 
-def _is_at_end(shown: Sequence[Line], place: int) -> bool:
-    return sum(not output.is_noise(line.text) for line in shown[place + 1 :]) < LAST_LINES
+def _end(shown: Sequence[Line]) -> int:
+    """From where on fewer than LAST_LINES lines follow that aren't noise."""
+    told = (place for place in reversed(range(len(shown))) if not output.is_noise(shown[place].text))
+    return next(islice(told, LAST_LINES - 1, None), 0)
 
 
 def causes(shown: Sequence[Line], outweighs: Callable[[Sequence[str]], bool]) -> list[int]:
