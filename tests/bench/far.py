@@ -88,13 +88,13 @@ class Far(Counted):
 
 def experiment(far: Far, tries: int) -> Figures:
     """8 trainings of 2 epochs, then their 16 evaluations."""
-    dir = far.experiment(*RUNS, name="experiment")
+    dir, earlier = far.experiment(*RUNS, name="experiment"), set(far.accepted().values())
     far.forget()
     entered = far.entered(dir)
     far.over()
     commands = far.counted()
-    trained = {e["slurm_job_id"] for e in far.of_type("SubmitAccepted") if "/" not in e["job"]}
-    jobs = slurm_log.jobs(far.slurm, far.accepted().values())
+    trained = {e["slurm_job_id"] for e in far.of_type("SubmitAccepted") if "/" not in e["job"]} - earlier
+    jobs = slurm_log.jobs(far.slurm, set(far.accepted().values()) - earlier)
     assert (len(jobs), len(trained)) == (24, 8)
     last_end = max(job.ended for id, job in jobs.items() if id in trained)
     first = min(job.submitted for id, job in jobs.items() if id not in trained)
