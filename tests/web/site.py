@@ -13,13 +13,16 @@ import anyio
 import anyio.from_thread
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from fakes import daemon as shown
 from runexp.wire import requests
 from runexp.wire.events import Envelope, Event
+from runexp.wire.jobs import RunSpec
 from runexp.wire.metrics import Curves, Series
 from runexp.wire.recipes import WithTexts
 from runexp.wire.refusals import Code
-from runexp.wire.views import Check, ClusterView, ExperimentLine, ExperimentView, Verdict
+from runexp.wire.views import Check, ClusterView, ExperimentLine, ExperimentView, Report, Verdict
 from runexpd.api import conversation, showing
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
@@ -33,6 +36,8 @@ class Site:
 
     def __init__(self) -> None:
         self.views: dict[str, ExperimentView] = {}
+        #: What was chosen for each run, by experiment.
+        self.runs: dict[str, dict[str, dict[str, Any]]] = {}
         self.series: list[Series] = []
         self.events: list[Envelope] = []
         self.output: list[str] = []
@@ -81,6 +86,15 @@ class Site:
             raise Refusal(Code.UNKNOWN, f"no experiment is called {named}")
         return self.views[named]
 
+    async def _report(self, _: Context, named: str) -> Report:
+        view = await self._glance(_, named)
+        runs = tuple(
+            RunSpec(name=run, type="fine-tuned", parameters=of)
+            for run, of in self.runs.get(named, {}).items()
+        )
+        made = shown.report(view.outcome, *view.jobs)
+        return replace(made, id=view.id, name=view.name, dir=view.dir, cluster=view.cluster, runs=runs)
+
     async def _show(self, _: Context, asked: requests.Show) -> requests.ShowReply:
         if self.ran is None:
             raise Refusal(Code.UNKNOWN, "nobody knows")
@@ -92,7 +106,8 @@ class Site:
             for each in self.series
             if (not asked.names or each.name in asked.names) and (not asked.jobs or each.job in asked.jobs)
         ]
-        return Curves(experiment=asked.experiment, name="", series=tuple(wanted))
+        view = self.views.get(asked.experiment)
+        return Curves(experiment=asked.experiment, name=view.name if view else "", series=tuple(wanted))
 
     async def _info(self, _: Context, asked: requests.Info) -> requests.InfoReply:
         return requests.InfoReply(
@@ -152,6 +167,7 @@ class Site:
         for kind, answer in answers.items():
             monkeypatch.setitem(cast(Any, conversation._ANSWERS), kind, answer)
         monkeypatch.setattr(showing, "glance", self._glance)
+        monkeypatch.setattr(showing, "known_report", self._report)
         for kind, stream in ((requests.Follow, self._follow), (requests.Logs, self._logs)):
             monkeypatch.setitem(cast(Any, conversation._STREAMS), kind, stream)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec.structs import replace
 from playwright.sync_api import Browser, expect
 
 from fakes import daemon as shown
@@ -101,6 +102,11 @@ def ran(*names: str) -> WithTexts:
     return WithTexts(attempt=1, recipe=recipe, contents=words)
 
 
+def other() -> ExperimentView:
+    """Another experiment with a run of the same name."""
+    return replace(usual(), id="e2", name="capitals", jobs=(scored("base/words", None, 0.3),))
+
+
 def curves(*jobs: str) -> list[Series]:
     return [
         Series(
@@ -122,12 +128,21 @@ def entered(site: Site, opened: Window) -> None:
     assert "#" not in opened.page.url
 
 
-PAGES = ("/", "/e/e1", "/e/e1/job?id=rank16", "/e/e1/cancel", "/clusters", "/clusters/della", "/compare?e=e1")
+PAGES = (
+    "/",
+    "/e/e1",
+    "/e/e1/job?id=rank16",
+    "/e/e1/cancel",
+    "/clusters",
+    "/clusters/della",
+    "/compare?e=e1&e=e2",
+)
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_fits_and_is_accessible(site: Site, browser: Browser, width: int, scheme: str) -> None:
     site.show(usual())
+    site.show(other())
     site.series = curves("rank4", "rank8", "rank16")
     site.output = ["epoch 1\n", "25%\r50%\r100%\n"]
     site.ran = ran("lora_rank")
@@ -232,6 +247,25 @@ def test_names_and_words_of_others_stay_text(site: Site, browser: Browser, width
         opened.page.goto(f"http://127.0.0.1:{site.port}/compare?e=e0&e=e1")
         assert not opened.is_too_wide()
         assert "\u202e" not in opened.page.content()
+
+
+def test_side_by_side(site: Site, browser: Browser) -> None:
+    site.show(usual())
+    site.show(other())
+    site.runs = {"e1": {"base": {"rank": 4}}, "e2": {"base": {"rank": "<b>8"}}}
+    site.series = curves("rank8")
+    with window(browser, 1280) as opened:
+        entered(site, opened)
+        opened.page.goto(f"http://127.0.0.1:{site.port}/compare?e=e1&e=e2")
+        differing = opened.page.get_by_role("region", name="What differs")
+        expect(differing.get_by_role("row").filter(has_text="base: rank")).to_have_text(
+            re.compile(r"4\s*<b>8")
+        )
+        scores = opened.page.get_by_role("region", name="Scores side by side")
+        expect(scores.get_by_role("row").filter(has_text="base words")).to_contain_text("+0.200")
+        expect(opened.page.locator("ul.legend")).to_contain_text("capitals: rank8")
+        expect(opened.page.locator(".plot .main-svg").first).to_be_attached()
+        expect(opened.page.locator(".plot .legendtext").first).to_have_text("words: rank8")
 
 
 def test_what_happens_is_shown_and_what_one_does_stays(site: Site, browser: Browser) -> None:

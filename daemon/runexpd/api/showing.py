@@ -63,6 +63,12 @@ async def glance(context: Context, named: str) -> views.ExperimentView:
     return replace(context.picture(known).view, as_of=context.as_of(known))
 
 
+async def known_report(context: Context, named: str) -> views.Report:
+    """The combined summary as far as it is known here: nothing is asked of a cluster for it. Raises Refusal."""
+    known = await find.experiment(context, named)
+    return replace(context.report(known), recipes=await recipes.of_results(context, known))
+
+
 async def show_report(context: Context, asked: requests.ReportAsk) -> views.Report:
     known = await find.experiment(context, asked.experiment)
     made = context.report(known)

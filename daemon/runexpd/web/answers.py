@@ -10,6 +10,7 @@ from starlette.responses import Response
 from runexp.wire import requests, views
 from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code, Refused
+from runexpd.web import side_by_side
 from runexpd.web.asking import Problem, ask, glance
 from runexpd.web.desk import Desk
 
@@ -58,7 +59,7 @@ async def report(desk: Desk, request: Request) -> views.Report:
     return await ask(desk, requests.ReportAsk(experiment=request.path_params["id"]), views.Report)
 
 
-async def curves(desk: Desk, request: Request) -> Any:
+async def curves(desk: Desk, request: Request) -> Curves:
     query = request.query_params
     try:
         points, after = (int(query.get(name, value)) for name, value in (("points", POINTS), ("after", 0)))
@@ -77,13 +78,6 @@ async def curves(desk: Desk, request: Request) -> Any:
         what = "points and after are whole numbers from 0 on"
         raise Problem(Refused(code=Code.BAD_REQUEST, what=what)) from None
     return await ask(desk, asked, Curves)
-
-
-async def compare(desk: Desk, request: Request) -> list[views.ExperimentView]:
-    named = request.query_params.getlist("e")
-    if not 1 <= len(named) <= 8:
-        raise Problem(Refused(code=Code.BAD_REQUEST, what="one to eight experiments: ?e=NAME&e=NAME"))
-    return [await glance(desk, name) for name in named]
 
 
 async def clusters(desk: Desk, request: Request) -> requests.ClustersReply:
@@ -108,7 +102,8 @@ ANSWERS: dict[str, Answering] = {
     "/api/experiments/{id}/curves": curves,
     "/api/clusters": clusters,
     "/api/clusters/{name}/doctor": doctor,
-    "/api/compare": compare,
+    "/api/compare": side_by_side.compare,
+    "/api/compare/curves": side_by_side.curves,
     "/api/daemon": daemon,
 }
 

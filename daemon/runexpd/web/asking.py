@@ -7,7 +7,7 @@ import anyio
 
 from runexp.wire import requests
 from runexp.wire.refusals import Code, Refused
-from runexp.wire.views import ExperimentView
+from runexp.wire.views import ExperimentView, Report
 from runexpd.api import conversation, showing
 from runexpd.web.desk import Desk
 
@@ -48,6 +48,11 @@ async def ask(desk: Desk, request: requests.Request, kind: type[R]) -> R:
 async def glance(desk: Desk, named: str) -> ExperimentView:
     """How an experiment stands; cheap enough to be asked for with each of its events. Raises Problem."""
     return await heard(desk, lambda: showing.glance(desk.context, named))
+
+
+async def report(desk: Desk, named: str) -> Report:
+    """What came of it, as far as it is known without asking a cluster. Raises Problem."""
+    return await heard(desk, lambda: showing.known_report(desk.context, named))
 
 
 async def heard(desk: Desk, asking: Callable[[], Awaitable[R]]) -> R:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from runexp.wire.metrics import Curves
 from runexp.wire.recipes import WithTexts
 from runexp.wire.views import ExperimentView
 from runexpd.api import showing
-from runexpd.web import actions, answers, curves, scores, shapes
+from runexpd.web import actions, answers, curves, scores, shapes, side_by_side
 from runexpd.web.asking import Problem, ask
 from runexpd.web.desk import Desk
 
@@ -85,12 +86,19 @@ async def doctor(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
 
 async def compare(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
     known = (await answers.experiments(desk, request)).experiments
-    shown = await answers.compare(desk, request) if request.query_params.getlist("e") else []
+    if not request.query_params.getlist("e"):
+        return "compare.html", {"known": known, "chosen": set()}
+    found = await side_by_side.compare(desk, request)
+    chosen = [view.id for view in found.experiments]
+    asking = partial(side_by_side.drawn, desk, chosen)
     return "compare.html", {
         "known": known,
-        "shown": shown,
-        "chosen": {view.id for view in shown},
-        "charts": scores.charts(shown),
+        "chosen": set(chosen),
+        "shown": found.experiments,
+        "compared": found.compared,
+        "charts": scores.charts(found.experiments),
+        "here_is": "&".join(f"e={quote(id)}" for id in chosen),
+        **await _drawn(asking, request.query_params.get("series", "")),
     }
 
 
@@ -116,22 +124,27 @@ async def _recent(desk: Desk, view: ExperimentView) -> list[shapes.Told]:
 
 
 async def _curves(desk: Desk, id: str, jobs: tuple[str, ...], wanted: str) -> dict[str, Any]:
+    async def asking(names: tuple[str, ...], points: int) -> Curves:
+        asked = requests.Metrics(experiment=id, jobs=jobs, names=names, points=points)
+        return await ask(desk, asked, Curves)
+
+    return await _drawn(asking, wanted)
+
+
+async def _drawn(asking: Callable[[tuple[str, ...], int], Awaitable[Curves]], wanted: str) -> dict[str, Any]:
     """What there is to draw, and the picture of one of them."""
     try:
-        names = await _names(desk, id, jobs)
+        names = _in_order({each.name for each in (await asking((), 2)).series})
         name = wanted if wanted in names else next(iter(names), "")
         if not name:
             return {"series": [], "drawn": None}
-        asked = requests.Metrics(experiment=id, jobs=jobs, names=(name,), points=POINTS)
-        found = await ask(desk, asked, Curves)
+        found = await asking((name,), POINTS)
     except Problem:
         return {"series": [], "drawn": None}
     return {"series": names, "drawn": curves.picture(name, found.series)}
 
 
-async def _names(desk: Desk, id: str, jobs: tuple[str, ...]) -> list[str]:
-    asked = requests.Metrics(experiment=id, jobs=jobs, points=2)
-    there = {each.name for each in (await ask(desk, asked, Curves)).series}
+def _in_order(there: set[str]) -> list[str]:
     return [*(name for name in ORDER if name in there), *sorted(there.difference(ORDER))]
 
 
