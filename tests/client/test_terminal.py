@@ -11,7 +11,7 @@ from fakes.home import Home, wait_for
 from fakes.terminal import Terminal
 
 #: They share a daemon, and an experiment that goes on until the last of them cancels it.
-pytestmark = pytest.mark.xdist_group("terminal")
+pytestmark = [pytest.mark.xdist_group("terminal"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,6 @@ def test_at_the_end_the_report_is_printed_with_its_exit_code(home: Home, tmp_pat
     terminal.close()
 
 
-@pytest.mark.long
 def test_a_daemon_that_comes_back_is_followed_again(home: Home, running: str) -> None:
     terminal = Terminal(home, "attach", running)
     terminal.until("RUNNING")

@@ -122,6 +122,7 @@ def test_a_room_says_when_and_whence(node: HeadNode) -> None:
     assert node.resolve(one)[one.token].room == room
 
 
+@pytest.mark.long
 def test_a_receipt_that_was_cut_short_is_none_and_the_id_counts(node: HeadNode) -> None:
     """Tried at every byte."""
     node.send(first := node.submission("one"))

@@ -172,6 +172,7 @@ def test_anything_else_is_no_answer(said: bytes) -> None:
     assert envelope.opened(marks.begin + said + marks.end, said, marks) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_a_script_that_was_cut_short_runs_nothing(shell: str, tmp_path: Path) -> None:
     """As where the connection is lost while it is sent: what has come is all that there will be."""

@@ -136,8 +136,16 @@ def tale_of(history: History) -> Tale:
 
 
 HISTORIES = histories()
-each_history = pytest.mark.parametrize("history", HISTORIES, ids=[history.name for history in HISTORIES])
+#: Many at a time: a test each costs more than what it tries.
+SHARES = 12
+each_share = pytest.mark.parametrize("share", range(SHARES))
 each_ledger = pytest.mark.parametrize("name", LEDGERS)
+
+
+def _of(share: int) -> Iterator[History]:
+    for history in HISTORIES[share::SHARES]:
+        print(history.name)  # of one that fails, the last that is shown
+        yield history
 
 
 def test_there_are_histories_of_every_kind() -> None:
@@ -148,8 +156,13 @@ def test_there_are_histories_of_every_kind() -> None:
     assert len({type(event) for history in HISTORIES for _, _, event in history.events}) == 24
 
 
-@each_history
-def test_a_history_leads_each_job_where_it_led_it_then(history: History) -> None:
+@each_share
+def test_a_history_leads_each_job_where_it_led_it_then(share: int) -> None:
+    for history in _of(share):
+        _a_history_leads_each_job_where_it_led_it_then(history)
+
+
+def _a_history_leads_each_job_where_it_led_it_then(history: History) -> None:
     state = tale_of(history).state
     stages = stages_in(state)
     for id, before in history.stages.items():
@@ -160,8 +173,13 @@ def test_a_history_leads_each_job_where_it_led_it_then(history: History) -> None
             assert known_tokens(state.experiments[id].jobs[job])[-len(tokens) :] == tokens
 
 
-@each_history
-def test_the_next_attempts_of_a_history_have_tokens_of_their_own(history: History) -> None:
+@each_share
+def test_the_next_attempts_of_a_history_have_tokens_of_their_own(share: int) -> None:
+    for history in _of(share):
+        _the_next_attempts_of_a_history_have_tokens_of_their_own(history)
+
+
+def _the_next_attempts_of_a_history_have_tokens_of_their_own(history: History) -> None:
     tale = tale_of(history)
     used = used_by(tale.told)
     next_ones = tokens_of(tale.see(Tick()))
@@ -169,8 +187,13 @@ def test_the_next_attempts_of_a_history_have_tokens_of_their_own(history: Histor
     assert len(set(next_ones)) == len(next_ones)
 
 
-@each_history
-def test_a_history_goes_on_to_its_end_and_uses_no_token_twice(history: History) -> None:
+@each_share
+def test_a_history_goes_on_to_its_end_and_uses_no_token_twice(share: int) -> None:
+    for history in _of(share):
+        _a_history_goes_on_to_its_end_and_uses_no_token_twice(history)
+
+
+def _a_history_goes_on_to_its_end_and_uses_no_token_twice(history: History) -> None:
     tale = tale_of(history)
     used = used_by(tale.told)
     following = tokens_of(tale.go_on())

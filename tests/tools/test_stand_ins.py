@@ -18,6 +18,9 @@ from fakes.experiments import Run, build
 from fakes.home import Home
 from tools.trainings import Trained
 
+#: Each makes what it compares: by real processes, of the stand-ins as of the tools.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def fake_experiment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

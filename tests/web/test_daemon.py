@@ -54,6 +54,7 @@ def listening(home: Home) -> set[int]:
     }
 
 
+@pytest.mark.long
 def test_it_is_off_until_somebody_asks(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     with home.running():
@@ -72,6 +73,7 @@ def test_it_is_off_until_somebody_asks(tmp_path: Path) -> None:
     assert "Traceback" not in home.log()
 
 
+@pytest.mark.long
 def test_a_port_that_is_somebody_elses_is_said_and_the_daemon_goes_on(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -129,6 +131,7 @@ def test_every_page_and_answer_of_a_real_experiment(tmp_path: Path) -> None:
     assert "Traceback" not in home.log()
 
 
+@pytest.mark.long
 def test_open_streams_do_not_hold_up_the_end(tmp_path: Path) -> None:
     home = Home(tmp_path / "home", CONFIG + "web: on\n")
     home.start()
@@ -145,6 +148,7 @@ def test_open_streams_do_not_hold_up_the_end(tmp_path: Path) -> None:
     assert "still hangs" not in home.log()
 
 
+@pytest.mark.long
 def test_streams_are_bounded(tmp_path: Path) -> None:
     home = Home(tmp_path / "home", CONFIG + "web: on\n")
     with home.running():
