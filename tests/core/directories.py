@@ -1,6 +1,6 @@
 """An experiment's directory that is edited between runs, and what lies in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from fakes.builders import cell, training
 from runexp.wire.jobs import Barrier, JobSpec, OnFailure, OnStall, Policy, RunSpec, Verdict
+from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
+from runexpd.core.steps import archived
 
 #: Runs that a scaffold may have.
 POOL = ["rank4", "rank8", "rank16"]
@@ -38,7 +40,9 @@ class Directory:
         place = self.links.get(job.id, job.workdir)
         return replace(job, place=place, time_limit_seconds=3600 + self.edits.get(job.run, 0))
 
-    def seen(self, disk: dict[str, Verdict], queued: Iterable[str], when: int) -> ScaffoldSeen:
+    def seen(
+        self, disk: dict[str, Verdict], queued: Iterable[str], when: int, known: Mapping[str, Job] = {}
+    ) -> ScaffoldSeen:
         """As it lies there; `queued` are jobs that run already, submitted by hand."""
         specs = self.specs()
         return ScaffoldSeen(
@@ -51,7 +55,9 @@ class Directory:
             logs={},
             runs=(RunSpec("base", "control"), *(RunSpec(run, "fine-tuned") for run in self.runs)),
             jobs=specs,
-            verdicts={spec.id: disk[spec.place] for spec in specs if spec.place in disk},
+            verdicts=archived.taken(
+                specs, {spec.id: disk[spec.place] for spec in specs if spec.place in disk}, known
+            ),
             queued={
                 id: Queued(slurm_job_id=f"9{when}{n}", mark="cell.slurm", output="/o")
                 for n, id in enumerate(queued)

@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, OUT_OF_MEMORY, helpful
 from runexp.wire import states
 from runexp.wire.metrics import Concern
@@ -24,8 +26,10 @@ from runexpd.core.observations import (
     Unclear,
 )
 
+ABSENT = replace(BAD, is_absent=True)
+
 #: Good more often than not, or nothing ever gets far.
-VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, DOUBTFUL]
+VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, ABSENT, OUT_OF_MEMORY, OUT_OF_MEMORY, MISSING, DOUBTFUL]
 MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
 RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
 ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]

@@ -196,7 +196,9 @@ class Machine(RuleBasedStateMachine):
     # Somebody asks.
 
     def seen(self, which: str, queued: Iterable[str] = ()) -> ScaffoldSeen:
-        return self.directories[which].seen(self.disk, queued, len(self.said))
+        experiment = self.world.state.experiments.get(which)
+        jobs = experiment.jobs if experiment else {}
+        return self.directories[which].seen(self.disk, queued, len(self.said), jobs)
 
     def by_hand(self, dice: Random, which: str) -> list[str]:
         """What somebody submitted beside us: not where something of ours is under way."""

@@ -198,6 +198,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     begun_at: float | None = None
     #: Why it is not to be submitted as things stand, where it is owed; empty: it may be.
     blocked: str = ""
+    #: Nothing is there of what it was to make.
+    is_absent: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from runexpd.clusters.base import Cluster
 from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment
-from runexpd.core.steps import plan
+from runexpd.core.steps import archived, plan
 from runexpd.hosts.base import Host
 from runexpd.runtime import clock
 from runexpd.runtime.inspector import look_at, of_known
@@ -53,7 +53,9 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         logs=reading.logs,
         runs=reading.runs,
         jobs=reading.jobs,
-        verdicts={job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)},
+        verdicts=archived.taken(
+            reading.jobs, {job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)}, jobs
+        ),
         queued=queued,
         changes=changes,
         changed=choices.changed,

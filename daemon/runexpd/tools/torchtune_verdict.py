@@ -51,8 +51,11 @@ def epochs(training: Training, config: str) -> tuple[int, ...] | Failure:
 
 def judge(evidence: Evidence) -> Verdict:
     problems = list(_problems(evidence))
-    if evidence.attempt is None:
-        return _judge_earlier(evidence, problems)
+    judged = _judge_earlier if evidence.attempt is None else _judge_own
+    return msgspec.structs.replace(judged(evidence, problems), is_absent=not evidence.checkpoints)
+
+
+def _judge_own(evidence: Evidence, problems: list[Problem]) -> Verdict:
     worst = shards.worst(problems)
     if worst is not None and worst.state is State.BROKEN:
         return bad(_failure(worst))

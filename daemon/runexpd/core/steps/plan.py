@@ -12,7 +12,7 @@ from runexpd.core import apply
 from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import anew, recipes, submit, verify
+from runexpd.core.steps import anew, archived, recipes, submit, verify
 
 OUTDATED = Failure("outdated", "scored before its model was trained anew")
 OPTIMIZE_ONLY = "left out: --optimize-only"
@@ -173,7 +173,7 @@ def _of_verified(seen: ScaffoldSeen, spec: JobSpec, job: Job, verdict: Verdict) 
     token = attempt.token if attempt else None
     if verdict.finding is not Finding.GOOD and not _is_doubtful(verdict) and not job.accepted:
         cause = verdict.failure.message if verdict.failure else verdict.detail
-        failure = Failure("results_gone", f"verified before, and no longer: {cause}")
+        failure = Failure(archived.RESULTS_GONE, f"verified before, and no longer: {cause}")
         yield events.ResultRejected(job=spec.id, token=token, failure=failure, warnings=verdict.warnings)
     elif _is_outdated(seen, spec):
         yield events.ResultRejected(job=spec.id, token=token, failure=OUTDATED)
