@@ -14,6 +14,7 @@ from runexp.wire.jobs import Finding, Progress
 from runexpd.hosts.base import ReadPart
 from runexpd.tools.torchtune import TOOL
 from runexpd.tools.torchtune_steps import progress
+from runexpd.tools.torchtune_verdict import DIVERGED
 from tools.trainings import INDEX, SHARD, Trained, age, awaited, kind, undecided
 
 
@@ -142,6 +143,25 @@ def test_whole_new_epochs_without_a_sign_of_steps_are_good_with_a_warning(traine
     assert verdict.warnings == (
         f"no sign of a training step: not in {trained.artifacts}/logs, not in slurm-7.out",
     )
+
+
+@pytest.mark.parametrize("loss", ["nan", "inf"])
+def test_a_loss_that_is_no_number_in_the_end_is_warned_of(trained: Trained, loss: str) -> None:
+    attempt = trained.train()
+    with trained.log.open("a") as log:
+        log.write(f"Step 8 | loss:{loss} lr:0.0003 \n")
+    assert trained.verdict(attempt).finding is Finding.GOOD
+    assert trained.verdict(attempt).warnings == (DIVERGED,)
+    trained.log.unlink()
+    trained.output.write_text(f"2|8|Loss: {loss}: 100%|##| 4/4 [00:01<00:00]\n")
+    assert trained.verdict(attempt).warnings == (DIVERGED,)
+
+
+def test_one_that_was_no_number_and_is_again_is_not(trained: Trained) -> None:
+    attempt = trained.train()
+    with trained.log.open("a") as log:
+        log.write("Step 8 | loss:nan lr:0.0003 \nStep 9 | loss:0.5 lr:0.0003 \n")
+    assert trained.verdict(attempt).warnings == ()
 
 
 def test_a_log_that_shows_every_hundredth_step_says_nothing_by_being_blank(trained: Trained) -> None:

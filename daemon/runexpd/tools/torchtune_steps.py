@@ -26,6 +26,7 @@ _BAR = re.compile(
     r"^(\d{1,9})\|(\d{1,9})\|Loss: ([\d.e+-]{1,40}|nan|inf):(?:.*?\|\s*(\d{1,9})/(\d{1,9}) \[)?"
 )
 _STEP = re.compile(r"^Step (\d{1,9}) \|", re.MULTILINE)
+_LOGGED_LOSS = re.compile(r"^Step \d{1,9} \| loss:(\S{1,40})", re.MULTILINE)
 #: The last thing that a recipe says, after its last epoch; and what it says of adapters alone.
 _SAVED = "The full model checkpoint, including all weights and configurations, has been saved successfully"
 _FINAL, _FINAL_SAVED = "Saving final epoch checkpoint.", "Checkpoint saved in"
@@ -48,6 +49,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     #: By the name of its log; None: it has none.
     begun_at: float | None = None
+    #: The loss of the last step that is shown is no number, or infinite.
+    diverged: bool = False
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,23 +141,28 @@ def seen(sources: Sources, attempt: Attempt | None, training: Training, saved_la
     began = float(sources.log.began) if sources.log else None
     since = starts(attempt) or (began if attempt is None and began else 0.0)
     if logged:
-        return Seen(steps=logged, since=since, begun_at=began)
+        return Seen(steps=logged, since=since, begun_at=began, diverged=_is_logged_as_lost(sources.log_end))
     blank = logged == 0 and training.log_every_n_steps in (None, 1)
     # A blank log of nobody's attempt is newer than any output that could speak against it.
-    shown = 0 if blank and attempt is None else _shown(sources, attempt, training, saved_last)
-    if shown:
-        return Seen(steps=shown, since=since)
+    shown = None if blank and attempt is None else _shown(sources, attempt, training, saved_last)
+    if shown and shown.step:
+        return Seen(steps=shown.step, since=since, diverged=shown.loss is None)
     return Seen(steps=0 if blank else None, since=since)
 
 
-def _shown(sources: Sources, attempt: Attempt | None, training: Training, saved_last: float) -> int:
-    """Steps by bars; 0: there are none that can be believed."""
+def _is_logged_as_lost(log_end: Answer | None) -> bool:
+    losses = _LOGGED_LOSS.findall(questions.text(log_end)) if log_end is not None else []
+    return bool(losses) and _loss(losses[-1]) is None
+
+
+def _shown(sources: Sources, attempt: Attempt | None, training: Training, saved_last: float) -> Bar | None:
+    """The furthest bar; None: there is none that can be believed."""
     if attempt is not None:
         copies = [own(copy, attempt) for copy in sources.copies]
         bars = [last_bar(questions.text(part)) for part in (sources.printed, *copies) if part]
-        return max((each.step for each in bars if each), default=0)
-    ends = [_ran_to_the_end(part, training.epochs, saved_last) for part in sources.copies]
-    return max(ends)
+    else:
+        bars = [_last_of_all(part, training.epochs, saved_last) for part in sources.copies]
+    return max(filter(None, bars), key=lambda bar: bar.step, default=None)
 
 
 def own(part: Answer, attempt: Attempt) -> Answer:
@@ -163,14 +171,14 @@ def own(part: Answer, attempt: Attempt) -> Answer:
     return Missing() if early else part
 
 
-def _ran_to_the_end(part: Answer | None, epochs: int | None, saved_last: float) -> int:
-    """Steps by an output that no attempt vouches for: its last bar is the very last one, and nothing was saved after it."""
+def _last_of_all(part: Answer | None, epochs: int | None, saved_last: float) -> Bar | None:
+    """Of an output that no attempt vouches for: its last bar is the very last one, and nothing was saved after it."""
     if not isinstance(part, Part) or part.fact.modified_at < saved_last - CLOCK_TOLERANCE_SECONDS:
-        return 0
+        return None
     last = last_bar(questions.text(part))
     if last is None or last.epoch != epochs or last.of_epoch is None or last.of_epoch != last.steps_of_epoch:
-        return 0
-    return last.step
+        return None
+    return last
 
 
 def in_log(answer: Answer | None) -> int | None:

@@ -18,6 +18,8 @@ from runexpd.tools.torchtune_config import MOST_EPOCHS, Training
 from runexpd.tools.torchtune_steps import CLOCK_TOLERANCE_SECONDS, Seen
 
 OLDER = "is older than this training: an earlier one left it"
+#: Of what is whole, and most likely worthless.
+DIVERGED = "the loss of its last step is no number: what it saved is likely worthless"
 NO_STEPS = "trained no step: is the batch larger than the data set?"
 
 
@@ -124,6 +126,7 @@ def _good(evidence: Evidence) -> Verdict:
         artifacts=tuple(questions.path(f"{evidence.output_dir}/epoch_{epoch}") for epoch in evidence.epochs),
         warnings=(
             *([] if steps else [questions.line(_no_sign(evidence))]),
+            *([DIVERGED] if evidence.seen.diverged else []),
             *_age_warnings(evidence.attempt),
             *(environment.of_merged(evidence.environments) if merged else ()),
             *(environment.of_rope(evidence.environments) if rope else ()),
