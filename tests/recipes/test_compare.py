@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from runexp.wire.recipes import Data, Recipe, Text
 from runexpd.recipes import compare, meaning
@@ -70,3 +71,11 @@ def test_no_more_is_said_than_can_be_read() -> None:
     found = changes(before, after)
     assert len(found) == compare.MOST_LINES
     assert found[-1] == f"and {50 - compare.MOST_LINES + 1} more"
+
+
+def test_what_can_not_be_read_now_is_not_said_to_be_gone_and_the_rest_is_compared() -> None:
+    (first, old), (second, new) = recipe(lora_rank="4"), recipe(script=SCRIPT.replace("10", "20"))
+    config = Text(role="config", path="/e/finetune.yaml", sha256="", content="", meaning="m")
+    first = replace(first, texts=(*first.texts, config))
+    second = replace(second, missing=("/e/finetune.yaml: there is no such file",))
+    assert compare.changes(first, second, {**old, **new}) == ("cell.slurm: --limit 10 -> 20",)

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from posixpath import basename
 
+from msgspec.structs import replace
+
 from runexp.text import printable
 from runexp.wire.recipes import Data, Recipe, Text
 from runexpd.recipes import meaning
@@ -16,11 +18,24 @@ _ABSENT = "(none)"
 
 
 def changes(before: Recipe, after: Recipe, contents: Mapping[str, str]) -> tuple[str, ...]:
-    """A line each; none where it is the same but for comments. `contents`: the texts of both, by their names."""
+    """A line each; none where it is the same but for comments. `contents`: the texts of both, by their names.
+
+    What can't be read now may be as it was: of that nothing is said.
+    """
+    if after.missing:
+        before = _as_far_as(before, after)
     found = [*_values(before.values, after.values), *_texts(before, after, contents), *_data(before, after)]
     if len(found) > MOST_LINES:
         found[MOST_LINES - 1 :] = [f"and {len(found) - MOST_LINES + 1} more"]
     return tuple(printable(line) for line in found)
+
+
+def _as_far_as(before: Recipe, after: Recipe) -> Recipe:
+    """Without what the later one has nothing of."""
+    roles = {text.role for text in after.texts}
+    texts = tuple(text for text in before.texts if text.role in roles)
+    values = {key: value for key, value in before.values.items() if key in after.values}
+    return replace(before, texts=texts, values=values)
 
 
 def _values(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

@@ -58,7 +58,6 @@ class Pantry:
             said = {
                 id: compare.changes(before, after.recipe, {**texts, **after.contents})
                 for id, (before, after) in pairs.items()
-                if not after.recipe.missing
             }
             return {id: lines for id, lines in said.items() if lines}
 
