@@ -1,5 +1,7 @@
 """What a log, or its absence, proves. The log decides, not the exit code; and where there is none, the job's end. Pure."""
 
+import posixpath
+import shlex
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -34,7 +36,8 @@ def _judged(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequ
             return _without_header(attempt, said, begun, path)
         case eval_log.Header(status="started"):
             begun = Failure("eval_started", "the log says started")
-            return _without_header(attempt, said, begun, path)
+            cut_short = _without_header(attempt, said, begun, path)
+            return replace(cut_short, warnings=(*cut_short.warnings, _recovery(path)))
         case eval_log.Header() as header:
             return _with_end(judge_header(header, path), attempt)
 
@@ -60,6 +63,14 @@ def _error(error: eval_log.Error, path: str) -> Verdict:
     verdict = _bad("eval_error", message, path)
     failure = Failure("eval_error", verdict.detail, output.said(error.traceback[-output.TAIL_BYTES :]))
     return replace(verdict, failure=failure)
+
+
+def _recovery(path: str) -> str:
+    """How inspect goes on where a log ends. Commands of inspect-ai 0.3: `inspect log recover`, `inspect eval-retry`."""
+    recovered = f"{path.removesuffix('.eval').removesuffix('.json')}-recovered.eval"
+    recover = f"inspect log recover {shlex.quote(path)}"
+    retry = f"inspect eval-retry {shlex.quote(recovered)} --log-dir {shlex.quote(posixpath.dirname(path))}"
+    return f"what it had scored can be kept: where it ran, in its directory, `{recover}` and `{retry}`, then `runexp run`"
 
 
 def _odd_counts(results: eval_log.Results) -> str:
