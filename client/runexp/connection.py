@@ -276,8 +276,8 @@ def _connected(patience: Patience) -> socket.socket:
     except OSError:
         home = os.environ.get("RUNEXP_HOME")
         how = (
-            f"RUNEXP_HOME={shlex.quote(home)} runexpd"
+            f"RUNEXP_HOME={shlex.quote(home)} runexp daemon start"
             if home
-            else "systemctl --user start runexpd (or run `runexpd` in a terminal)"
+            else "runexp daemon start; or, for good: runexpd install-service"
         )
         raise NoDaemon(f"runexpd isn't running: nobody answers at {path}", f"start it: {how}") from None

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import platformdirs
 
+#: A directory for each user who is logged in (pam_systemd).
+SESSIONS = Path("/run/user")
+_SOCKET = "runexpd.sock"
+
 
 def _home() -> Path | None:
     home = os.environ.get("RUNEXP_HOME")
@@ -22,11 +26,23 @@ def directories() -> tuple[Path, ...]:
 
 
 def socket() -> Path:
-    """The daemon's Unix socket."""
+    """The daemon's Unix socket: the same for all processes of a user, whatever their environment says of the session."""
     home = _home()
-    return (
-        home / "run" if home else platformdirs.user_runtime_path("runexp", appauthor=False)
-    ) / "runexpd.sock"
+    if home:
+        return home / "run" / _SOCKET
+    places = [directory / "runexp" / _SOCKET for directory in _session()]
+    places.append(state() / "run" / _SOCKET)
+    # A session's directory comes and goes; a daemon that began without one stays where it is.
+    return next((place for place in places if os.path.lexists(place)), places[0])
+
+
+def _session() -> list[Path]:
+    """What the system keeps for a user who is logged in, or who lingers."""
+    directory = SESSIONS / str(os.getuid())
+    try:
+        return [directory] if directory.stat().st_uid == os.getuid() else []
+    except OSError:
+        return []
 
 
 def state() -> Path:

@@ -1,7 +1,10 @@
 """The command `runexpd`: arguments and settings in, exit code out."""
 
 import errno
+import os
+import sys
 from collections.abc import Iterator
+from typing import Never
 
 import anyio
 import click
@@ -13,10 +16,14 @@ from runexpd.api import socket
 from runexpd.experiments.problems import BadExperiment
 from runexpd.homes import HomeRefused
 from runexpd.ledger.errors import LedgerError
+from runexpd.service_unit import install_service, uninstall_service
 from runexpd.settings import read
 
+#: Of sysexits.h: what a person has to mend before it is worth while to try again; see systemd/runexpd.service.
+EX_CONFIG = 78
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--check", is_flag=True, help="Read the configuration, say what is wrong with it, and stop.")
 @click.option(
     "--log-level",
@@ -25,12 +32,15 @@ from runexpd.settings import read
     show_default=True,
 )
 @click.version_option(__version__, prog_name="runexpd")
-def main(check: bool, log_level: str) -> None:
+@click.pass_context
+def main(called: click.Context, check: bool, log_level: str) -> None:
     """Submit, watch and verify experiments, until stopped. Jobs outlive it; the ledger remembers them.
 
-    Runs in the foreground and logs to stderr; `systemctl --user enable --now runexpd` runs it for good. RUNEXP_HOME=DIR
+    Runs in the foreground and logs to stderr; `runexpd install-service` has systemd run it for good. RUNEXP_HOME=DIR
     keeps the ledger, the socket and the configuration of a private daemon below one directory.
     """
+    if called.invoked_subcommand is not None:
+        return
     log.set_up(log_level.upper())
     stopping.leave(_checked() if check else _served())
 
@@ -50,12 +60,19 @@ def _served() -> int:
     try:
         homes.prepare()
         socket.raise_descriptor_limit()
-        anyio.run(daemon.run, read(paths.config()))
+        if anyio.run(daemon.run, read(paths.config())):
+            _begin_again()
     except Exception as error:
         return _told(error)
     except KeyboardInterrupt:  # before anybody listens for it, or once more
         return 130
     return 0
+
+
+def _begin_again() -> Never:
+    """In the same process, with the configuration as it stands now: for systemd and for whoever waits for us we never went."""
+    program = [sys.argv[0]] if sys.argv[0].endswith("runexpd") else ["-m", "runexpd"]
+    os.execv(sys.executable, [sys.executable, *program, *sys.argv[1:]])
 
 
 def _told(error: Exception) -> int:
@@ -68,7 +85,7 @@ def _told(error: Exception) -> int:
     logger.opt(exception=error).debug("ended at the start")
     for words in filter(None, causes):
         _say(*words)
-    return 1
+    return EX_CONFIG if any(isinstance(cause, HomeRefused | BadExperiment) for cause in _causes(error)) else 1
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -109,6 +126,10 @@ def _say(what: str, hint: str) -> None:
     click.echo(f"error: {text.on_one_line(what)}", err=True)
     if hint:
         click.echo(f"hint: {text.on_one_line(hint)}", err=True)
+
+
+main.add_command(install_service)
+main.add_command(uninstall_service)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 import os
 import random
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
 import anyio
-import sdnotify
 from anyio.abc import TaskGroup
 from loguru import logger
 
 from runexp import __version__, paths
-from runexpd import stopping
+from runexpd import service, stopping
 from runexpd.api import socket
 from runexpd.api.context import Context, Doctor
 from runexpd.api.forecasts import Forecasts
@@ -80,8 +80,8 @@ class _Memory:
     vitals: Vitals
 
 
-async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Jobs go on without us. Raises LedgerError, SocketRefused."""
+async def run(settings: Settings) -> bool:
+    """Serve until SIGTERM, SIGINT or SIGHUP; whether to begin again. Jobs go on without us. Raises LedgerError, SocketRefused."""
     memory.keep_one_heap()
     tools = registry.load()
     async with AsyncExitStack() as stack:
@@ -104,12 +104,15 @@ async def run(settings: Settings) -> None:
             await _start(tasks, context, settings, logbook)
             tasks.start_soon(page.run, context)
             received = await stopping.asked()
-            logger.info("{}: stopping", received.name)
-            sdnotify.SystemdNotifier().notify("STOPPING=1")
+            again = received is signal.SIGHUP
+            logger.info("{}: {}", received.name, "beginning again" if again else "stopping")
+            service.tell("RELOADING=1" if again else "STOPPING=1")
             tasks.cancel_scope.cancel()
         with anyio.move_on_after(STOP_SECONDS):
             await logbook.finish()
-    logger.info("stopped; jobs go on")
+    if not again:
+        logger.info("stopped; jobs go on")
+    return again
 
 
 def _context(
@@ -152,7 +155,8 @@ def _context(
 async def _start(tasks: TaskGroup, context: Context, settings: Settings, logbook: Logbook) -> None:
     """The socket first: whoever asks before all is read waits for the answer."""
     await tasks.start(socket.serve, paths.socket(), context)
-    sdnotify.SystemdNotifier().notify("READY=1")
+    service.tell("READY=1")
+    tasks.start_soon(service.keep_telling)
     tasks.start_soon(_open, tasks, context, settings, logbook)
     logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
 

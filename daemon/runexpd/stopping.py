@@ -21,14 +21,19 @@ GRACE_SECONDS = 8.0
 _STDERR = 2
 #: What hangs at a regular end gets so long.
 _LAST_SECONDS = 0.5
+#: With which who should begin again ends, where it can't by itself: systemd starts it anew. EX_TEMPFAIL of sysexits.h.
+_AGAIN = 75
 
 
 async def asked(grace_seconds: float = GRACE_SECONDS) -> signal.Signals:
-    """The SIGTERM or SIGINT that asks us to end. From its arrival on, heard or not, the process has the grace and no more."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    """The SIGTERM or SIGINT that asks us to end, or the SIGHUP that asks us to begin again. From the arrival of the first two on,
+    heard or not, the process has the grace and no more."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         deadline = _Deadline(grace_seconds)
         deadline.begin_with(signal.SIGTERM, signal.SIGINT)
         async for received in signals:
+            if received is signal.SIGHUP:
+                deadline.code = _AGAIN
             deadline.begin()  # it may have come a moment before that
             return received
     raise AssertionError("signals never end")
@@ -54,6 +59,7 @@ class _Deadline:
         self._heard, self._tell = os.pipe()
         os.set_blocking(self._tell, False)
         self._is_told = False
+        self.code = 0
         threading.Thread(target=self._watch, name="deadline", daemon=True).start()
 
     def begin_with(self, *numbers: signal.Signals) -> None:
@@ -78,7 +84,7 @@ class _Deadline:
         os.read(self._heard, 1)
         time.sleep(self._grace_seconds)
         _say(f"something still hangs {self._grace_seconds:g} s after the signal; left without it, jobs go on")
-        os._exit(0)
+        os._exit(self.code)
 
 
 def _say(what: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runexp import paths
 from runexpd import homes
 from runexpd.homes import HomeRefused
 
@@ -57,7 +58,8 @@ def test_so_are_those_of_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "user").chmod(0o700)
     monkeypatch.delenv("RUNEXP_HOME", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "local" / "state"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "user"))
+    monkeypatch.setattr(paths, "SESSIONS", tmp_path)
+    (tmp_path / str(os.getuid())).symlink_to("user")
     homes.prepare()
     for level in ("local", "local/state", "local/state/runexp", "user/runexp"):
         assert mode(tmp_path / level) == 0o700

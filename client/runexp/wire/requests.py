@@ -23,6 +23,7 @@ from runexp.wire.recipes import RerunReply as RerunReply
 from runexp.wire.recipes import Show as Show
 from runexp.wire.recipes import ShowReply as ShowReply
 from runexp.wire.refusals import Refused
+from runexp.wire.reloading import Reload, ReloadReply
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
 
@@ -216,6 +217,8 @@ class InfoReply(Message, frozen=True, kw_only=True):
     config: str
     clusters: tuple[str, ...]
     tools: tuple[str, ...]
+    #: The configuration has been changed since the daemon read it.
+    config_is_newer: bool = False
 
 
 class Doctor(Message, frozen=True, kw_only=True):
@@ -244,6 +247,7 @@ Request = (
     | Show
     | Accept
     | Info
+    | Reload
     | Clusters
     | PageAsk
     | Doctor
@@ -274,6 +278,7 @@ Reply = (
     | ChangedReply
     | AcceptReply
     | InfoReply
+    | ReloadReply
     | ClustersReply
     | PageOpened
     | DoctorReply

@@ -14,6 +14,7 @@ from runexp.wire import framing, requests
 from runexp.wire.files import FileAsk, FilesAsk
 from runexp.wire.notices import Notices
 from runexp.wire.refusals import Code, Refused
+from runexp.wire.reloading import Reload
 from runexpd.api import (
     asking,
     bringing,
@@ -22,6 +23,7 @@ from runexpd.api import (
     looking_over,
     opening,
     recipes,
+    reloading,
     showing,
     telling,
 )
@@ -47,6 +49,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Metrics: showing.curves,
     requests.Show: recipes.show,
     requests.Info: showing.info,
+    Reload: reloading.reload,
     requests.Clusters: clusters.clusters,
     requests.PageAsk: opening.open_page,
     requests.Doctor: looking_over.doctor,

@@ -15,7 +15,7 @@ from runexp.wire.jobs import BEFORE
 from runexp.wire.metrics import Curves
 from runexp.wire.refusals import Code
 from runexp.wire.states import SETTLED, Preparation
-from runexpd.api import find, recipes
+from runexpd.api import find, recipes, reloading
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core.state import Experiment
@@ -105,6 +105,7 @@ async def info(context: Context, asked: requests.Info) -> requests.InfoReply:
         config=context.config_path,
         clusters=tuple(context.clusters),
         tools=tuple(context.tools),
+        config_is_newer=await aside(lambda: reloading.is_newer(context)),
     )
 
 

@@ -16,7 +16,7 @@ from loguru import logger
 from runexp import __version__
 from runexp.wire import framing
 from runexp.wire.refusals import Code, Refused
-from runexpd.api import conversation
+from runexpd.api import activation, conversation
 from runexpd.api.context import Context
 from runexpd.api.line import HungUp, Line
 
@@ -70,16 +70,23 @@ async def serve(
     path: Path, context: Context, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """Answer clients until cancelled. Raises SocketRefused."""
+    if (given := activation.socket()) is not None:
+        await _answer(given, context, task_status)
+        return
     listener, own = await anyio.to_thread.run_sync(_listening, path)
     try:
-        with listener:
-            async with anyio.create_task_group() as clients:
-                task_status.started()
-                await _let_in(listener, clients, _Door(context))
+        await _answer(listener, context, task_status)
     finally:
         with anyio.move_on_after(_PAUSE_SECONDS, shield=True):
             alone = anyio.CapacityLimiter(1)  # all other threads may hang
             await anyio.to_thread.run_sync(_clear, path, own, abandon_on_cancel=True, limiter=alone)
+
+
+async def _answer(listener: socket.socket, context: Context, task_status: TaskStatus[None]) -> None:
+    with listener:
+        async with anyio.create_task_group() as clients:
+            task_status.started()
+            await _let_in(listener, clients, _Door(context))
 
 
 def _listening(path: Path) -> tuple[socket.socket, os.stat_result]:
@@ -100,7 +107,7 @@ def _listening(path: Path) -> tuple[socket.socket, os.stat_result]:
 def _make_room(path: Path) -> None:
     if len(os.fsencode(path)) > 107:
         what = f"the socket's path is longer than the 107 bytes a system allows: {path}"
-        raise SocketRefused(what, "RUNEXP_HOME=DIR, or XDG_RUNTIME_DIR=DIR, with a shorter one")
+        raise SocketRefused(what, "RUNEXP_HOME=DIR with a shorter one")
     if not os.path.lexists(path):
         return
     if not stat.S_ISSOCK(path.lstat().st_mode):

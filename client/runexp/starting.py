@@ -1,0 +1,105 @@
+"""The daemon's start and end, as a person without systemd asks for them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from runexp import connection, paths
+from runexp.connection import Lost, NoDaemon
+from runexp.wire import requests
+from runexp.wire.reloading import Reload, ReloadReply
+
+#: For a start, which serves before it has read its ledger; and for an end, which takes ten seconds at most.
+START_SECONDS, STOP_SECONDS = 30.0, 20.0
+_PAUSE_SECONDS = 0.05
+_SAID_BYTES = 2000
+
+
+def info() -> requests.InfoReply | None:
+    """What the daemon says of itself; None where there is none."""
+    try:
+        return connection.ask(requests.Info(), requests.InfoReply, connection.say_nothing)
+    except (NoDaemon, Lost):
+        return None
+
+
+def start() -> requests.InfoReply:
+    """The daemon that runs, begun if need be. Raises NoDaemon where it doesn't come up, with its own words."""
+    if (there := info()) is not None:
+        return there
+    path = log()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("ab") as file:
+        begin = file.tell()
+        process = subprocess.Popen(
+            [_program()], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, cwd="/"
+        )
+    found = _until(lambda: info() or process.poll() is not None, START_SECONDS)
+    if isinstance(found, requests.InfoReply):
+        return found
+    said = " ".join(path.read_bytes()[begin:][-_SAID_BYTES:].decode(errors="replace").split())
+    said = said.removeprefix("error: ")
+    raise NoDaemon(f"runexpd doesn't start: {said or 'it says nothing'}", f"all that it said is in {path}")
+
+
+def stop() -> int:
+    """End the daemon that runs; its process id. Raises NoDaemon."""
+    there = connection.ask(requests.Info(), requests.InfoReply)
+    os.kill(there.pid, signal.SIGTERM)
+    if not _until(lambda: not _is_there(there.pid), STOP_SECONDS):
+        raise NoDaemon(f"runexpd (pid {there.pid}) doesn't end", f"kill -9 {there.pid}; nothing is lost")
+    return there.pid
+
+
+def reload() -> requests.InfoReply:
+    """The daemon, with the configuration as it stands. Raises Refusal where that is wrong, and NoDaemon."""
+    before = connection.ask(requests.Info(), requests.InfoReply)
+    with suppress(Lost, NoDaemon):  # it may be gone before it has said so
+        connection.ask(Reload(), ReloadReply, connection.say_nothing)
+
+    def again() -> requests.InfoReply | None:
+        now = info()
+        return now if now is not None and now.started_at != before.started_at else None
+
+    found = _until(again, START_SECONDS)
+    if not isinstance(found, requests.InfoReply):
+        raise NoDaemon("runexpd doesn't come back", f"see its log: {log()}, or journalctl --user -u runexpd")
+    return found
+
+
+def log() -> Path:
+    """Where a daemon that `start` began writes what it says."""
+    return paths.state() / "runexpd.log"
+
+
+def _program() -> str:
+    beside = Path(sys.executable).parent / "runexpd"
+    found = str(beside) if beside.exists() else shutil.which("runexpd")
+    if not found:
+        raise NoDaemon("there is no command runexpd", "install runexp again")
+    return found
+
+
+def _until(look: Callable[[], object], seconds: float) -> object:
+    """What is found, or None."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(_PAUSE_SECONDS)
+    return None
+
+
+def _is_there(pid: int) -> bool:
+    """Not so one that has ended and is only remembered."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,25 @@
+"""The configuration, read again while the daemon runs."""
+
+import os
+import signal
+from pathlib import Path
+
+from runexp.wire.reloading import Reload, ReloadReply
+from runexpd import settings
+from runexpd.api.context import Context
+from runexpd.runtime.aside import aside
+
+
+async def reload(context: Context, asked: Reload) -> ReloadReply:
+    """Raises BadExperiment where it can't be meant. What is under way ends as at any restart: see runexpd.daemon.run."""
+    await aside(lambda: settings.read(Path(context.config_path)))
+    os.kill(os.getpid(), signal.SIGHUP)
+    return ReloadReply(started_at=context.started_at)
+
+
+def is_newer(context: Context) -> bool:
+    """Whether somebody has written the configuration since it was read."""
+    try:
+        return Path(context.config_path).stat().st_mtime > context.started_at
+    except OSError:
+        return False
