@@ -11,6 +11,8 @@ from typing import Never
 
 import click
 
+from runexp import starting
+
 UNITS = ("runexpd.service", "runexpd.socket")
 _HERE = Path(__file__).parent
 
@@ -36,7 +38,7 @@ def install_service(only_print: bool, no_start: bool) -> None:
     _systemctl("daemon-reload")
     _systemctl("enable", *UNITS)
     if not no_start:
-        _systemctl("restart", *UNITS)
+        _started()
         click.echo("runexpd runs; see: runexp daemon, or systemctl --user status runexpd")
     if not _lingers():
         click.echo("it ends when you log out, unless: loginctl enable-linger")
@@ -57,6 +59,18 @@ def uninstall_service() -> None:
         (_place() / name).unlink()
         click.echo(f"removed {_place() / name}")
     _systemctl("daemon-reload")
+
+
+def _started() -> None:
+    """Anew, so that what runs is this installation's; the socket first, which the daemon is handed."""
+    _systemctl("stop", *reversed(UNITS))
+    if (other := starting.info()) is not None:
+        _fail(
+            f"another runexpd (pid {other.pid}) runs already",
+            "runexp daemon stop, then: runexpd install-service",
+        )
+    for name in reversed(UNITS):
+        _systemctl("start", name)
 
 
 def _place() -> Path:
