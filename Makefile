@@ -9,6 +9,18 @@ unexport PYTHONDONTWRITEBYTECODE
 # Which Slurm, such as 26.05; empty: this machine's own.
 SLURM ?=
 
+# pip, with a line that tells how far it is in place of some hundred; all that it said if it fails. About 160 packages.
+SHELL := /bin/bash
+define installed
+set -o pipefail; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | awk -v width=30 ' \
+  function bar(share, what,  i, drawn) { if (share > 1) share = 1; for (i = 0; i < width; i++) drawn = drawn (i < share * width ? "#" : "."); \
+    printf "\r    [%s] %-44.44s", drawn, what; fflush() } \
+  /^ *(Collecting|Requirement already)/ { bar(0.8 * ++n / 160, $$1 == "Collecting" ? "fetching " $$2 : "has " $$3) } \
+  /^ *Downloading/ { bar(0.8 * n / 160, "downloading " $$NF " " $$(NF-1)) } \
+  /^Installing collected/ { bar(0.85, "unpacking; this takes a minute") } \
+  END { bar(1, "done"); print "" }' || { tail -n 40 $(VENV)/install.log; exit 1; }
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak check format
 
@@ -16,9 +28,10 @@ help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo ## run a real experiment, start to end, in .demo
-	$(BIN)/python tests/example/demo.py
+	@$(BIN)/runexp demo .demo
 
-demo-clean: ## remove .demo
+demo-clean: ## end the demo's daemon, and remove .demo
+	@[ ! -e .demo/home/run/runexpd.sock ] || RUNEXP_HOME=.demo/home $(BIN)/runexp daemon stop || true
 	rm -rf .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
@@ -66,12 +79,12 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@echo "==> installing runexp, torchtune and inspect-ai into $(VENV): about 1.8 GB, some minutes the first time"
-	$(BIN)/pip install -e '.[jobs]'
+	@$(call installed,.[jobs])
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "==> installing runexp and what its tests need into $(VENV): about 1.8 GB, some minutes the first time"
-	$(BIN)/pip install -e '.[jobs,dev]'
+	@$(call installed,.[jobs,dev])
 	@touch $@ $(VENV)/.demo
 
 # Debian keeps the venv module in a package of its own.

@@ -17,6 +17,7 @@ import cluster
 import debian
 from fakes.home import Home
 from fakes.responsive import responsive
+from runexp.scaffolding import example
 
 # A process that a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,8 +27,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: Nothing is called slow because the machine is busy.
 settings.register_profile("runexp", deadline=None)
 settings.load_profile("runexp")
-
-EXAMPLE = Path(__file__).parent / "example"
 
 
 @pytest.fixture(scope="session")
@@ -133,8 +132,7 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def real_experiment(real_home: Home) -> Path:
     """The demo's experiment, run through runexp to its end, once for all tests. About a minute."""
     experiment = real_home.dir.parent / "experiment"
-    scaffold: list[str | Path] = [sys.executable, EXAMPLE / "scaffold.py", experiment]
-    subprocess.run(scaffold, check=True, capture_output=True, timeout=300)
+    example.scaffold(experiment, Path(sys.prefix))
     done = real_home.runexp("run", str(experiment))
     assert done.returncode == 0, done.stdout + done.stderr
     return experiment

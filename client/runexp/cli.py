@@ -10,8 +10,10 @@ from runexp.commands.changes import accept, cancel, retry
 from runexp.commands.compare import compare
 from runexp.commands.completion import completion
 from runexp.commands.daemon import daemon
+from runexp.commands.demo import demo
 from runexp.commands.doctor import doctor
 from runexp.commands.fetch import fetch
+from runexp.commands.init import init
 from runexp.commands.login import login
 from runexp.commands.logs import logs
 from runexp.commands.mcp import mcp
@@ -47,6 +49,8 @@ def main() -> None:
 
 
 for command in (
+    demo,
+    init,
     plan,
     run,
     attach,

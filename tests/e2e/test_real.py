@@ -153,3 +153,24 @@ def test_an_evaluation_that_was_killed_is_finished_by_inspect_and_taken(
     (job,) = real_home.json("status", "killed")["jobs"]
     assert (job["state"], len(job["attempts"])) == ("VERIFIED", 1)
     assert job["detail"] == "100 of 100 samples"
+
+
+def test_an_experiment_of_ones_own_runs_to_its_report(real_home: Home, real_experiment: Path) -> None:
+    """As `runexp init` writes it for a model, data and a task."""
+    place = real_home.dir.parent
+    words = real_experiment / "words.json"
+    (place / "own.py").write_text(
+        (real_experiment / "base" / "eval" / "capitalization" / "task.py")
+        .read_text()
+        .replace("data_path: str,", f"data_path: str = {str(words)!r},")
+        .replace("[split]", "[split][:20]")
+    )
+    made = real_home.runexp(
+        *("init", str(place / "own"), "--model", str(real_experiment / "models" / "tiny-llama")),
+        *("--data", str(words), "--task", str(place / "own.py"), "--lora-rank", "4", "--epochs", "1"),
+        *("--device", "cpu", "--batch-size", "16", "--lr", "2e-3"),
+    )
+    assert made.returncode == 0, made.stderr
+    done = real_home.runexp("run", str(place / "own"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(real_home.states("own").values()) == {"VERIFIED"}

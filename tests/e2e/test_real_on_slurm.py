@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from scaffold import scaffold
 
 from cluster import Cluster
 from fakes.home import blocks, harvested
 from fakes.remote import Remote
+from runexp.scaffolding.example import scaffold
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

@@ -13,8 +13,9 @@ import msgspec
 import yaml
 
 from fakes.upstream_texts import CELL, CONDA, FINETUNE, GRES, NVIDIA_SMI, RECIPE, TASK
+from runexp.scaffolding import example
 
-TEMPLATE = Path(__file__).parents[1] / "example" / "template"
+TEMPLATE = example.TEMPLATE
 NAME, PROJECT, TASK_NAME = "cap_rank_comparison_2026-11-29", "capitalization", "capitalization"
 QUESTION = "Does a rank of 8 learn more than one of 4?"
 MODEL = "Llama-3.2-Tiny-Instruct"

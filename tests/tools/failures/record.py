@@ -11,10 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from runexp.scaffolding import example
 from tools.failures.trials import TRIALS, Trial
 
 HERE = Path(__file__).parent
-EXAMPLE = HERE.parents[1] / "example"
+EXAMPLE = example.TEMPLATE
 HEAD = """#!/bin/bash
 source {venv}/bin/activate
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TIKTOKEN_CACHE_DIR= WANDB_MODE=offline
@@ -27,7 +28,7 @@ def prepare(work: Path, venv: Path) -> None:
         if not (work / out).exists():
             (work / out).parent.mkdir(parents=True, exist_ok=True)
             subprocess.run([venv / "bin" / "python", EXAMPLE / script, work / out], check=True)
-    shutil.copy(EXAMPLE / "template" / "post_finetune.py", work)
+    shutil.copy(EXAMPLE / "post_finetune.py", work)
 
 
 def scaffold(run: Path, trial: Trial, venv: Path) -> None:
@@ -35,8 +36,8 @@ def scaffold(run: Path, trial: Trial, venv: Path) -> None:
     (run / "artifacts").mkdir(parents=True)
     for name, text in trial.files.items():
         (run / name).write_text(text)
-    shutil.copy(EXAMPLE / "template" / "task.py", run)
-    config = (EXAMPLE / "template" / "finetune.yaml").read_text()
+    shutil.copy(EXAMPLE / "task.py", run)
+    config = (EXAMPLE / "finetune.yaml").read_text()
     for before, after in trial.edits:
         assert before in config, (trial.name, before)
         config = config.replace(before, after)

@@ -1,38 +1,38 @@
-"""Scaffold a real experiment that needs no download: a tiny Llama learns to write words with a capital.
+"""A real experiment that needs no download: a tiny Llama learns to write words with a capital.
 
-    python tests/example/scaffold.py DIR --environment VENV
-
-DIR gets a base model made on the spot, data, a control run and three LoRA runs (ranks 4 and 8, two epochs; and rank 8 again, of
-which only the adapter is saved, logged by Weights & Biases), each with its evaluations. VENV is the virtual environment, with
-runexp's extra `jobs`, that every script activates.
+It gets a base model made on the spot, data, a control run and three LoRA runs (ranks 4 and 8, two epochs; and rank 8 again, of
+which only the adapter is saved, logged by Weights & Biases), each with its evaluations. The virtual environment that every script
+activates needs runexp's extra `jobs`.
 """
 
-import argparse
 import shlex
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).parent
-TEMPLATE = HERE / "template"
+TEMPLATE = Path(__file__).parent / "example"
 MERGED = {"rank4": 4, "rank8": 8}  # run: its rank
 ADAPTERS = {"rank8-adapter": 8}
 EPOCHS = (0, 1)
 TASK = "capitalization"
 
 
-def scaffold(directory: Path, environment: Path) -> None:
-    """Make the experiment; what is there already is kept as it is."""
+def scaffold(directory: Path, environment: Path, step: Callable[[str], None] = print) -> None:
+    """Make the experiment in a directory; what is there already is kept as it is.
+
+    Arguments: `environment` is a virtual environment's directory, `step` is told what is being done. Raises
+    subprocess.CalledProcessError where the environment lacks what makes the model.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     python = environment / "bin" / "python"
     if not (directory / "models" / "tiny-llama" / "model.safetensors").exists():
-        _step("making the base model (ten seconds, most of it imports)")
+        step("making the base model (ten seconds, most of it imports)")
         _run(python, "make_tiny_model.py", directory / "models" / "tiny-llama")
     if not (directory / "words.json").exists():
-        _step("making the data: 1000 words to train on, 100 to test")
+        step("making the data: 1000 words to train on, 100 to test")
         _run(python, "make_data.py", directory / "words.json")
-    _step("writing scripts and configs")
+    step("writing scripts and configs")
     activated = shlex.quote(str(environment))
     _write(directory / "experiment_summary.yaml", (TEMPLATE / "experiment_summary.yaml").read_text())
     _write(directory / "post_finetune.py", (TEMPLATE / "post_finetune.py").read_text())
@@ -84,23 +84,5 @@ def _run(python: Path, script: str, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    subprocess.run([python, HERE / script, partial], check=True)
+    subprocess.run([python, TEMPLATE / script, partial], check=True, capture_output=True, text=True)
     partial.rename(out)
-
-
-def _step(what: str) -> None:
-    print(f"==> {what}", flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("directory", type=Path)
-    parser.add_argument(
-        "--environment", type=Path, default=Path(sys.prefix), help="default: this Python's own"
-    )
-    args = parser.parse_args()
-    scaffold(args.directory.absolute(), args.environment.absolute())
-
-
-if __name__ == "__main__":
-    main()

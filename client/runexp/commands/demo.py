@@ -1,0 +1,75 @@
+"""runexp demo: the example, through a private daemon, start to end."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from runexp import exits, output, starting
+from runexp.commands import init
+from runexp.scaffolding import example
+
+CONFIG = "# The demo's private daemon: this machine, two jobs at a time.\nlocal:\n  max_running: 2\n  stagger_seconds: 1\n"
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path("runexp-demo"))
+@init.environment
+@click.pass_context
+def demo(called: click.Context, directory: Path, environment: Path) -> None:
+    """See it work: train a tiny model three times and evaluate it, on this machine, in five minutes.
+
+    In DIRECTORY, with a private daemon that ends with it. What is done is not done again: change something, and run it again.
+
+    \b
+    Example:  pip install 'runexp[jobs]'
+              runexp demo
+    """
+    directory = directory.absolute()
+    home, experiment = directory / "home", directory / "experiment"
+    with output.errors():
+        init.made(lambda step: example.scaffold(experiment, environment, step), environment)
+        os.environ["RUNEXP_HOME"] = str(home)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (home / "config.yaml").exists():
+            (home / "config.yaml").write_text(CONFIG)
+        init.say(f"starting a private daemon in {home}")
+        starting.start()
+    try:
+        code = _run(experiment)
+    finally:
+        with output.errors():
+            starting.stop()
+    _say_goodbye(directory)
+    raise SystemExit(code)
+
+
+def _run(experiment: Path) -> int:
+    """As `runexp run` does it, attached."""
+    from runexp.cli import main
+
+    init.say(f"runexp run {experiment}")
+    try:
+        main.main(["run", str(experiment)], prog_name="runexp", standalone_mode=False)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else exits.REFUSED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return exits.OK
+
+
+def _say_goodbye(directory: Path) -> None:
+    output.say(
+        f"""
+The experiment is in {directory / "experiment"}; change it (a rank, a learning rate) and run it again:
+
+    export RUNEXP_HOME={directory / "home"} PATH={Path(sys.executable).parent}:$PATH
+    runexp daemon start                      # the private daemon
+    runexp run {directory / "experiment"}    # submits only what isn't done
+    runexp status capitalization-tiny
+    runexp daemon stop
+
+`runexp demo` does all of it again. To be rid of it: runexp daemon stop, and rm -r {directory}"""
+    )

@@ -1,0 +1,160 @@
+"""runexp init: an experiment to begin with."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from runexp import exits, output
+from runexp.commands import arguments
+from runexp.scaffolding import example, own
+from runexp.text import on_one_line
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: What making it may ask, and in which words.
+QUESTIONS = {
+    "model": "The base model's directory (as downloaded from Hugging Face)",
+    "data": "The training data (JSON, rows with `input` and `output`)",
+    "task": "The evaluation's inspect-ai task (a Python file)",
+}
+
+
+def environment(command: F) -> F:
+    return click.option(
+        "--environment",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(sys.prefix),
+        show_default="this one",
+        help="The virtual environment, with torchtune and inspect-ai, that every script activates.",
+    )(command)
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--example", "is_example", is_flag=True, help="The demo's: a tiny model that is made on the spot."
+)
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A directory of a Llama or Qwen2 model.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON, or a line a row: rows with `input` and `output`.",
+)
+@click.option(
+    "--task",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Python file with an inspect-ai task.",
+)
+@click.option("--name", default="", help="The experiment's name.  [default: the directory's]")
+@click.option(
+    "--lora-rank",
+    "ranks",
+    type=click.IntRange(1, 4096),
+    multiple=True,
+    default=(8, 16),
+    show_default=True,
+    help="A run each; may be given several times.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1, 1000), default=2, help="Of each training.", show_default=True
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1, 65536), default=4, help="Of each training.", show_default=True
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3e-4,
+    help="The learning rate at its highest.",
+    show_default=True,
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cuda", "cpu"]),
+    default="cuda",
+    help="Where the scripts train and evaluate.",
+    show_default=True,
+)
+@click.option("--partition", default="", help="For the scripts' #SBATCH lines.")
+@click.option("--account", default="", help="For the scripts' #SBATCH lines.")
+@click.option(
+    "--time", "time_limit", default="04:00:00", show_default=True, help="For the trainings' #SBATCH lines."
+)
+@environment
+@arguments.as_json
+def init(directory: Path, is_example: bool, environment: Path, as_json: bool, **said: Any) -> None:
+    """Write an experiment into DIRECTORY: a summary, a run each with its config and script, and their evaluations.
+
+    All of it is text to be changed. What is there already is never written over. What is missing is asked for in a terminal.
+
+    \b
+    Example:  runexp init trial --example
+              runexp init exp1 --model ~/models/Llama-3.2-1B-Instruct --data train.json --task capitals.py
+              runexp run exp1
+    """
+    directory = directory.absolute()
+    with output.errors(as_json):
+        if is_example:
+            made(lambda step: example.scaffold(directory, environment.absolute(), step), environment)
+        else:
+            _refuse_others(directory, as_json)
+            answers = {name: said.pop(name) or _asked(name, as_json) for name in QUESTIONS}
+            try:
+                wish = msgspec.convert({**said, **answers, "environment": environment.absolute()}, own.Wish)
+                own.scaffold(directory, wish)
+            except own.CannotBe as why:
+                output.fail(str(why), "", why.hint, exits.REFUSED, as_json)
+        files = sorted(str(path) for path in directory.rglob("*") if path.is_file())
+        if as_json:
+            output.json({"directory": str(directory), "files": files})
+            return
+        say(f"{directory}: {len(files)} files; next: runexp plan {directory}, then runexp run {directory}")
+
+
+def made(make: Callable[[Callable[[str], None]], None], environment: Path) -> None:
+    """By somebody else's Python, which may lack something."""
+    try:
+        make(say)
+    except FileNotFoundError as error:
+        output.fail(
+            f"{error.filename}: no such file",
+            "",
+            "--environment is a virtual environment's directory",
+            exits.REFUSED,
+            False,
+        )
+    except subprocess.CalledProcessError as error:
+        last = on_one_line((error.stderr or "").strip().rpartition("\n")[2])
+        hint = f"{environment}/bin/pip install 'runexp[jobs]'"
+        output.fail(f"{environment} can't make the model: {last}", "", hint, exits.REFUSED, False)
+
+
+def say(what: str) -> None:
+    click.echo(f"==> {what}", err=True)
+
+
+def _refuse_others(directory: Path, as_json: bool) -> None:
+    if directory.exists() and any(directory.iterdir()):
+        output.fail(
+            f"{directory} is not empty",
+            "",
+            "name a new directory; nothing is written over",
+            exits.REFUSED,
+            as_json,
+        )
+
+
+def _asked(name: str, as_json: bool) -> Path:
+    if as_json or not sys.stdin.isatty():
+        output.fail(f"which {name}?", "", f"--{name} says; or --example", exits.USAGE, as_json)
+    kind = click.Path(exists=True, path_type=Path)
+    answer: Path = click.prompt(QUESTIONS[name], type=kind)
+    return answer
