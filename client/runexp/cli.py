@@ -23,6 +23,7 @@ from runexp.commands.plan import plan
 from runexp.commands.report import report
 from runexp.commands.rerun import rerun
 from runexp.commands.run import run
+from runexp.commands.schema import schema
 from runexp.commands.show import show
 from runexp.commands.status import ls, status
 from runexp.commands.view import view
@@ -74,6 +75,7 @@ for command in (
     notify,
     mcp,
     daemon,
+    schema,
     completion,
 ):
     main.add_command(command)
