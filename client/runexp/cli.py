@@ -37,6 +37,13 @@ class _InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its whole first sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()]
+            )
+
     def invoke(self, ctx: click.Context) -> Any:
         """What a command meets while it reads its arguments is an error in a line, too."""
         with output.errors():
@@ -47,6 +54,25 @@ class _InOrder(click.Group):
 @click.version_option(__version__, prog_name="runexp")
 def main() -> None:
     """Run fine-tuning experiments through runexpd: train, evaluate, report. Come and go as you like; the jobs go on."""
+
+
+@click.command(name="help")
+@click.argument("command", required=False)
+@click.pass_context
+def help_(called: click.Context, command: str | None) -> None:
+    """Show what there is, or how COMMAND is used.
+
+    \b
+    Example:  runexp help run
+    """
+    assert called.parent is not None
+    if command is None:
+        click.echo(main.get_help(called.parent))
+    elif command in main.commands:
+        with click.Context(main.commands[command], info_name=command, parent=called.parent) as context:
+            click.echo(main.commands[command].get_help(context))
+    else:
+        output.fail(f"no command is called {command}", "", "runexp help lists them", exits.USAGE, False)
 
 
 for command in (
@@ -77,5 +103,6 @@ for command in (
     daemon,
     schema,
     completion,
+    help_,
 ):
     main.add_command(command)

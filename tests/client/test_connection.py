@@ -32,7 +32,7 @@ def test_without_a_daemon_it_says_how_to_start_one(home: Path, runexp: Runexp) -
     what, hint = result.stderr.splitlines()
     assert what.startswith("error: ")
     assert hint.startswith("hint: ")
-    assert f"RUNEXP_HOME={home} runexpd" in hint
+    assert f"RUNEXP_HOME={home} runexp daemon start" in hint
 
 
 def test_a_socket_that_nobody_listens_at_is_no_daemon(home: Path, runexp: Runexp) -> None:

@@ -6,10 +6,8 @@ from typing import NoReturn
 
 import click
 
-from runexp import connection, exits, output
+from runexp import connection, exits, output, reports
 from runexp.commands import arguments
-from runexp.reporting import content
-from runexp.reporting import plain as report
 from runexp.ui import dressing
 from runexp.wire import requests, views
 
@@ -99,5 +97,5 @@ def finish(experiment: str, as_json: bool) -> NoReturn:
     if as_json:
         output.json(summary)
     else:
-        output.lines(dressing.report(report.text(content.of(summary))))
+        output.lines(dressing.report(reports.written(summary, "text")))
     sys.exit(exits.of(summary.outcome))

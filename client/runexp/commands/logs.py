@@ -1,6 +1,7 @@
 """runexp logs: a job's output, or the experiment's own log."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -12,27 +13,45 @@ from runexp.wire import requests
 @click.command()
 @arguments.experiment
 @arguments.job
-@click.option("--follow", "-f", is_flag=True, help="Go on as it grows, until the job has ended.")
+@click.option(
+    "--follow",
+    "-f",
+    is_flag=True,
+    help="Go on as it grows, until the job has ended; wait for one that hasn't begun.",
+)
 @click.option(
     "--tail", "tail_bytes", type=click.IntRange(0), metavar="BYTES", help="Only the last so many bytes."
 )
+@click.option(
+    "--lines",
+    "-n",
+    "tail_lines",
+    type=click.IntRange(0),
+    metavar="LINES",
+    help="Only the last so many lines.",
+)
+@click.option(
+    "--attempt",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of the job's N-th attempt; without it, of the newest.",
+)
 @arguments.as_json
-def logs(
-    experiment: str | None, job: str | None, follow: bool, tail_bytes: int | None, as_json: bool
-) -> None:
+def logs(experiment: str | None, job: str | None, as_json: bool, **choice: Any) -> None:
     """Print the output of JOB, or, without one, the experiment's run-experiment.log.
 
     \b
     Example:  runexp logs -f exp7 rank8
-              runexp logs exp7 rank8/capitalization/epoch1 --tail 2000
+              runexp logs exp7 rank8/capitalization/epoch1 -n 20
+              runexp logs exp7 rank8 --attempt 1
     """
-    asked = requests.Logs(
-        experiment=arguments.chosen(experiment), job=job, follow=follow, tail_bytes=tail_bytes
-    )
+    asked = requests.Logs(experiment=arguments.chosen(experiment), job=job, **choice)
     with output.errors(as_json):
         for reply in connection.stream(asked):
             if as_json:
                 output.json(reply)
+            elif isinstance(reply, requests.Awaited):
+                output.note(f"{reply.job} is {reply.state}: waiting for its output")
             elif isinstance(reply, requests.Chunk):
                 _show(reply.text)
 

@@ -1,11 +1,17 @@
 """runexp status and runexp ls: how things stand."""
 
+import time
+from fnmatch import fnmatchcase
+
 import click
 
 from runexp import connection, output
 from runexp.commands import arguments
 from runexp.ui import rows, table
 from runexp.wire import requests
+from runexp.wire.states import Outcome
+
+DAY_SECONDS = 86400
 
 
 @click.command()
@@ -41,18 +47,40 @@ def _running(as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("pattern", required=False)
+@click.option("--state", type=click.Choice(["running", *Outcome]), help="Only those that stand so.")
+@click.option("--cluster", default="", help="Only those on this cluster; `local` is this machine.")
+@click.option(
+    "--days", type=click.FloatRange(min=0), help="Only those that were asked for in the last so many days."
+)
 @arguments.as_json
-def ls(as_json: bool) -> None:
+def ls(pattern: str | None, state: str | None, cluster: str, days: float | None, as_json: bool) -> None:
     """List every experiment that the daemon knows, the newest first; in a terminal a screen at a time (PAGER).
+
+    PATTERN: only those whose name fits it, such as 'rank*'.
 
     \b
     Example:  runexp ls
+              runexp ls --state failed --days 7 'rank*'
     """
     with output.errors(as_json):
-        known = connection.ask(requests.Ls(), requests.LsReply).experiments
+        every = connection.ask(requests.Ls(), requests.LsReply).experiments
+        since = None if days is None else time.time() - days * DAY_SECONDS
+        known = [
+            each
+            for each in every
+            if (pattern is None or fnmatchcase(each.name, pattern))
+            and state in (None, each.outcome or "running")
+            and cluster in ("", each.cluster)
+            and (since is None or each.asked_at >= since)
+        ]
         if as_json:
             output.json(known)
         else:
             output.pages(
-                rows.experiments(known) if known else [table.line("no experiments yet: runexp run DIR")]
+                rows.experiments(known)
+                if known
+                else [
+                    table.line("none of them is like that" if every else "no experiments yet: runexp run DIR")
+                ]
             )

@@ -14,6 +14,10 @@ from runexp.wire.message import Count as Count
 from runexp.wire.message import Message
 from runexp.wire.metrics import Curves
 from runexp.wire.notices import Notices, NoticesReply
+from runexp.wire.outputs import Awaited as Awaited
+from runexp.wire.outputs import Chunk as Chunk
+from runexp.wire.outputs import Logs as Logs
+from runexp.wire.outputs import LogsEnd as LogsEnd
 from runexp.wire.page import Clusters as Clusters
 from runexp.wire.page import ClustersReply as ClustersReply
 from runexp.wire.page import PageAsk as PageAsk
@@ -118,26 +122,6 @@ class Changed(Message, frozen=True, kw_only=True):
     """The experiment as it stands, but of its jobs only those that differ from what was told on this connection before."""
 
     experiment: ExperimentView
-
-
-class Logs(Message, frozen=True, kw_only=True):
-    """A job's output, or an experiment's own log. The connection carries `Chunk`, then `LogsEnd`; with `follow`, as it grows."""
-
-    experiment: str
-    #: None: run-experiment.log.
-    job: str | None = None
-    follow: bool = False
-    #: Only the last so many bytes; None: all.
-    tail_bytes: Count | None = None
-
-
-class Chunk(Message, frozen=True, kw_only=True):
-    text: str
-
-
-class LogsEnd(Message, frozen=True, kw_only=True):
-    #: Where it is on the cluster.
-    path: str
 
 
 class ReportAsk(Message, frozen=True, kw_only=True):
@@ -268,6 +252,7 @@ Reply = (
     | Changed
     | AsOf
     | Chunk
+    | Awaited
     | LogsEnd
     | Report
     | Curves

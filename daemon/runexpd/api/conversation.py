@@ -13,6 +13,7 @@ from runexp.text import on_one_line
 from runexp.wire import framing, requests
 from runexp.wire.files import FileAsk, FilesAsk
 from runexp.wire.notices import Notices
+from runexp.wire.outputs import Logs
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.reloading import Reload
 from runexpd.api import (
@@ -22,6 +23,7 @@ from runexpd.api import (
     logging_in,
     looking_over,
     opening,
+    outputs,
     recipes,
     reloading,
     showing,
@@ -58,7 +60,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
 }
 _STREAMS: dict[type[Any], Callable[[Context, Any], AsyncIterator[requests.Reply | framing.Packed]]] = {
     requests.Follow: showing.follow,
-    requests.Logs: showing.logs,
+    Logs: outputs.logs,
     FileAsk: bringing.file,
 }
 

@@ -1,6 +1,5 @@
 """Ls, status, report, follow, logs, info: what only reads."""
 
-import codecs
 import os
 from collections.abc import AsyncIterator
 from functools import partial
@@ -11,17 +10,9 @@ from msgspec.structs import replace
 from runexp import __version__
 from runexp.wire import framing, requests, views
 from runexp.wire.events import Envelope
-from runexp.wire.jobs import BEFORE
 from runexp.wire.metrics import Curves
-from runexp.wire.refusals import Code
-from runexp.wire.states import SETTLED, Preparation
 from runexpd.api import find, recipes, reloading
 from runexpd.api.context import Context
-from runexpd.api.refusal import Refusal
-from runexpd.core.state import Experiment
-from runexpd.core.steps import prepare
-from runexpd.experiments.logblocks import EXPERIMENT
-from runexpd.hosts.base import FileMissing
 from runexpd.ledger import desk
 from runexpd.runtime import comparing
 from runexpd.runtime.aside import aside
@@ -152,59 +143,3 @@ async def _first_of(events: list[anyio.Event]) -> None:
     async with anyio.create_task_group() as tasks:
         for event in events:
             tasks.start_soon(wait, event)
-
-
-async def logs(context: Context, asked: requests.Logs) -> AsyncIterator[requests.Reply]:
-    experiment = await find.experiment(context, asked.experiment)
-    job = find.job(context, experiment, asked.job) if asked.job else None
-    path = _log_path(context, experiment, job)
-    cluster = context.clusters.get(experiment.cluster)
-    if cluster is None:
-        raise Refusal(
-            Code.UNKNOWN,
-            f"no cluster is called {experiment.cluster}",
-            hint=f"it was; see {context.config_path}",
-        )
-    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
-    fact = await cluster.host.stat(path)
-    if fact is None and not asked.follow:
-        raise Refusal(Code.UNKNOWN, "there is no such file (yet)", path, hint="-f waits for it")
-    offset = max(0, fact.size_bytes - asked.tail_bytes) if fact and asked.tail_bytes is not None else 0
-    while True:
-        over = _is_over(await context.at_hand(experiment.id), job)
-        try:
-            data = await cluster.host.read(path, offset, CHUNK_BYTES)
-        except FileMissing:
-            data = b""
-        offset += len(data)
-        if data:
-            yield requests.Chunk(text=decode(data))
-        elif over or not asked.follow:
-            break
-        else:
-            await anyio.sleep(FOLLOW_SECONDS)
-    yield requests.LogsEnd(path=path)
-
-
-def _log_path(context: Context, experiment: Experiment, job: str | None) -> str:
-    if job is None:
-        return experiment.logs[EXPERIMENT]
-    if job == BEFORE and job not in experiment.jobs:
-        return prepare.output(experiment)
-    attempt = experiment.jobs[job].attempt
-    if attempt is None or attempt.output is None:
-        state = experiment.jobs[job].state
-        hint = f"`runexp status {context.typed(experiment)}` shows why"
-        raise Refusal(
-            Code.UNKNOWN, f"{job} has no output: it is {state} and was never submitted here", hint=hint
-        )
-    return attempt.output
-
-
-def _is_over(experiment: Experiment, job: str | None) -> bool:
-    """Whether nothing more will be written. Asked before the read that may be the last."""
-    if job is None:
-        return experiment.outcome is not None
-    if job == BEFORE and job not in experiment.jobs:
-        return experiment.preparation is not Preparation.RUNNING
-    return job not in experiment.jobs or experiment.jobs[job].stage in SETTLED

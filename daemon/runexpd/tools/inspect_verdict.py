@@ -33,11 +33,10 @@ def _judged(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequ
             return unreadable(found.fact.path, str(why))
         case eval_log.NotALog() as why:
             begun = Failure("eval_started", questions.line(f"a log was begun, but {why}"))
-            return _without_header(attempt, said, begun, path)
+            return _cut_short(attempt, said, begun, path)
         case eval_log.Header(status="started"):
             begun = Failure("eval_started", "the log says started")
-            cut_short = _without_header(attempt, said, begun, path)
-            return replace(cut_short, warnings=(*cut_short.warnings, _recovery(path)))
+            return _cut_short(attempt, said, begun, path)
         case eval_log.Header() as header:
             return _with_end(judge_header(header, path), attempt)
 
@@ -63,6 +62,11 @@ def _error(error: eval_log.Error, path: str) -> Verdict:
     verdict = _bad("eval_error", message, path)
     failure = Failure("eval_error", verdict.detail, output.said(error.traceback[-output.TAIL_BYTES :]))
     return replace(verdict, failure=failure)
+
+
+def _cut_short(attempt: Attempt | None, said: Sequence[str], begun: Failure, path: str) -> Verdict:
+    verdict = _without_header(attempt, said, begun, path)
+    return replace(verdict, warnings=(*verdict.warnings, _recovery(path)))
 
 
 def _recovery(path: str) -> str:
