@@ -58,7 +58,7 @@ def test_of_a_job_that_has_not_begun_the_output_is_waited_for(home: Home, tmp_pa
 def test_each_attempt_has_an_output_of_its_own(home: Home, tmp_path: Path) -> None:
     dir = build(tmp_path / "words", Run("r", fate="bad_config"))
     home.runexp("run", str(dir))
-    assert home.runexp("retry", "words").returncode == 0
+    assert home.runexp("retry", "words").returncode == 4  # it fails again
     wait_for(lambda: home.outcome("words") is not None, "it ends")
     replies = [home.runexp("logs", "words", "r", "--attempt", str(n), "--json").stdout for n in (1, 2)]
     paths = [json.loads(reply.splitlines()[-1])["path"] for reply in replies]
