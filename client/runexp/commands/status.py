@@ -48,7 +48,7 @@ def _running(as_json: bool) -> None:
 
 @click.command()
 @click.argument("pattern", required=False)
-@click.option("--state", type=click.Choice(["running", *Outcome]), help="Only those that stand so.")
+@click.option("--state", type=click.Choice(["running", *map(str, Outcome)]), help="Only those that stand so.")
 @click.option("--cluster", default="", help="Only those on this cluster; `local` is this machine.")
 @click.option(
     "--days", type=click.FloatRange(min=0), help="Only those that were asked for in the last so many days."
