@@ -24,6 +24,7 @@ from runexp.commands.report import report
 from runexp.commands.rerun import rerun
 from runexp.commands.run import run
 from runexp.commands.schema import schema
+from runexp.commands.setup import setup
 from runexp.commands.show import show
 from runexp.commands.status import ls, status
 from runexp.commands.view import view
@@ -96,6 +97,7 @@ for command in (
     retry,
     rerun,
     accept,
+    setup,
     doctor,
     login,
     notify,

@@ -73,6 +73,14 @@ def reload() -> requests.InfoReply:
     return found
 
 
+def wrong_configuration() -> str:
+    """What the daemon's program says is wrong with the configuration as it stands; empty where nothing is."""
+    done = subprocess.run([_program(), "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if not done.returncode:
+        return ""
+    return " ".join(done.stderr.split()).removeprefix("error: ") or "the configuration is wrong"
+
+
 def log() -> Path:
     """Where a daemon that `start` began writes what it says."""
     return paths.state() / "runexpd.log"

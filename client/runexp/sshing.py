@@ -1,0 +1,62 @@
+"""What the user's own ssh knows: the hosts of ~/.ssh/config, and what a cluster says of itself where no question is asked."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+_SECONDS = 20
+_MOST_BYTES = 1_000_000
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MARK = "runexp-account"
+
+
+def hosts(config: Path | None = None) -> list[str]:
+    """The aliases of ~/.ssh/config and of what it includes, in their order; patterns are none."""
+    return list(dict.fromkeys(_hosts(config or Path.home() / ".ssh" / "config", 0)))
+
+
+def _hosts(path: Path, depth: int) -> list[str]:
+    try:
+        lines = path.read_bytes()[:_MOST_BYTES].decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    found: list[str] = []
+    for line in lines:
+        words = line.replace("=", " ", 1).replace('"', "").split()
+        if len(words) < 2:
+            continue
+        if words[0].lower() == "host":
+            found += [word for word in words[1:] if _WORD.fullmatch(word)]
+        elif words[0].lower() == "include" and depth < 4:
+            for pattern in words[1:]:
+                base = Path(os.path.expanduser(pattern))
+                place = base if base.is_absolute() else Path.home() / ".ssh" / base
+                for each in sorted(place.parent.glob(place.name)):
+                    found += _hosts(each, depth + 1)
+    return found
+
+
+def offers(host: str) -> tuple[list[str], list[str]]:
+    """Partitions, the default first, and accounts of the user. Both empty where ssh would ask something, or nobody answers."""
+    asked = f"sinfo -h -o %P; echo {_MARK}; sacctmgr -nP show assoc user=$USER format=account"
+    command = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "--", host, asked]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return [], []
+    partitions, _, accounts = done.stdout.partition(_MARK)
+    every = sorted(partitions.split(), key=lambda name: not name.endswith("*"))
+    return _words(name.rstrip("*") for name in every), _words(accounts.split())
+
+
+def _words(said: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(word for word in said if _WORD.fullmatch(word)))
