@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from fakes.home import Home
 from runexp.cli import main
-from runexp.scaffolding import example, own
+from runexp.scaffolding import datasets, example
+from runexpd.experiments import summary
 
 LLAMA = {
     "model_type": "llama", "tie_word_embeddings": True, "vocab_size": 271, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -30,12 +31,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "model" / name).touch()
     config(tmp_path, **LLAMA)
     (tmp_path / "data.json").write_text(json.dumps({"train": [{"input": "a", "output": "A"}]}))
-    (tmp_path / "cap.py").write_text("# a task\n")
+    (tmp_path / "cap.py").write_text("@task\ndef cap(): ...\n")
     return tmp_path
 
 
 def config(place: Path, **said: Any) -> None:
     (place / "model" / "config.json").write_text(json.dumps(said))
+
+
+KNOWN = ("--model", "model", "--data", "data.json")
 
 
 def init(*words: str) -> Result:
@@ -69,7 +73,7 @@ def test_what_is_written_can_be_planned(place: Path, home: Home) -> None:
     )
     assert "#SBATCH --account=phys\n" in (place / "exp" / "rank4" / "finetune.slurm").read_text()
     for script in (place / "exp").rglob("*.slurm"):
-        assert not re.search(r"@\w|\\\\", script.read_text()), script
+        assert not re.search(r"(?<!py)@\w|\\\\", script.read_text()), script
 
 
 def test_nothing_is_written_over(place: Path) -> None:
@@ -98,6 +102,20 @@ def test_the_model_is_built_as_its_own_config_says(place: Path, said: dict[str, 
 
 
 @pytest.mark.parametrize(
+    ("tokens", "family"), [("{}", "qwen2"), ('{"added_tokens": [{"content": "<tool_call>"}]}', "qwen2_5")]
+)
+def test_the_tokenizer_of_a_qwen_is_that_of_its_tokens(place: Path, tokens: str, family: str) -> None:
+    config(place, **{**LLAMA, "model_type": "qwen2"})
+    (place / "model" / "tokenizer.json").write_text(tokens)
+    assert init().exit_code == 0
+    tokenizer = yaml.safe_load((place / "exp" / "rank8" / "finetune.yaml").read_text())["tokenizer"]
+    assert tokenizer["_component_"] == f"torchtune.models.{family}.{family}_tokenizer"
+    assert tokenizer["special_tokens_path"] == str(place / "model" / "tokenizer.json"), (
+        "its vocabulary is its own"
+    )
+
+
+@pytest.mark.parametrize(
     ("spoil", "why"),
     [
         (lambda place: config(place, model_type="mamba"), "is a mamba"),
@@ -108,8 +126,13 @@ def test_the_model_is_built_as_its_own_config_says(place: Path, said: dict[str, 
             lambda place: (place / "model" / "original" / "tokenizer.model").unlink(),
             "has no original/tokenizer.model",
         ),
-        (lambda place: (place / "data.json").write_text('{"test": []}'), "has no `train`"),
-        (lambda place: (place / "data.json").write_bytes(b"\xff"), "is no text"),
+        (lambda place: (place / "data.json").write_text('{"test": []}'), "a row has test"),
+        (lambda place: (place / "data.json").write_text("[]"), "there are no rows"),
+        (lambda place: (place / "data.json").write_text("word"), "neither JSON nor JSON lines"),
+        (lambda place: (place / "data.json").write_bytes(b"\xff"), "no text"),
+        (lambda place: (place / "cap.py").write_text("def cap(): ..."), "no function there is decorated"),
+        (lambda place: (place / "cap.py").write_text("def"), "is no Python"),
+        (lambda place: (place / "cap.py").unlink(), "cap.py can't be read"),
     ],
 )
 def test_what_can_not_be_made_is_said_and_nothing_is_written(place: Path, spoil: Any, why: str) -> None:
@@ -126,9 +149,41 @@ def test_what_is_missing_is_asked_for_in_a_terminal_alone(place: Path) -> None:
     assert "--model says" in done.output
 
 
-def test_rows_of_a_line_each_have_no_splits(place: Path) -> None:
-    (place / "data.json").write_text('{"input": "a", "output": "A"}\n{"input": "b", "output": "B"}\n')
-    assert own._split(place / "data.json") == ""
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"input": "a", "output": "b"}]', {"_component_": "torchtune.datasets.instruct_dataset"}),
+        ('{"input": "a", "output": "A"}\n{"input": "b", "output": "B"}\n', {"split": "train"}),
+        ('{"train": [{"question": "a", "answer": "b"}]}', {"field": "train"}),
+        ('{"prompt": "a", "completion": "b"}', {"column_map": {"input": "prompt", "output": "completion"}}),
+        ('{"messages": []}\n{"messages": []}', {"_component_": "torchtune.datasets.chat_dataset"}),
+    ],
+)
+def test_rows_are_read_as_they_are(tmp_path: Path, text: str, found: dict[str, Any]) -> None:
+    (tmp_path / "data").write_text(text)
+    dataset = datasets.read(tmp_path / "data")
+    assert found.items() <= dataset.items()
+    assert ("field" in dataset) == ("field" in found)
+
+
+def test_tasks_of_files_and_of_packages(place: Path) -> None:
+    (place / "two.py").write_text("@task\ndef first(): ...\n\n@inspect_ai.task()\ndef second(): ...\n")
+    done = init(
+        "--task", "two.py@second", "--task", "inspect_evals/gsm8k", "--lora-rank", "2,4", "--epochs", "1"
+    )
+    assert done.exit_code == 0, done.output
+    found = summary.read((place / "exp" / "experiment_summary.yaml").read_text(), "s", str(place / "exp"))
+    assert [run.name for run in found.runs] == ["base", "rank2", "rank4"]
+    assert {cells.tasks for cells in found.matrix} == {("cap", "second", "gsm8k")}
+    cell = place / "exp" / "rank4" / "eval"
+    assert "inspect eval two.py@second " in (cell / "second_epoch0" / "cell.slurm").read_text()
+    assert (cell / "second_epoch0" / "two.py").exists()
+    assert "inspect eval inspect_evals/gsm8k " in (cell / "gsm8k_epoch0" / "cell.slurm").read_text()
+    assert init("--lora-rank", "four").exit_code == 2
+    assert (
+        "has no task third"
+        in CliRunner().invoke(main, ["init", "e", *KNOWN, "--task", "two.py@third"]).output
+    )
 
 
 def test_an_environment_that_can_not_make_the_example_is_said(place: Path) -> None:

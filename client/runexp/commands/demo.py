@@ -2,13 +2,15 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from runexp import exits, output, starting
+from runexp import connection, exits, output, starting
 from runexp.commands import init
 from runexp.scaffolding import example
+from runexp.wire import requests
 
 CONFIG = "# The demo's private daemon: this machine, two jobs at a time.\nlocal:\n  max_running: 2\n  stagger_seconds: 1\n"
 
@@ -20,7 +22,7 @@ CONFIG = "# The demo's private daemon: this machine, two jobs at a time.\nlocal:
 def demo(called: click.Context, directory: Path, environment: Path) -> None:
     """See it work: train a tiny model three times and evaluate it, on this machine, in five minutes.
 
-    In DIRECTORY, with a private daemon that ends with it. What is done is not done again: change something, and run it again.
+    In DIRECTORY, with a private daemon that ends with it; where you detach, both go on. What is done is not done again: change something, and run it again.
 
     \b
     Example:  pip install 'runexp[jobs]'
@@ -40,8 +42,16 @@ def demo(called: click.Context, directory: Path, environment: Path) -> None:
         code = _run(experiment)
     finally:
         with output.errors():
-            starting.stop()
-    _say_goodbye(directory)
+            if goes_on := _goes_on(experiment):
+                init.say("detached: the experiment goes on, and its daemon with it")
+            else:
+                starting.stop()
+    _say_goodbye(
+        directory,
+        f"runexp attach {directory / 'experiment'}"
+        if goes_on
+        else "runexp daemon start                      # the private daemon",
+    )
     raise SystemExit(code)
 
 
@@ -60,13 +70,21 @@ def _run(experiment: Path) -> int:
     return exits.OK
 
 
-def _say_goodbye(directory: Path) -> None:
+def _goes_on(experiment: Path) -> bool:
+    """Whether somebody left before its end. Interrupted or refused before it began, it doesn't."""
+    with suppress(connection.Refusal):
+        asked = requests.Status(experiment=str(experiment))
+        return connection.ask(asked, requests.StatusReply).experiment.outcome is None
+    return False
+
+
+def _say_goodbye(directory: Path, first: str) -> None:
     output.say(
         f"""
 The experiment is in {directory / "experiment"}; change it (a rank, a learning rate) and run it again:
 
     export RUNEXP_HOME={directory / "home"} PATH={Path(sys.executable).parent}:$PATH
-    runexp daemon start                      # the private daemon
+    {first}
     runexp run {directory / "experiment"}    # submits only what isn't done
     runexp status capitalization-tiny
     runexp daemon stop

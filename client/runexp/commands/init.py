@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from runexp import exits, output
 from runexp.commands import arguments
-from runexp.scaffolding import example, own
+from runexp.scaffolding import example, own, tasks
+from runexp.scaffolding.problems import CannotBe
 from runexp.text import on_one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 QUESTIONS = {
     "model": "The base model's directory (as downloaded from Hugging Face)",
     "data": "The training data (JSON, rows with `input` and `output`)",
-    "task": "The evaluation's inspect-ai task (a Python file)",
+    "task": "The evaluation's inspect-ai task (FILE.py, FILE.py@task or package/task)",
 }
 
 
@@ -31,6 +31,13 @@ def environment(command: F) -> F:
         show_default="this one",
         help="The virtual environment, with torchtune and inspect-ai, that every script activates.",
     )(command)
+
+
+def _ranks(called: click.Context, option: click.Parameter, said: tuple[str, ...]) -> tuple[int, ...]:
+    words = ",".join(said).split(",")
+    if not all(word.isascii() and word.isdigit() and 1 <= int(word[:5]) <= 4096 for word in words):
+        raise click.BadParameter("whole numbers from 1 to 4096, with commas between")
+    return tuple(dict.fromkeys(map(int, words)))
 
 
 @click.command()
@@ -46,20 +53,24 @@ def environment(command: F) -> F:
 @click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON, or a line a row: rows with `input` and `output`.",
+    help="JSON, or a line a row: rows with `input` and `output` (or prompt and completion, ...), or with `messages`.",
 )
 @click.option(
     "--task",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A Python file with an inspect-ai task.",
+    "--tasks",
+    "task",
+    metavar="TASK",
+    multiple=True,
+    help="FILE.py, FILE.py@task or package/task, as inspect-ai names them; may be given several times.",
 )
 @click.option("--name", default="", help="The experiment's name.  [default: the directory's]")
 @click.option(
     "--lora-rank",
     "ranks",
-    type=click.IntRange(1, 4096),
+    metavar="N[,N]",
+    callback=_ranks,
     multiple=True,
-    default=(8, 16),
+    default=("8,16",),
     show_default=True,
     help="A run each; may be given several times.",
 )
@@ -108,9 +119,16 @@ def init(directory: Path, is_example: bool, environment: Path, as_json: bool, **
             _refuse_others(directory, as_json)
             answers = {name: said.pop(name) or _asked(name, as_json) for name in QUESTIONS}
             try:
-                wish = msgspec.convert({**said, **answers, "environment": environment.absolute()}, own.Wish)
+                named = answers.pop("task")
+                found = [
+                    task
+                    for each in ([named] if isinstance(named, str) else named)
+                    for task in tasks.read(each)
+                ]
+                own_tasks = tuple({task.name: task for task in found}.values())
+                wish = own.Wish(**said, **answers, tasks=own_tasks, environment=environment.absolute())
                 own.scaffold(directory, wish)
-            except own.CannotBe as why:
+            except CannotBe as why:
                 output.fail(str(why), "", why.hint, exits.REFUSED, as_json)
         files = sorted(str(path) for path in directory.rglob("*") if path.is_file())
         if as_json:
@@ -152,9 +170,8 @@ def _refuse_others(directory: Path, as_json: bool) -> None:
         )
 
 
-def _asked(name: str, as_json: bool) -> Path:
+def _asked(name: str, as_json: bool) -> Any:
     if as_json or not sys.stdin.isatty():
         output.fail(f"which {name}?", "", f"--{name} says; or --example", exits.USAGE, as_json)
-    kind = click.Path(exists=True, path_type=Path)
-    answer: Path = click.prompt(QUESTIONS[name], type=kind)
-    return answer
+    kind = str if name == "task" else click.Path(exists=True, path_type=Path)
+    return click.prompt(QUESTIONS[name], type=kind)

@@ -9,23 +9,18 @@ from typing import Any
 
 import msgspec
 
+from runexp.scaffolding import datasets
+from runexp.scaffolding.problems import CannotBe
+from runexp.scaffolding.tasks import Task
+
 TEMPLATE = Path(__file__).parent / "own"
-
-
-class CannotBe(Exception):
-    """Raised where no experiment can be made of what was said: a line, and what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.hint = hint
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     model: Path
-    #: JSON: rows with `input` and `output`; or an object of splits, of which `train` is trained on.
+    #: Rows, as datasets.py knows them.
     data: Path
-    #: A Python file with an inspect-ai task.
-    task: Path
+    tasks: tuple[Task, ...]
     environment: Path
     name: str = ""
     ranks: tuple[int, ...] = (8, 16)
@@ -75,23 +70,30 @@ def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
     yield directory / "post_finetune.py", (TEMPLATE.parent / "example" / "post_finetune.py").read_text()
     yield directory / "experiment_summary.yaml", _summary(values, wish, [f"rank{rank}" for rank in ranks])
     base = {**values, "run": "base", "evaluated": wish.model.name, "place": shlex.quote(values["model"])}
-    yield from _cell(directory / "base" / "eval" / wish.task.stem, wish, base)
+    yield from _cells(directory / "base", "", wish, base)
     for rank in ranks:
         run = f"rank{rank}"
         own = {**values, "run": run}
-        sections = {"model": _model(config, rank), "tokenizer": _tokenizer(wish.model, config)}
+        sections = {
+            "model": _model(config, rank),
+            "tokenizer": _tokenizer(wish.model, config),
+            "dataset": datasets.read(wish.data),
+        }
         yield directory / run / "finetune.yaml", _filled("finetune.yaml", own) + _yaml(sections)
         yield directory / run / "finetune.slurm", _filled("finetune.slurm", own)
         for epoch in range(wish.epochs):
-            cell = directory / run / "eval" / f"{wish.task.stem}_epoch{epoch}"
             trained = {"evaluated": f"{run}_epoch{epoch}", "place": f"../../artifacts/epoch_{epoch}"}
-            yield from _cell(cell, wish, {**own, **trained})
+            yield from _cells(directory / run, f"_epoch{epoch}", wish, {**own, **trained})
 
 
-def _cell(cell: Path, wish: Wish, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-    """An evaluation with the task beside it: inspect takes relative paths alone."""
-    yield cell / "cell.slurm", _filled("cell.slurm", {**values, "cell": cell.name})
-    yield cell / wish.task.name, wish.task.read_text()
+def _cells(run: Path, suffix: str, wish: Wish, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Evaluations, each with its task beside it: inspect takes relative paths alone."""
+    for task in wish.tasks:
+        cell = run / "eval" / f"{task.name}{suffix}"
+        spec = shlex.quote(task.spec)
+        yield cell / "cell.slurm", _filled("cell.slurm", {**values, "cell": cell.name, "task_spec": spec})
+        if task.file is not None:
+            yield cell / task.file.name, task.file.read_text()
 
 
 def _values(directory: Path, wish: Wish, config: Mapping[str, Any]) -> dict[str, str]:
@@ -115,16 +117,12 @@ def _values(directory: Path, wish: Wish, config: Mapping[str, Any]) -> dict[str,
         "model_name": wish.model.name,
         "weights": json.dumps(weights),
         "model_type": _architecture(wish.model, config).model_type,
-        "task": str(wish.task.absolute()),
-        "task_name": wish.task.stem,
         "data": str(wish.data.absolute()),
-        "split": _split(wish.data),
         "epochs": str(wish.epochs),
         "batch_size": str(wish.batch_size),
         "lr": repr(wish.lr),
         "device": wish.device,
         **_NEEDS[wish.device],
-        "task_file": shlex.quote(wish.task.name),
     }
 
 
@@ -192,10 +190,12 @@ def _tokenizer(model: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     place = model.absolute()
     longest = min(2048, int(config.get("max_position_embeddings") or 2048))
     if config.get("model_type") == "qwen2":
+        family = "qwen2_5" if _calls_tools(place) else "qwen2"
         return {
-            "_component_": "torchtune.models.qwen2_5.qwen2_5_tokenizer",
+            "_component_": f"torchtune.models.{family}.{family}_tokenizer",
             "path": f"{place}/vocab.json",
             "merges_file": f"{place}/merges.txt",
+            **_tokens(place),
             "max_seq_len": longest,
         }
     ranks = next(
@@ -211,34 +211,31 @@ def _tokenizer(model: Path, config: Mapping[str, Any]) -> dict[str, Any]:
             f"{model} has no original/tokenizer.model, which torchtune's llama3_tokenizer reads",
             "download it with the model",
         )
-    own = {"special_tokens_path": f"{place}/tokenizer.json"} if _has_tokens_of_its_own(place) else {}
     return {
         "_component_": "torchtune.models.llama3.llama3_tokenizer",
         "path": str(ranks),
-        **own,
+        **_tokens(place),
         "max_seq_len": longest,
     }
 
 
-#: Llama 3's own, which torchtune knows.
-_USUAL_VOCABULARY = 128256
+#: Llama 3's and Qwen 2's own, whose special tokens torchtune knows.
+_USUAL_VOCABULARIES = {128256, 151643, 151646, 151936, 152064}
 
 
-def _has_tokens_of_its_own(place: Path) -> bool:
-    return _config(place).get("vocab_size") != _USUAL_VOCABULARY and (place / "tokenizer.json").exists()
-
-
-def _split(data: Path) -> str:
-    """`field: train`, where the file has splits."""
+def _calls_tools(place: Path) -> bool:
+    """As Qwen 2.5 does, and Qwen 2 doesn't: they share a model_type, not the special tokens."""
     try:
-        found = json.loads(data.read_bytes())
-    except UnicodeDecodeError:
-        raise CannotBe(f"{data} is no text", "rows with `input` and `output`, as JSON") from None
-    except ValueError:
-        return ""  # a line a row
-    if isinstance(found, dict) and "train" not in found:
-        raise CannotBe(f"{data} has no `train`", "a list of rows, or an object with the key train")
-    return "  field: train\n" if isinstance(found, dict) else ""
+        return "<tool_call>" in (place / "tokenizer.json").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+
+
+def _tokens(place: Path) -> dict[str, str]:
+    """Special tokens where a model has its own."""
+    is_usual = _config(place).get("vocab_size") in _USUAL_VOCABULARIES
+    is_there = (place / "tokenizer.json").exists()
+    return {"special_tokens_path": f"{place}/tokenizer.json"} if is_there and not is_usual else {}
 
 
 def _summary(values: Mapping[str, str], wish: Wish, runs: list[str]) -> str:
@@ -248,17 +245,17 @@ def _summary(values: Mapping[str, str], wish: Wish, runs: list[str]) -> str:
         f"  - {{name: {run}, type: fine-tuned, model: {quoted(wish.model.name)}, parameters: {{lora_rank: {run[4:]}}}}}"
         for run in runs
     ]
-    matrix = [f"    - {{run: base, tasks: [{quoted(wish.task.stem)}], epochs: null}}"]
-    matrix += [
-        f"    - {{run: {run}, tasks: [{quoted(wish.task.stem)}], epochs: {list(range(wish.epochs))}}}"
-        for run in runs
-    ]
-    words = {
-        name: quoted(values[name]) for name in ("name", "model_name", "model", "data", "task", "task_name")
-    }
+    tasks = quoted([task.name for task in wish.tasks])
+    matrix = [f"    - {{run: base, tasks: {tasks}, epochs: null}}"]
+    matrix += [f"    - {{run: {run}, tasks: {tasks}, epochs: {list(range(wish.epochs))}}}" for run in runs]
+    words = {name: quoted(values[name]) for name in ("name", "model_name", "model", "data")}
     lists = {
         "runs": "\n".join(rows),
         "matrix": "\n".join(matrix),
+        "tasks": "\n".join(
+            f"    - {{name: {quoted(task.name)}, script: {quoted(str(task.file.absolute()) if task.file else task.spec)}}}"
+            for task in wish.tasks
+        ),
         "ranks": ", ".join(run[4:] for run in runs),
     }
     return _filled("experiment_summary.yaml", {**values, **words, **lists})
