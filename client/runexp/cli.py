@@ -24,6 +24,7 @@ from runexp.commands.report import report
 from runexp.commands.rerun import rerun
 from runexp.commands.run import run
 from runexp.commands.schema import schema
+from runexp.commands.set import set_
 from runexp.commands.setup import setup
 from runexp.commands.show import show
 from runexp.commands.status import ls, status
@@ -97,6 +98,7 @@ for command in (
     retry,
     rerun,
     accept,
+    set_,
     setup,
     doctor,
     login,

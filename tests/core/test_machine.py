@@ -21,7 +21,7 @@ from core.directories import POOL, Directory
 from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
 from fakes.builders import GOOD, everything_owed, helpful
 from runexp.wire import events, states
-from runexp.wire.jobs import BEFORE, Finding, IfChanged, Policy, Verdict
+from runexp.wire.jobs import BEFORE, Barrier, Finding, IfChanged, OnFailure, Policy, Verdict
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands, lifecycle
 from runexpd.core.observations import (
@@ -35,6 +35,7 @@ from runexpd.core.observations import (
     RerunWanted,
     RetryWanted,
     ScaffoldSeen,
+    SettingWanted,
     Tick,
 )
 from runexpd.core.steps import forecast, prepare
@@ -87,6 +88,7 @@ class Machine(RuleBasedStateMachine):
             self.somebody_wants_anew: 1,
             self.somebody_accepts: 1,
             self.somebody_cancels: 2,
+            self.somebody_sets: 1,
         }
         (doing,) = dice.choices(list(weights), list(weights.values()))
         doing(dice)
@@ -258,6 +260,20 @@ class Machine(RuleBasedStateMachine):
         which = self.which(dice)
         jobs = self.named(dice, which, *(stage for stage in Stage if stage not in states.SETTLED))
         self.tell(CancelWanted(experiment=which, jobs=jobs))
+
+    def somebody_sets(self, dice: Random) -> None:
+        """For now; the next `run` of hers is with what she remembers of it."""
+        which = self.which(dice)
+        known = self.world.state.experiments.get(which)
+        policy = replace(
+            known.policy if known else Policy(),
+            max_submit=dice.choice([None, None, 1, 2]),
+            stagger_seconds=dice.choice([None, 0.0, 20.0]),
+            on_failure=dice.choice(list(OnFailure)),
+            barrier=dice.choice(list(Barrier)),
+        )
+        self.directories[which].policy = policy
+        self.tell(SettingWanted(experiment=which, policy=policy))
 
     # Faults end; everything comes to an end, and can go on.
 

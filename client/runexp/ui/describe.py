@@ -5,7 +5,7 @@ from typing import assert_never
 
 import msgspec
 
-from runexp.wire import events
+from runexp.wire import events, settings
 from runexp.wire.events import Envelope
 from runexp.wire.jobs import BEFORE, Failure
 from runexp.wire.metrics import Concern
@@ -64,6 +64,8 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return "", _run(event)
         case events.JobsRetired() | events.RetryAsked() | events.RerunAsked() | events.CancelAsked():
             return "", _of_jobs(event)
+        case events.PolicyChanged():
+            return "", f"set: {settings.said(event.policy)}"
         case events.PhaseOpened():
             return event.phase, "begins"
         case events.AttemptIntended():
@@ -123,18 +125,26 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, f"skipped: {event.reason}"
         case events.BarrierCleared():
             return "barrier", ("evaluate: " if event.evaluate else "no evaluation: ") + event.reason
-        case events.PreparationIntended():
-            return BEFORE, f"begins: {event.command}"
-        case events.PreparationEnded():
-            return BEFORE, _prepared(event)
-        case events.PreparationDecided():
-            return BEFORE, "run again" if event.again else "left as it is: the evaluations go on without it"
+        case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
+            return BEFORE, _of_preparation(event)
         case events.PhaseClosed():
             return event.phase, f"complete, {event.succeeded}/{event.total} succeeded"
         case events.ExperimentEnded():
             return "experiment", event.outcome
         case _:
             assert_never(event)
+
+
+def _of_preparation(
+    event: events.PreparationIntended | events.PreparationEnded | events.PreparationDecided,
+) -> str:
+    match event:
+        case events.PreparationIntended():
+            return f"begins: {event.command}"
+        case events.PreparationEnded():
+            return _prepared(event)
+        case events.PreparationDecided():
+            return "run again" if event.again else "left as it is: the evaluations go on without it"
 
 
 def _prepared(event: events.PreparationEnded) -> str:

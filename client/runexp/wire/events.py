@@ -19,6 +19,7 @@ from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, Resources, RunSpe
 from runexp.wire.preparations import PreparationDecided as PreparationDecided
 from runexp.wire.preparations import PreparationEnded as PreparationEnded
 from runexp.wire.preparations import PreparationIntended as PreparationIntended
+from runexp.wire.settings import PolicyChanged as PolicyChanged
 from runexp.wire.states import Outcome, Phase
 
 
@@ -268,7 +269,7 @@ class ExperimentEnded(Happening, frozen=True, kw_only=True):
 
 
 Event = (
-    ExperimentAdded | RunAsked | JobsRetired | RetryAsked | RerunAsked | CancelAsked | PhaseOpened
+    ExperimentAdded | RunAsked | JobsRetired | RetryAsked | RerunAsked | CancelAsked | PolicyChanged | PhaseOpened
     | AttemptIntended | JobAdopted | SubmitAccepted | SubmitRefused | SubmitDeferred | SubmitUnclear
     | StateChanged | ConcernRaised | ConcernWithdrawn | JobGivenUp | JobEnded | StatusChecked
     | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected

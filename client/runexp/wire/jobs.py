@@ -107,6 +107,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     on_stall: OnStall = OnStall.WARN
     #: Between two submissions of evaluations; None: the cluster's.
     stagger_evaluations_seconds: float | None = None
+    #: Between two submissions of trainings, whoseever they are; None: the cluster's.
+    stagger_seconds: float | None = None
+    #: Jobs of this experiment queued at a time at most, beside what the cluster's `max_submit` allows for all; None: no limit of its own.
+    max_submit: int | None = None
     #: A shell's command, run once on the cluster's login node before the first evaluation; empty: none; None: the cluster's.
     before_evaluations: str | None = None
 

@@ -28,6 +28,7 @@ from runexp.wire.recipes import Show as Show
 from runexp.wire.recipes import ShowReply as ShowReply
 from runexp.wire.refusals import Refused
 from runexp.wire.reloading import Reload, ReloadReply
+from runexp.wire.settings import Set, SetReply
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
 
@@ -232,6 +233,7 @@ Request = (
     | Accept
     | Info
     | Reload
+    | Set
     | Clusters
     | PageAsk
     | Doctor
@@ -264,6 +266,7 @@ Reply = (
     | AcceptReply
     | InfoReply
     | ReloadReply
+    | SetReply
     | ClustersReply
     | PageOpened
     | DoctorReply

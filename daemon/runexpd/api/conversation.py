@@ -16,6 +16,7 @@ from runexp.wire.notices import Notices
 from runexp.wire.outputs import Logs
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.reloading import Reload
+from runexp.wire.settings import Set
 from runexpd.api import (
     asking,
     bringing,
@@ -26,6 +27,7 @@ from runexpd.api import (
     outputs,
     recipes,
     reloading,
+    setting,
     showing,
     telling,
 )
@@ -52,6 +54,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Show: recipes.show,
     requests.Info: showing.info,
     Reload: reloading.reload,
+    Set: setting.set,
     requests.Clusters: clusters.clusters,
     requests.PageAsk: opening.open_page,
     requests.Doctor: looking_over.doctor,

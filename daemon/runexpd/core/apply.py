@@ -55,6 +55,7 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
             | events.RerunAsked()
             | events.CancelAsked()
             | events.JobsRetired()
+            | events.PolicyChanged()
         ):
             return _asked(experiment, event, at)
         case (
@@ -81,7 +82,7 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
 
 
 Again = events.RetryAsked | events.RerunAsked
-Asked = events.RunAsked | Again | events.CancelAsked | events.JobsRetired
+Asked = events.RunAsked | Again | events.CancelAsked | events.JobsRetired | events.PolicyChanged
 OfPhases = (
     events.PhaseOpened
     | events.PhaseClosed
@@ -101,6 +102,8 @@ def _asked(experiment: Experiment, event: Asked, at: float) -> Experiment:
             return _cancel_asked(experiment, event)
         case events.JobsRetired():
             return _each(experiment, event.jobs, lambda job: replace(job, retired=True))
+        case events.PolicyChanged():
+            return replace(experiment, policy=event.policy)
 
 
 def _of_phases(experiment: Experiment, event: OfPhases, at: float) -> Experiment:

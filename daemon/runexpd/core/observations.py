@@ -75,6 +75,13 @@ class AcceptWanted(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
 
 
+class SettingWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody chose otherwise while it runs, or before it runs again."""
+
+    experiment: str
+    policy: Policy
+
+
 class CancelWanted(msgspec.Struct, frozen=True, kw_only=True):
     experiment: str
     jobs: tuple[str, ...]
@@ -232,7 +239,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
-Asked = ScaffoldSeen | RetryWanted | RerunWanted | AcceptWanted | CancelWanted
+Asked = ScaffoldSeen | RetryWanted | RerunWanted | AcceptWanted | CancelWanted | SettingWanted
 Observation = (
     Asked
     | Answer

@@ -33,6 +33,7 @@ from runexpd.core.observations import (
     RerunWanted,
     RetryWanted,
     ScaffoldSeen,
+    SettingWanted,
     Shelved,
     Tick,
     Unclear,
@@ -49,6 +50,7 @@ from runexpd.core.steps import (
     recipes,
     rerun,
     retry,
+    setting,
     submit,
     verify,
     watch,
@@ -116,7 +118,9 @@ def _at_hand(state: State, observation: Observation) -> State:
 
 def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
     match observation:
-        case ScaffoldSeen() | RetryWanted() | RerunWanted() | AcceptWanted() | CancelWanted():
+        case (
+            ScaffoldSeen() | RetryWanted() | RerunWanted() | AcceptWanted() | CancelWanted() | SettingWanted()
+        ):
             yield from _of(observation.experiment, _asked(state, observation))
         case Accepted() | Refused() | Deferred() | Unclear():
             yield from _of(observation.experiment, submit.on_answer(state, observation, now))
@@ -161,6 +165,8 @@ def _asked(state: State, asked: Asked) -> Iterator[Event]:
             return again.on_accept(state, asked)
         case CancelWanted():
             return cancel.on_cancel(state, asked)
+        case SettingWanted():
+            return setting.on_setting(state, asked)
 
 
 def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:

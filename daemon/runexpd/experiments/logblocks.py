@@ -6,7 +6,7 @@ from typing import assert_never
 
 from runexp import report as summary
 from runexp.reporting import content, plain
-from runexp.wire import events
+from runexp.wire import events, settings
 from runexp.wire.events import Recorded
 from runexp.wire.jobs import BEFORE
 from runexp.wire.states import Phase, Stage
@@ -33,8 +33,14 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
     match event:
         case events.RunAsked():
             yield from _run_asked(after, event)
-        case events.JobsRetired() | events.RetryAsked() | events.RerunAsked() | events.CancelAsked():
-            yield from _of_jobs(event, after)
+        case (
+            events.JobsRetired()
+            | events.RetryAsked()
+            | events.RerunAsked()
+            | events.CancelAsked()
+            | events.PolicyChanged()
+        ):
+            yield from _asked(event, after)
         case events.PhaseOpened():
             yield from _phase_opened(after, event.phase)
         case events.PhaseClosed():
@@ -59,6 +65,20 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             yield from of_job(before.jobs[event.job], event, after.jobs[event.job], lambda: typed(after))
             yield from _all_submitted(before, event, after)
             yield from _exhausted(event, after)
+
+
+def _asked(
+    event: events.JobsRetired
+    | events.RetryAsked
+    | events.RerunAsked
+    | events.CancelAsked
+    | events.PolicyChanged,
+    e: Experiment,
+) -> Iterator[Block]:
+    if isinstance(event, events.PolicyChanged):
+        yield Block(EXPERIMENT, "SETTINGS", e.name, "changed", settings.said(event.policy))
+    else:
+        yield from _of_jobs(event, e)
 
 
 def _of_jobs(

@@ -77,13 +77,13 @@ def _next(
     """As many as there is room for."""
     pace = _Pace(state, cluster, limits, now)
     for experiment in _on(state, cluster):
-        tokens = experiment.tokens
+        tokens, own = experiment.tokens, _own_room(experiment)
         for phase in _running(experiment):
             for job in experiment.jobs.ready(phase):
-                if room <= 0 or pace.free_at(experiment, phase) > now:
+                if min(room, own) <= 0 or pace.free_at(experiment, phase) > now:
                     break
                 pace.went(phase)
-                room, tokens = room - 1, tokens + 1
+                room, own, tokens = room - 1, own - 1, tokens + 1
                 token, number = token_of(experiment.id, tokens), len(job.attempts) + 1
                 yield experiment.id, events.AttemptIntended(job=job.spec.id, number=number, token=token)
 
@@ -98,7 +98,7 @@ def wake_at(state: State, now: float) -> float | None:
             continue
         room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster, now)
         pace = _Pace(state, cluster, limits, now)
-        for e in _on(state, cluster):
+        for e in (each for each in _on(state, cluster) if _own_room(each) > 0):
             times += [max(room_at, pace.free_at(e, p)) for p in _running(e) if any(e.jobs.ready(p))]
     later = [at for at in times if at > now]
     return min(later, default=None)
@@ -135,7 +135,8 @@ class _Pace:
 
     def _stagger_seconds(self, experiment: Experiment, phase: Phase) -> float:
         if phase is Phase.OPTIMIZATION:
-            return self._limits.stagger_seconds
+            own = experiment.policy.stagger_seconds
+            return self._limits.stagger_seconds if own is None else own
         own = experiment.policy.stagger_evaluations_seconds
         return self._limits.stagger_evaluations_seconds if own is None else own
 
@@ -148,6 +149,12 @@ def may_go(experiment: Experiment, job: Job) -> bool:
 def trainings_of(experiment: Experiment, run: str) -> tuple[Job, ...]:
     """The run's optimization jobs; none for a control or eval-only run."""
     return experiment.jobs.of_run(run, Phase.OPTIMIZATION)
+
+
+def _own_room(experiment: Experiment) -> float:
+    """How many more of its jobs may be in flight, by what was chosen for it alone."""
+    most = experiment.policy.max_submit
+    return float("inf") if most is None else most - experiment.jobs.in_stages(states.IN_FLIGHT)
 
 
 def _on(state: State, cluster: str) -> Iterator[Experiment]:
