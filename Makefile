@@ -22,7 +22,7 @@ set -o pipefail; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | a
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak check format
+.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak pictures check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench-estimates: $(VENV)/.dev ## print what estimates at half-time are worth (a 
 
 soak: $(VENV)/.dev ## print what ten minutes of thousands of events each leave in memory (SOAK="--minutes 2" for less, no Slurm needed)
 	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/soak.py $(SOAK)
+
+pictures: $(VENV)/.dev ## make the README's pictures anew, of a demo in .demo-pictures (wants chromium)
+	@$(BIN)/python scripts/pictures.py .demo-pictures docs/pictures
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .
