@@ -42,6 +42,7 @@ async def test_the_last_lines(
     assert text[begin:] == said
 
 
+@pytest.mark.long
 def test_of_a_job_that_has_not_begun_the_output_is_waited_for(home: Home, tmp_path: Path) -> None:
     dir = build(tmp_path / "words", Run("first", seconds=1.0), Run("r"))
     assert home.runexp("run", "--detach", str(dir)).returncode == 0
@@ -55,6 +56,7 @@ def test_of_a_job_that_has_not_begun_the_output_is_waited_for(home: Home, tmp_pa
     assert following.returncode == 0
 
 
+@pytest.mark.long
 def test_each_attempt_has_an_output_of_its_own(home: Home, tmp_path: Path) -> None:
     dir = build(tmp_path / "words", Run("r", fate="bad_config"))
     home.runexp("run", str(dir))

@@ -56,6 +56,7 @@ async def test_where_nobody_watches_nothing_is_said(
     await service.keep_telling()
 
 
+@pytest.mark.long
 def test_a_socket_that_is_held_for_us_is_served_and_left(home: Home, told: socket.socket) -> None:
     path = home.dir / "run" / "runexpd.sock"
     path.parent.mkdir(mode=0o700)
@@ -80,6 +81,7 @@ def test_a_socket_that_is_held_for_us_is_served_and_left(home: Home, told: socke
         assert path.exists()
 
 
+@pytest.mark.long
 def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: Home, tmp_path: Path) -> None:
     dir = build(tmp_path / "words", Run("r", seconds=30))
     home.start()
@@ -103,6 +105,7 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
     assert "Traceback" not in home.log()
 
 
+@pytest.mark.long
 def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
     assert home.runexp("daemon", "stop").returncode == 7
     started = json.loads(home.runexp("daemon", "start", "--json").stdout)

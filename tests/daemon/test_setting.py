@@ -16,6 +16,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
         yield home
 
 
+@pytest.mark.long
 def test_it_holds_at_once_and_after_a_restart(home: Home, tmp_path: Path) -> None:
     runs = [Run(name, seconds=60) for name in ("a", "b", "c")]
     (home.dir / "config.yaml").write_text("local: {max_running: 4, max_submit: 1, stagger_seconds: 3000}\n")
@@ -49,7 +50,7 @@ def test_it_holds_at_once_and_after_a_restart(home: Home, tmp_path: Path) -> Non
         ("on_failure=", "on_failure"),
     ],
 )
-def test_what_can_not_be_set_is_refused_in_a_line(home: Home, tmp_path: Path, word: str, why: str) -> None:
-    done = home.runexp("set", "words", word)
+def test_what_can_not_be_set_is_refused_in_a_line(tmp_path: Path, word: str, why: str) -> None:
+    done = Home(tmp_path / "home").runexp("set", "words", word)
     assert done.returncode == 2
     assert why in done.stderr.splitlines()[0]
