@@ -11,6 +11,7 @@ SLURM ?=
 
 # pip, with a line that tells how far it is in place of some hundred; all that it said if it fails. About 160 packages.
 SHELL := /bin/bash
+comma := ,
 define installed
 set -o pipefail; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | awk -v width=30 ' \
   function bar(share, what,  i, drawn) { if (share > 1) share = 1; for (i = 0; i < width; i++) drawn = drawn (i < share * width ? "#" : "."); \
@@ -87,7 +88,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "==> installing runexp and what its tests need into $(VENV): about 1.8 GB, some minutes the first time"
-	@$(call installed,.[jobs,dev])
+	@$(call installed,.[jobs$(comma)dev])
 	@touch $@ $(VENV)/.demo
 
 # Debian keeps the venv module in a package of its own.
