@@ -1,8 +1,9 @@
 """A cluster's stanza in the configuration's text: added or replaced line by line, so that comments stay. Pure."""
 
-import json
 import re
 from collections.abc import Mapping
+
+from runexp.text import as_yaml
 
 _CLUSTERS = re.compile(r"clusters:[ \t]*(#.*)?")
 _PLAIN = re.compile(r"[A-Za-z_/~][A-Za-z0-9._/~@+-]*")
@@ -42,7 +43,7 @@ def _stanza(name: str, settings: Mapping[str, str], indentation: str) -> list[st
 
 def _value(said: str) -> str:
     is_plain = _PLAIN.fullmatch(said) and said.lower() not in _WORDS
-    return said if is_plain else json.dumps(said, ensure_ascii=not said.isprintable())
+    return said if is_plain else as_yaml(said)
 
 
 def _begin(lines: list[str]) -> int | None:

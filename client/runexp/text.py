@@ -1,9 +1,16 @@
 """Text from outside, made fit to be shown: what a terminal, a log block or a table would obey is spelled out. Pure."""
 
+import json
 import re
 
 #: A control sequence, ECMA-48 5.4: colours, movements.
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def as_yaml(value: object) -> str:
+    """A value as YAML 1.1 reads it back: JSON, but for what isn't printable, which YAML wants as a number of its own."""
+    said = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in said)
 
 
 def printable(text: str) -> str:

@@ -191,3 +191,17 @@ def test_an_environment_that_can_not_make_the_example_is_said(place: Path) -> No
     assert done.exit_code == 1
     assert "--environment is a virtual environment's directory" in done.output
     assert example.TEMPLATE.is_dir()
+
+
+@pytest.mark.parametrize("name", ["models \U0001f999", "a\xa0b", 'say "no"', "x\x85y", "back\\slash: #1"])
+def test_any_path_is_read_back_by_yaml(place: Path, name: str) -> None:
+    (place / "model").rename(place / name)
+    done = CliRunner().invoke(
+        main, ["init", "exp", "--model", name, "--data", "data.json", "--task", "cap.py"]
+    )
+    assert done.exit_code == 0, done.output
+    trained = yaml.safe_load((place / "exp" / "rank8" / "finetune.yaml").read_text())
+    assert trained["tokenizer"]["path"].startswith(str(place / name))
+    summary = yaml.safe_load((place / "exp" / "experiment_summary.yaml").read_text())
+    assert summary["models"]["base"][0]["name"] == name
+    assert trained["checkpointer"]["checkpoint_dir"] == str(place / name)

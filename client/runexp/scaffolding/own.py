@@ -12,6 +12,7 @@ import msgspec
 from runexp.scaffolding import datasets
 from runexp.scaffolding.problems import CannotBe
 from runexp.scaffolding.tasks import Task
+from runexp.text import as_yaml
 
 TEMPLATE = Path(__file__).parent / "own"
 
@@ -69,7 +70,12 @@ def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
     ranks = tuple(dict.fromkeys(wish.ranks))
     yield directory / "post_finetune.py", (TEMPLATE.parent / "example" / "post_finetune.py").read_text()
     yield directory / "experiment_summary.yaml", _summary(values, wish, [f"rank{rank}" for rank in ranks])
-    base = {**values, "run": "base", "evaluated": wish.model.name, "place": shlex.quote(values["model"])}
+    base = {
+        **values,
+        "run": "base",
+        "evaluated": shlex.quote(wish.model.name),
+        "place": shlex.quote(values["model"]),
+    }
     yield from _cells(directory / "base", "", wish, base)
     for rank in ranks:
         run = f"rank{rank}"
@@ -79,7 +85,10 @@ def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
             "tokenizer": _tokenizer(wish.model, config),
             "dataset": datasets.read(wish.data),
         }
-        yield directory / run / "finetune.yaml", _filled("finetune.yaml", own) + _yaml(sections)
+        yield (
+            directory / run / "finetune.yaml",
+            _filled("finetune.yaml", {**own, "model": as_yaml(values["model"])}) + _yaml(sections),
+        )
         yield directory / run / "finetune.slurm", _filled("finetune.slurm", own)
         for epoch in range(wish.epochs):
             trained = {"evaluated": f"{run}_epoch{epoch}", "place": f"../../artifacts/epoch_{epoch}"}
@@ -97,6 +106,8 @@ def _cells(run: Path, suffix: str, wish: Wish, values: Mapping[str, str]) -> Ite
 
 
 def _values(directory: Path, wish: Wish, config: Mapping[str, Any]) -> dict[str, str]:
+    if odd := [said for said in (wish.partition, wish.account, wish.time_limit) if len(said.split()) > 1]:
+        raise CannotBe(f"{odd[0]!r} can't stand in an #SBATCH line", "one word each")
     lines = [
         f"#SBATCH --{name}={value}\n"
         for name, value in (("partition", wish.partition), ("account", wish.account))
@@ -115,7 +126,7 @@ def _values(directory: Path, wish: Wish, config: Mapping[str, Any]) -> dict[str,
         "time": wish.time_limit,
         "model": str(wish.model.absolute()),
         "model_name": wish.model.name,
-        "weights": json.dumps(weights),
+        "weights": as_yaml(weights),
         "model_type": _architecture(wish.model, config).model_type,
         "data": str(wish.data.absolute()),
         "epochs": str(wish.epochs),
@@ -239,7 +250,7 @@ def _tokens(place: Path) -> dict[str, str]:
 
 
 def _summary(values: Mapping[str, str], wish: Wish, runs: list[str]) -> str:
-    quoted = json.dumps
+    quoted = as_yaml
     rows = [f"  - {{name: base, type: control, model: {quoted(wish.model.name)}, parameters: {{}}}}"]
     rows += [
         f"  - {{name: {run}, type: fine-tuned, model: {quoted(wish.model.name)}, parameters: {{lora_rank: {run[4:]}}}}}"
@@ -258,13 +269,14 @@ def _summary(values: Mapping[str, str], wish: Wish, runs: list[str]) -> str:
         ),
         "ranks": ", ".join(run[4:] for run in runs),
     }
-    return _filled("experiment_summary.yaml", {**values, **words, **lists})
+    question = quoted(f"What does fine-tuning do for {wish.model.name}?")
+    return _filled("experiment_summary.yaml", {**values, **words, **lists, "question": question})
 
 
 def _yaml(sections: Mapping[str, Mapping[str, Any]]) -> str:
     """Values as JSON has them, which YAML reads."""
     return "".join(
-        f"\n{title}:\n" + "".join(f"  {name}: {json.dumps(value)}\n" for name, value in section.items())
+        f"\n{title}:\n" + "".join(f"  {name}: {as_yaml(value)}\n" for name, value in section.items())
         for title, section in sections.items()
     )
 
