@@ -68,7 +68,7 @@ soak: $(VENV)/.dev ## print what ten minutes of thousands of events each leave i
 	@PYTHONPATH=tests:tests/cluster $(BIN)/python tests/bench/soak.py $(SOAK)
 
 pictures: $(VENV)/.dev ## make the README's pictures anew, of a demo in .demo-pictures (wants chromium)
-	@$(BIN)/python scripts/pictures.py .demo-pictures docs/pictures
+	@$(BIN)/python docs/pictures/make.py .demo-pictures docs/pictures
 
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .

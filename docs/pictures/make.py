@@ -1,6 +1,6 @@
 """The README's pictures, made by the program itself, of the demo's experiment.
 
-python scripts/pictures.py DEMO OUT     DEMO: a directory for `runexp demo`; OUT gets screen.svg and report.png (that by chromium)
+python docs/pictures/make.py DEMO OUT     DEMO: a directory for `runexp demo`; OUT gets screen.svg and report.png (that by chromium)
 """
 
 import asyncio
