@@ -2,8 +2,12 @@
 
 import errno
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Never
 
 import anyio
@@ -21,6 +25,7 @@ from runexpd.settings import read
 
 #: Of sysexits.h: what a person has to mend before it is worth while to try again; see systemd/runexpd.service.
 EX_CONFIG = 78
+_CHILDREN_SECONDS = 1.0
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,8 +76,22 @@ def _served() -> int:
 
 def _begin_again() -> Never:
     """In the same process, with the configuration as it stands now: for systemd and for whoever waits for us we never went."""
+    _let_go_of_children()
     program = [sys.argv[0]] if sys.argv[0].endswith("runexpd") else ["-m", "runexpd"]
     os.execv(sys.executable, [sys.executable, *program, *sys.argv[1:]])
+
+
+def _let_go_of_children() -> None:
+    """Readers and sessions, of which nobody would hear after us that they have ended. Jobs are no children of ours."""
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            for pid in (task / "children").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+    deadline = time.monotonic() + _CHILDREN_SECONDS
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
 
 
 def _told(error: Exception) -> int:

@@ -99,6 +99,11 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
     info = home.json("daemon")
     assert info["clusters"] == ["local", "here"]
     assert (info["pid"], info["config_is_newer"]) == (home.daemon.pid, False)
+    children = (
+        f"/proc/{each}/stat"
+        for each in Path(f"/proc/{home.daemon.pid}/task/{home.daemon.pid}/children").read_text().split()
+    )
+    assert "Z" not in [Path(each).read_text().rpartition(")")[2].split()[0] for each in children]
     assert home.runexp("cancel", "--yes", "words").returncode == 0
     wait_for(lambda: home.outcome("words") == "cancelled", "its jobs, which went on, have ended")
     assert len(home.of_type("SubmitAccepted")) == 1
