@@ -38,7 +38,12 @@ def start() -> requests.InfoReply:
     with path.open("ab") as file:
         begin = file.tell()
         process = subprocess.Popen(
-            [_program()], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, cwd="/"
+            [program("runexpd")],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            cwd="/",
         )
     found = _until(lambda: info() or process.poll() is not None, START_SECONDS)
     if isinstance(found, requests.InfoReply):
@@ -75,7 +80,9 @@ def reload() -> requests.InfoReply:
 
 def wrong_configuration() -> str:
     """What the daemon's program says is wrong with the configuration as it stands; empty where nothing is."""
-    done = subprocess.run([_program(), "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [program("runexpd"), "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     if not done.returncode:
         return ""
     return " ".join(done.stderr.split()).removeprefix("error: ") or "the configuration is wrong"
@@ -86,11 +93,12 @@ def log() -> Path:
     return paths.state() / "runexpd.log"
 
 
-def _program() -> str:
-    beside = Path(sys.executable).parent / "runexpd"
-    found = str(beside) if beside.exists() else shutil.which("runexpd")
+def program(name: str) -> str:
+    """The command that belongs to this installation; without links that an upgrade would leave behind. Raises NoDaemon."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
     if not found:
-        raise NoDaemon("there is no command runexpd", "install runexp again")
+        raise NoDaemon(f"there is no command {name} beside {sys.executable}", "install runexp again")
     return found
 
 

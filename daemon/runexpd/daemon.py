@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
@@ -81,7 +80,7 @@ class _Memory:
 
 
 async def run(settings: Settings) -> bool:
-    """Serve until SIGTERM, SIGINT or SIGHUP; whether to begin again. Jobs go on without us. Raises LedgerError, SocketRefused."""
+    """Serve until a signal asks for the end; whether to begin again. Jobs go on without us. Raises LedgerError, SocketRefused."""
     memory.keep_one_heap()
     tools = registry.load()
     async with AsyncExitStack() as stack:
@@ -104,7 +103,7 @@ async def run(settings: Settings) -> bool:
             await _start(tasks, context, settings, logbook)
             tasks.start_soon(page.run, context)
             received = await stopping.asked()
-            again = received is signal.SIGHUP
+            again = received is stopping.AGAIN
             logger.info("{}: {}", received.name, "beginning again" if again else "stopping")
             service.tell("RELOADING=1" if again else "STOPPING=1")
             tasks.cancel_scope.cancel()

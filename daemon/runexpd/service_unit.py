@@ -2,9 +2,7 @@
 
 import getpass
 import os
-import shutil
 import subprocess
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import Never
@@ -12,6 +10,7 @@ from typing import Never
 import click
 
 from runexp import starting
+from runexp.connection import NoDaemon
 
 UNITS = ("runexpd.service", "runexpd.socket")
 _HERE = Path(__file__).parent
@@ -81,8 +80,11 @@ def _place() -> Path:
 
 def _filled(name: str) -> str:
     template = _data("systemd", name).read_text()
-    for mark, value in (("@RUNEXPD@", _program("runexpd")), ("@RUNEXP@", _program("runexp"))):
-        template = template.replace(mark, _quoted(value))
+    try:
+        for mark, command in (("@RUNEXPD@", "runexpd"), ("@RUNEXP@", "runexp")):
+            template = template.replace(mark, _quoted(starting.program(command)))
+    except NoDaemon as error:
+        _fail(error.what, error.hint)
     return template.replace("@DOCS@", _escaped(str(_data("docs", "service.md").parent)))
 
 
@@ -92,20 +94,9 @@ def _data(directory: str, name: str) -> Path:
     return packaged if packaged.exists() else _HERE.parents[1] / directory / name
 
 
-def _program(name: str) -> Path:
-    """The command that belongs to this installation; without links that an upgrade would leave behind."""
-    beside = Path(sys.executable).parent / name
-    if beside.exists():
-        return beside
-    found = shutil.which(name)
-    return (
-        Path(found) if found else _fail(f"no command {name} beside {sys.executable}", "install runexp again")
-    )
-
-
-def _quoted(path: Path) -> str:
+def _quoted(path: str) -> str:
     """As systemd.service(5) reads a command line."""
-    text = _escaped(str(path)).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    text = _escaped(path).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{text}"' if any(each in text for each in " \t\\'\"") else text
 
 

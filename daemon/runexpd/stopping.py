@@ -16,24 +16,27 @@ from typing import Never
 
 import anyio
 
+#: What asks us to begin again. Not SIGHUP, which a terminal that closes sends to whatever runs in it.
+AGAIN = signal.SIGUSR1
 #: From the signal to the end. The run logs may take five of them.
 GRACE_SECONDS = 8.0
 _STDERR = 2
+_ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: What hangs at a regular end gets so long.
 _LAST_SECONDS = 0.5
 #: With which who should begin again ends, where it can't by itself: systemd starts it anew. EX_TEMPFAIL of sysexits.h.
-_AGAIN = 75
+_AGAIN_CODE = 75
 
 
 async def asked(grace_seconds: float = GRACE_SECONDS) -> signal.Signals:
-    """The SIGTERM or SIGINT that asks us to end, or the SIGHUP that asks us to begin again. From the arrival of the first two on,
-    heard or not, the process has the grace and no more."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    """The signal that asks us to end, or AGAIN. From the arrival of one of the first on, heard or not, the process has the grace
+    and no more."""
+    with anyio.open_signal_receiver(*_ENDINGS, AGAIN) as signals:
         deadline = _Deadline(grace_seconds)
-        deadline.begin_with(signal.SIGTERM, signal.SIGINT)
+        deadline.begin_with(*_ENDINGS)
         async for received in signals:
-            if received is signal.SIGHUP:
-                deadline.code = _AGAIN
+            if received is AGAIN:
+                deadline.code = _AGAIN_CODE
             deadline.begin()  # it may have come a moment before that
             return received
     raise AssertionError("signals never end")

@@ -1,6 +1,7 @@
 """Experiments to begin with: what is written, what is asked, and what can't be made."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_the_tokenizer_of_a_qwen_is_that_of_its_tokens(place: Path, tokens: str,
     [
         (lambda place: config(place, model_type="mamba"), "is a mamba"),
         (lambda place: (place / "model" / "config.json").write_text("{"), "config.json can't be read"),
-        (lambda place: (place / "model" / "config.json").write_text("[]"), "is no object"),
+        (lambda place: (place / "model" / "config.json").write_text("[]"), "Expected `object`"),
         (lambda place: (place / "model" / "model.safetensors").unlink(), "has no *.safetensors"),
         (
             lambda place: (place / "model" / "original" / "tokenizer.model").unlink(),
@@ -133,6 +134,8 @@ def test_the_tokenizer_of_a_qwen_is_that_of_its_tokens(place: Path, tokens: str,
         (lambda place: (place / "cap.py").write_text("def cap(): ..."), "no function there is decorated"),
         (lambda place: (place / "cap.py").write_text("def"), "is no Python"),
         (lambda place: (place / "cap.py").unlink(), "cap.py can't be read"),
+        (lambda place: os.truncate(place / "data.json", datasets.MOST_BYTES + 1), "256 MB: too much"),
+        (lambda place: (place / "model" / "config.json").write_text('{"vocab_size": "x"}'), "vocab_size"),
     ],
 )
 def test_what_can_not_be_made_is_said_and_nothing_is_written(place: Path, spoil: Any, why: str) -> None:

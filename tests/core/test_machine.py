@@ -22,6 +22,7 @@ from core.witness import HAPPENED, JOB_STEPS, PHASE_STEPS, Witness
 from fakes.builders import GOOD, everything_owed, helpful
 from runexp.wire import events, states
 from runexp.wire.jobs import BEFORE, Barrier, Finding, IfChanged, OnFailure, Policy, Verdict
+from runexp.wire.settings import Settings
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands, lifecycle
 from runexpd.core.observations import (
@@ -265,15 +266,14 @@ class Machine(RuleBasedStateMachine):
         """For now; the next `run` of hers is with what she remembers of it."""
         which = self.which(dice)
         known = self.world.state.experiments.get(which)
-        policy = replace(
-            known.policy if known else Policy(),
+        typed = Settings(
             max_submit=dice.choice([None, None, 1, 2]),
             stagger_seconds=dice.choice([None, 0.0, 20.0]),
             on_failure=dice.choice(list(OnFailure)),
             barrier=dice.choice(list(Barrier)),
         )
-        self.directories[which].policy = policy
-        self.tell(SettingWanted(experiment=which, policy=policy))
+        self.directories[which].policy = typed.put_into(known.policy if known else Policy())
+        self.tell(SettingWanted(experiment=which, typed=typed))
 
     # Faults end; everything comes to an end, and can go on.
 

@@ -38,6 +38,7 @@ class Script:
         self.fifo = dir / "fifo"
         os.mkfifo(self.fifo)
         self.process: subprocess.Popen[str] | None = None
+        self.said = ""
 
     def start(self, text: str) -> subprocess.Popen[str]:
         """Returns once it is where it should be stopped."""
@@ -52,7 +53,7 @@ class Script:
         """Its exit code, and what it said."""
         process = self.start(text)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=LIMIT_SECONDS)
+        self.said, errors = process.communicate(timeout=LIMIT_SECONDS)
         return process.returncode, errors
 
 
@@ -181,3 +182,26 @@ def test_an_error_output_that_nobody_reads_keeps_nobody(script: Script) -> None:
     )
     process.send_signal(signal.SIGTERM)
     assert process.wait(LIMIT_SECONDS) == 0
+
+
+def test_a_terminal_that_closes_ends_it_and_begins_nothing_anew(script: Script) -> None:
+    stopped = script.stop(
+        """
+        async def said():
+            ready()
+            await anyio.sleep_forever()
+
+        async def until_asked():
+            async with anyio.create_task_group() as group:
+                group.start_soon(said)
+                received = await stopping.asked(grace_seconds)
+                group.cancel_scope.cancel()
+            print(received.name, received is stopping.AGAIN)
+
+        anyio.run(until_asked)
+        stopping.leave(0)
+        """,
+        signal.SIGHUP,
+    )
+    assert stopped == (0, "")
+    assert script.said == "SIGHUP False\n"

@@ -79,3 +79,9 @@ def test_what_can_not_be_read_now_is_not_said_to_be_gone_and_the_rest_is_compare
     first = replace(first, texts=(*first.texts, config))
     second = replace(second, missing=("/e/finetune.yaml: there is no such file",))
     assert compare.changes(first, second, {**old, **new}) == ("cell.slurm: --limit 10 -> 20",)
+
+
+def test_a_key_that_is_gone_is_said_though_some_other_file_can_not_be_read() -> None:
+    (first, old), (second, new) = recipe(lora_rank="4"), recipe()
+    second = replace(second, missing=("/e/words.json: there is no such file",))
+    assert compare.changes(first, second, {**old, **new}) == ("lora_rank 4 -> (none)",)

@@ -280,6 +280,7 @@ def test_progress_is_that_of_the_last_bar() -> None:
         epoch=1, epochs=2, done=64, total=124, unit="steps", loss=0.5900067901611328
     )
     assert progress("1|7|Loss: nan:  50%|#| 7/14 [", None) == Progress(epoch=0, done=7)
+    assert progress("1|7|Loss: -inf:  50%|#| 7/14 [", None) == Progress(epoch=0, done=7)
     assert progress("1|7|Loss: 1.2.3:  50%|#| 7/14 [", None) == Progress(epoch=0, done=7)
     assert progress("Writing logs to x\n", 2) is None
 

@@ -117,6 +117,7 @@ def test_every_page_and_answer_of_a_real_experiment(tmp_path: Path) -> None:
         for path in ("curves?points=many", "curves?points=-1", "nope", "job?id=nope"):
             assert client.get(f"/api/experiments/{id}/{path}").status in (400, 404, 405)
             assert json.loads(client.said)["what"]
+        assert client.get(f"/api/compare/curves?e={id}&points=many").status == 400
         stream = client.get(f"/api/experiments/{id}/events?after=0")
         assert stream.status == 200
         seen = [stream.fp.readline() for _ in range(8)]

@@ -18,8 +18,7 @@ CONFIG = "# The demo's private daemon: this machine, two jobs at a time.\nlocal:
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path("runexp-demo"))
 @init.environment
-@click.pass_context
-def demo(called: click.Context, directory: Path, environment: Path) -> None:
+def demo(directory: Path, environment: Path) -> None:
     """See it work: train a tiny model three times and evaluate it, on this machine, in five minutes.
 
     In DIRECTORY, with a private daemon that ends with it; where you detach, both go on. What is done is not done again: change something, and run it again.

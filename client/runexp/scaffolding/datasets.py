@@ -16,11 +16,16 @@ _PAIRS = (
 )
 _SPLITS = ("train", "training")
 _SHOWN = 6
+#: Read whole, to see what it is.
+MOST_BYTES = 256 << 20
 _HINT = "rows with `input` and `output`, or with `messages`: a list, an object with the key train, or an object a line"
 
 
 def read(path: Path) -> dict[str, Any]:
     """The `dataset` of a torchtune config. Raises CannotBe, OSError."""
+    if (size_bytes := path.stat().st_size) > MOST_BYTES:
+        hint = f"begin with its first {MOST_BYTES >> 20} MB, and name the whole in finetune.yaml afterwards"
+        raise CannotBe(f"{path} has {size_bytes >> 20} MB: too much to look into here", hint)
     try:
         sample, field = _first(path.read_text(encoding="utf-8"))
     except ValueError as error:

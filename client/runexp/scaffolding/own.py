@@ -1,6 +1,5 @@
 """An experiment for a model, data and a task of one's own: LoRA by torchtune, evaluated by inspect-ai."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from runexp.scaffolding import datasets
+from runexp.scaffolding import datasets, models
 from runexp.scaffolding.problems import CannotBe
 from runexp.scaffolding.tasks import Task
 from runexp.text import as_yaml
@@ -34,28 +33,6 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     time_limit: str = "04:00:00"
 
 
-class Architecture(msgspec.Struct, frozen=True):
-    """What torchtune has for a model: see torchtune.models."""
-
-    component: str
-    model_type: str
-    #: As the builder calls it, and the model's config.json.
-    sizes: dict[str, str]
-
-
-_SIZES = {
-    "vocab_size": "vocab_size",
-    "num_layers": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "num_kv_heads": "num_key_value_heads",
-    "embed_dim": "hidden_size",
-    "intermediate_dim": "intermediate_size",
-    "max_seq_len": "max_position_embeddings",
-    "norm_eps": "rms_norm_eps",
-    "rope_base": "rope_theta",
-}
-
-
 def scaffold(directory: Path, wish: Wish) -> None:
     """Write it. Raises CannotBe, and OSError; nothing is written where it can't be made."""
     files = dict(_files(directory, wish))
@@ -65,7 +42,8 @@ def scaffold(directory: Path, wish: Wish) -> None:
 
 
 def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
-    config = _config(wish.model)
+    config = models.read(wish.model)
+    dataset = datasets.read(wish.data)
     values = _values(directory, wish, config)
     ranks = tuple(dict.fromkeys(wish.ranks))
     yield directory / "post_finetune.py", (TEMPLATE.parent / "example" / "post_finetune.py").read_text()
@@ -81,9 +59,9 @@ def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
         run = f"rank{rank}"
         own = {**values, "run": run}
         sections = {
-            "model": _model(config, rank),
-            "tokenizer": _tokenizer(wish.model, config),
-            "dataset": datasets.read(wish.data),
+            "model": models.component(wish.model, config, rank),
+            "tokenizer": models.tokenizer(wish.model, config),
+            "dataset": dataset,
         }
         yield (
             directory / run / "finetune.yaml",
@@ -105,7 +83,7 @@ def _cells(run: Path, suffix: str, wish: Wish, values: Mapping[str, str]) -> Ite
             yield cell / task.file.name, task.file.read_text()
 
 
-def _values(directory: Path, wish: Wish, config: Mapping[str, Any]) -> dict[str, str]:
+def _values(directory: Path, wish: Wish, config: models.Config) -> dict[str, str]:
     if odd := [said for said in (wish.partition, wish.account, wish.time_limit) if len(said.split()) > 1]:
         raise CannotBe(f"{odd[0]!r} can't stand in an #SBATCH line", "one word each")
     lines = [
@@ -127,7 +105,7 @@ def _values(directory: Path, wish: Wish, config: Mapping[str, Any]) -> dict[str,
         "model": str(wish.model.absolute()),
         "model_name": wish.model.name,
         "weights": as_yaml(weights),
-        "model_type": _architecture(wish.model, config).model_type,
+        "model_type": models.architecture(wish.model, config).model_type,
         "data": str(wish.data.absolute()),
         "epochs": str(wish.epochs),
         "batch_size": str(wish.batch_size),
@@ -142,111 +120,6 @@ _NEEDS = {
     "cuda": {"dtype": "bf16", "cpus": "4", "memory": "32G"},
     "cpu": {"dtype": "fp32", "cpus": "1", "memory": "4G"},
 }
-
-
-def _config(model: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads((model / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise CannotBe(
-            f"{model}/config.json can't be read: {error}",
-            "name the directory of a model as Hugging Face has it",
-        ) from None
-    if not isinstance(found, dict):
-        raise CannotBe(
-            f"{model}/config.json is no object", "name the directory of a model as Hugging Face has it"
-        )
-    return found
-
-
-def _architecture(model: Path, config: Mapping[str, Any]) -> Architecture:
-    match config.get("model_type"):
-        case "llama" if config.get("tie_word_embeddings"):
-            return Architecture("torchtune.models.llama3_2.lora_llama3_2", "LLAMA3_2", _SIZES)
-        case "llama":
-            return Architecture("torchtune.models.llama3_1.lora_llama3_1", "LLAMA3", _SIZES)
-        case "qwen2":
-            return Architecture("torchtune.models.qwen2.lora_qwen2", "QWEN2", _SIZES)
-        case other:
-            what = f"{model} is a {other or 'model of no kind'}: only llama (3) and qwen2 are known here"
-            raise CannotBe(
-                what, "begin with --example, and put torchtune's config for your model into its finetune.yaml"
-            )
-
-
-def _model(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
-    known = _architecture(Path(), config)
-    rope = config.get("rope_parameters") or {}
-    found = {ours: config.get(theirs, rope.get(theirs)) for ours, theirs in known.sizes.items()}
-    scaling = config.get("rope_scaling") or rope
-    if known.component.endswith("llama3_2") or known.component.endswith("llama3_1"):
-        found["scale_factor"] = int(scaling["factor"]) if "factor" in scaling else None
-        found["rope_base"] = int(found["rope_base"]) if found["rope_base"] else None
-    else:
-        found["tie_word_embeddings"] = bool(config.get("tie_word_embeddings"))
-    lora = {
-        "lora_attn_modules": ["q_proj", "v_proj", "output_proj"],
-        "apply_lora_to_mlp": True,
-        "lora_rank": rank,
-        "lora_alpha": 2 * rank,
-    }
-    return {
-        "_component_": known.component,
-        **lora,
-        **{name: value for name, value in found.items() if value is not None},
-    }
-
-
-def _tokenizer(model: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    place = model.absolute()
-    longest = min(2048, int(config.get("max_position_embeddings") or 2048))
-    if config.get("model_type") == "qwen2":
-        family = "qwen2_5" if _calls_tools(place) else "qwen2"
-        return {
-            "_component_": f"torchtune.models.{family}.{family}_tokenizer",
-            "path": f"{place}/vocab.json",
-            "merges_file": f"{place}/merges.txt",
-            **_tokens(place),
-            "max_seq_len": longest,
-        }
-    ranks = next(
-        (
-            path
-            for path in (place / "original" / "tokenizer.model", place / "tokenizer.model")
-            if path.exists()
-        ),
-        None,
-    )
-    if ranks is None:
-        raise CannotBe(
-            f"{model} has no original/tokenizer.model, which torchtune's llama3_tokenizer reads",
-            "download it with the model",
-        )
-    return {
-        "_component_": "torchtune.models.llama3.llama3_tokenizer",
-        "path": str(ranks),
-        **_tokens(place),
-        "max_seq_len": longest,
-    }
-
-
-#: Llama 3's and Qwen 2's own, whose special tokens torchtune knows.
-_USUAL_VOCABULARIES = {128256, 151643, 151646, 151936, 152064}
-
-
-def _calls_tools(place: Path) -> bool:
-    """As Qwen 2.5 does, and Qwen 2 doesn't: they share a model_type, not the special tokens."""
-    try:
-        return "<tool_call>" in (place / "tokenizer.json").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return True
-
-
-def _tokens(place: Path) -> dict[str, str]:
-    """Special tokens where a model has its own."""
-    is_usual = _config(place).get("vocab_size") in _USUAL_VOCABULARIES
-    is_there = (place / "tokenizer.json").exists()
-    return {"special_tokens_path": f"{place}/tokenizer.json"} if is_there and not is_usual else {}
 
 
 def _summary(values: Mapping[str, str], wish: Wish, runs: list[str]) -> str:

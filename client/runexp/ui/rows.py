@@ -24,7 +24,7 @@ _DECISIONS = {"submit": "busy", "skip": "dim", "blocked": "bad", "changed": "cha
 
 
 def experiments(lines: Sequence[ExperimentLine]) -> Iterator[Line]:
-    header = [Span(name, "dim") for name in ("id", "experiment", "outcome", "jobs", "asked", "age", "where")]
+    header = [Span(name, "dim") for name in ("id", "experiment", "outcome", "jobs", "asked", "where")]
     yield from table.aligned([header, *(_line(line) for line in lines)])
     for line in lines:
         if line.trouble:
@@ -33,10 +33,9 @@ def experiments(lines: Sequence[ExperimentLine]) -> Iterator[Line]:
 
 def _line(line: ExperimentLine) -> tuple[Cell, ...]:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(line.counts.items()))
-    asked = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.asked_at))
     stands = Span(_standing(line), "doubt" if line.concerns else _OUTCOMES[line.outcome])
-    age = report.duration(max(0.0, time.time() - line.asked_at))
-    return line.id, Span(line.name, "strong"), stands, counts, asked, age, f"{line.cluster}:{line.dir}"
+    asked = f"{report.duration(max(0.0, time.time() - line.asked_at))} ago"
+    return line.id, Span(line.name, "strong"), stands, counts, asked, f"{line.cluster}:{line.dir}"
 
 
 def _standing(line: ExperimentLine) -> str:

@@ -32,6 +32,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stagger_seconds: Seconds | msgspec.UnsetType | None = msgspec.UNSET
     stagger_evaluations_seconds: Seconds | msgspec.UnsetType | None = msgspec.UNSET
 
+    def put_into(self, policy: Policy) -> Policy:
+        """That policy, with what is set here."""
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return msgspec.structs.replace(policy, **{n: v for n, v in values if v is not msgspec.UNSET})
+
 
 class Set(Message, frozen=True, kw_only=True):
     """Change an experiment's settings; with none it only says how they are. Answered by `SetReply`."""

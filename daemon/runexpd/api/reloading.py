@@ -1,11 +1,10 @@
 """The configuration, read again while the daemon runs."""
 
 import os
-import signal
 from pathlib import Path
 
 from runexp.wire.reloading import Reload, ReloadReply
-from runexpd import settings
+from runexpd import settings, stopping
 from runexpd.api.context import Context
 from runexpd.runtime.aside import aside
 
@@ -13,7 +12,7 @@ from runexpd.runtime.aside import aside
 async def reload(context: Context, asked: Reload) -> ReloadReply:
     """Raises BadExperiment where it can't be meant. What is under way ends as at any restart: see runexpd.daemon.run."""
     await aside(lambda: settings.read(Path(context.config_path)))
-    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), stopping.AGAIN)
     return ReloadReply(started_at=context.started_at)
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from runexp.wire.jobs import IfChanged, JobSpec, Policy, RunSpec, Usage, Verdict
 from runexp.wire.metrics import Concern
+from runexp.wire.settings import Settings
 from runexp.wire.views import ExperimentLine
 from runexpd.core.state import Experiment
 
@@ -76,10 +77,10 @@ class AcceptWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody chose otherwise while it runs, or before it runs again."""
+    """Somebody chose otherwise while it runs, or before it runs again; only what she typed."""
 
     experiment: str
-    policy: Policy
+    typed: Settings
 
 
 class CancelWanted(msgspec.Struct, frozen=True, kw_only=True):

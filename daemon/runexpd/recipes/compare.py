@@ -34,8 +34,10 @@ def _as_far_as(before: Recipe, after: Recipe) -> Recipe:
     """Without what the later one has nothing of."""
     roles = {text.role for text in after.texts}
     texts = tuple(text for text in before.texts if text.role in roles)
-    values = {key: value for key, value in before.values.items() if key in after.values}
-    return replace(before, texts=texts, values=values)
+    if any(text.role.endswith("config") and text.role not in roles for text in before.texts):
+        values = {key: value for key, value in before.values.items() if key in after.values}
+        return replace(before, texts=texts, values=values)
+    return replace(before, texts=texts)
 
 
 def _values(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

@@ -66,12 +66,14 @@ def _error(error: eval_log.Error, path: str) -> Verdict:
 
 def _cut_short(attempt: Attempt | None, said: Sequence[str], begun: Failure, path: str) -> Verdict:
     verdict = _without_header(attempt, said, begun, path)
+    if not path.endswith(".eval"):
+        return verdict  # a .json log is written whole or not at all
     return replace(verdict, warnings=(*verdict.warnings, _recovery(path)))
 
 
 def _recovery(path: str) -> str:
     """How inspect goes on where a log ends. Commands of inspect-ai 0.3: `inspect log recover`, `inspect eval-retry`."""
-    recovered = f"{path.removesuffix('.eval').removesuffix('.json')}-recovered.eval"
+    recovered = f"{path.removesuffix('.eval')}-recovered.eval"
     recover = f"inspect log recover {shlex.quote(path)}"
     retry = f"inspect eval-retry {shlex.quote(recovered)} --log-dir {shlex.quote(posixpath.dirname(path))}"
     return f"what it had scored can be kept: where it ran, in its directory, `{recover}` and `{retry}`, then `runexp run`"

@@ -23,7 +23,7 @@ PROGRESS_BYTES = 8 * 1024
 _MOST_AHEAD_SECONDS = 24 * 3600.0
 
 _BAR = re.compile(
-    r"^(\d{1,9})\|(\d{1,9})\|Loss: ([\d.e+-]{1,40}|nan|inf):(?:.*?\|\s*(\d{1,9})/(\d{1,9}) \[)?"
+    r"^(\d{1,9})\|(\d{1,9})\|Loss: ([\d.e+-]{1,40}|nan|-?inf):(?:.*?\|\s*(\d{1,9})/(\d{1,9}) \[)?"
 )
 _STEP = re.compile(r"^Step (\d{1,9}) \|", re.MULTILINE)
 _LOGGED_LOSS = re.compile(r"^Step \d{1,9} \| loss:(\S{1,40})", re.MULTILINE)

@@ -39,10 +39,10 @@ async def compare(desk: Desk, request: Request) -> SideBySide:
 
 async def curves(desk: Desk, request: Request) -> Curves:
     """Those of a name, of all of them. Raises Problem."""
-    names, points = request.query_params.getlist("name"), request.query_params.get("points", "")
-    return await drawn(
-        desk, _named(request), names, int(points) if points.isdigit() and len(points) < 6 else POINTS
-    )
+    points = request.query_params.get("points", str(POINTS))
+    if not (points.isascii() and points.isdigit() and 0 < len(points) < 6):
+        raise Problem(Refused(code=Code.BAD_REQUEST, what="points is a whole number from 0 on"))
+    return await drawn(desk, _named(request), request.query_params.getlist("name"), int(points))
 
 
 async def drawn(desk: Desk, experiments: Sequence[str], names: Sequence[str], points: int) -> Curves:

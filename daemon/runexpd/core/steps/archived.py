@@ -8,7 +8,9 @@ from runexp.wire.jobs import Finding, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core.job import Job
 
-DETAIL = "archived: its checkpoints are gone, and all its evaluations are there"
+DETAIL = (
+    "archived: its checkpoints are gone, and all its evaluations are there (`runexp rerun` trains it anew)"
+)
 #: Of a job that was verified once.
 RESULTS_GONE = "results_gone"
 

@@ -10,5 +10,8 @@ from runexpd.core.state import State
 def on_setting(state: State, wanted: SettingWanted) -> Iterator[events.Event]:
     """Nothing where it is so already."""
     known = state.experiments.get(wanted.experiment)
-    if known is not None and known.policy != wanted.policy:
-        yield events.PolicyChanged(policy=wanted.policy)
+    if known is None:
+        return
+    policy = wanted.typed.put_into(known.policy)
+    if policy != known.policy:
+        yield events.PolicyChanged(policy=policy)
