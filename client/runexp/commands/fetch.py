@@ -11,6 +11,7 @@ import msgspec
 
 from runexp import connection, exits, output, reports
 from runexp.commands import arguments
+from runexp.fetching import places
 from runexp.fetching.transfer import Bringing, Brought
 from runexp.wire import requests, views
 from runexp.wire.files import FilesAsk, FilesReply, Kind, RemoteFile
@@ -82,7 +83,7 @@ def fetch(
     with output.errors(as_json):
         name = arguments.chosen(experiment)
         listed = connection.ask(FilesAsk(experiment=name, kinds=kinds, jobs=jobs), FilesReply)
-        root = Path(directory) if directory else Path(_plain(listed.name))
+        root = Path(directory) if directory else Path(places.plain(listed.name))
         bringing = Bringing(listed.experiment, root, bandwidth or 0)
         with _shown(listed.files, bringing, as_json) as bar:
             files = tuple(_each(bringing, listed.files, bar))
@@ -96,11 +97,6 @@ def fetch(
         )
         _tell(fetched, as_json)
     sys.exit(_code(fetched))
-
-
-def _plain(name: str) -> str:
-    """A directory's name: what an experiment is called may be anything."""
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "experiment"
 
 
 def _each(bringing: Bringing, files: Sequence[RemoteFile], bar: _Bar) -> Iterator[Brought]:

@@ -1,9 +1,5 @@
 """runexp metrics: what runs did at each step."""
 
-import csv
-import io
-from collections.abc import Iterator
-
 import click
 
 from runexp import connection, output
@@ -52,7 +48,10 @@ def metrics(
         if as_json or form == "json":
             output.json(curves)
         elif form == "csv":
-            output.raw(_csv(curves))
+            # What writes tables takes its time to import: only where it is used.
+            from runexp.reporting import spreadsheet
+
+            output.raw(f"{spreadsheet.points(curves)}\n")
         elif curves.series:
             output.say("\n".join(rows.columns([_HEADER, *map(_row, curves.series)])))
         else:
@@ -72,18 +71,3 @@ def _row(series: Series) -> tuple[str, ...]:
 
 def _figure(value: float | None) -> str:
     return "nan" if value is None else f"{value:.5g}"
-
-
-def _csv(curves: Curves) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["job", "attempt", "name", "step", "seconds", "value"])
-    writer.writerows(_points(curves))
-    return text.getvalue()
-
-
-def _points(curves: Curves) -> Iterator[tuple[str, ...]]:
-    for series in curves.series:
-        about = output.one_line(series.job), str(series.attempt), output.one_line(series.name)
-        for step, seconds, value in zip(series.steps, series.seconds, series.values, strict=True):
-            yield *about, str(step), f"{seconds:g}", "nan" if value is None else repr(value)

@@ -1,5 +1,6 @@
 """Where a file from outside goes: below one directory, whatever its name is."""
 
+import re
 from pathlib import Path
 
 #: For what lies elsewhere than in the experiment's directory.
@@ -9,6 +10,11 @@ _MOST_BYTES = 255
 
 class NoPlace(Exception):
     """Raised for a name that has no place: one line of why."""
+
+
+def plain(name: str) -> str:
+    """What a file of an experiment's is named after it: what it is called may be anything. Pure."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "experiment"
 
 
 def relative(below: str, path: str) -> Path:

@@ -1,19 +1,21 @@
-"""Every score as a row of CSV (RFC 4180): for a notebook, or a spreadsheet. Pure."""
+"""Every score, and every point of a curve, as a row of CSV (RFC 4180): for a notebook, or a spreadsheet. Pure."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runexp.reporting import varied
 from runexp.reporting.content import Content
 from runexp.reporting.scores import Row, Table
 from runexp.text import on_one_line
 from runexp.wire.jobs import RunSpec
+from runexp.wire.metrics import Curves
 
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 _FIXED = ("experiment", "run", "type", "model")
 _SCORED = ("task", "epoch", "metric", "value", "stderr", "samples", "best")
+_POINT = ("job", "attempt", "name", "step", "seconds", "value")
 _COMPARED = ("base", "common_samples", "difference", "low", "high", "not_compared", "job", "log")
 
 Cell = str | int | float | None
@@ -23,13 +25,32 @@ def spreadsheet(content: Content) -> str:
     """A header, and a row a run, epoch, task and metric. Numbers are whole; nothing is rounded or left out."""
     runs = varied.by_name(content.report.runs)
     names = list(dict.fromkeys(name for run in content.report.runs for name in run.parameters))
+    cells = (
+        _cells(content.report.name, table, row, runs.get(row.run), names)
+        for table in content.tables
+        for row in table.rows
+    )
+    return _lines([*_FIXED, *names, *_SCORED, *_COMPARED], cells)
+
+
+def points(curves: Curves) -> str:
+    """A header, and a row a point: the steps, the seconds since the attempt began, the value, `nan` where it is none."""
+    return _lines(_POINT, _points(curves))
+
+
+def _lines(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> str:
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(map(_written, [*_FIXED, *names, *_SCORED, *_COMPARED]))
-    for table in content.tables:
-        for row in table.rows:
-            writer.writerow(map(_written, _cells(content.report.name, table, row, runs.get(row.run), names)))
+    writer.writerow(map(_written, header))
+    writer.writerows(map(_written, row) for row in rows)
     return lines.getvalue().rstrip("\n")
+
+
+def _points(curves: Curves) -> Iterator[tuple[Cell, ...]]:
+    for series in curves.series:
+        about = series.job, series.attempt, series.name
+        for step, seconds, value in zip(series.steps, series.seconds, series.values, strict=True):
+            yield *about, step, round(seconds, 3), "nan" if value is None else value
 
 
 def _cells(experiment: str, table: Table, row: Row, run: RunSpec | None, names: list[str]) -> Iterator[Cell]:

@@ -10,11 +10,12 @@ import anyio.to_thread
 import msgspec
 from msgspec.structs import replace
 
+from runexp import blank
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
 from runexp.wire.recipes import Data, Recipe, Text
 from runexpd.hosts.base import Answer, Ask, Found, Host, HostUnreachable, Kind, Part, ReadPart, StatPath
-from runexpd.recipes import blank, meaning
+from runexpd.recipes import meaning
 from runexpd.runtime.digest import Indigestible, digest
 from runexpd.runtime.inspector import Done, after
 from runexpd.tools import ingredients

@@ -1,6 +1,7 @@
-"""Secrets are blanked before anything is kept. Pure, and quick on whatever a text holds."""
+"""Secrets are blanked before anything is kept, or handed on. Pure, and quick on whatever a text holds."""
 
 import re
+from typing import Any
 
 BLANK = "***"
 #: Ends of names whose values are secrets. A tokenizer's special tokens are not: pad_token, eos_token.
@@ -35,6 +36,24 @@ def value(key: str, said: str) -> str:
     if _NAME.fullmatch(key.rpartition(".")[2]) and said not in ("null", "true", "false", ""):
         return BLANK
     return _KNOWN.sub(BLANK, _URL.sub(_blanked, said))
+
+
+def document(part: Any) -> Any:
+    """What JSON can hold, each text in it without its secrets, and what stands under a secret's name blanked."""
+    match part:
+        case str():
+            return text(part)
+        case dict():
+            return {text(key): _entry(key, said) for key, said in part.items()}
+        case list() | tuple():
+            return [document(each) for each in part]
+        case _:
+            return part
+
+
+def _entry(key: str, said: Any) -> Any:
+    is_secret = isinstance(said, str | int | float) and not isinstance(said, bool)
+    return BLANK if is_secret and value(key, str(said)) == BLANK else document(said)
 
 
 def _blanked(found: re.Match[str]) -> str:

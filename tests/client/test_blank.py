@@ -2,7 +2,7 @@
 
 import pytest
 
-from runexpd.recipes import blank
+from runexp import blank
 
 SECRETS = [
     'export HF_TOKEN="hf_abcdefghijklmnopqrstuvwx"',
@@ -48,6 +48,19 @@ def test_a_value_is_blanked_by_its_key() -> None:
     assert blank.value("hub.hf_token", "null") == "null"
     assert blank.value("tokenizer.path", "abc") == "abc"
     assert blank.value("note", "hf_abcdefghijklmnopqrstuvwx") == blank.BLANK
+
+
+def test_a_document_is_blanked_part_by_part_and_stays_one() -> None:
+    raw = {
+        "parameters": {"lora_rank": 8, "hf_token": "s3cr3t", "password": 4711, "use_auth_token": True},
+        "said": ["export HF_TOKEN=s3cr3t && train", None, 0.5],
+        "token": "a1b2",
+    }
+    assert blank.document(raw) == {
+        "parameters": {"lora_rank": 8, "hf_token": "***", "password": "***", "use_auth_token": True},
+        "said": ["export HF_TOKEN=*** && train", None, 0.5],
+        "token": "a1b2",
+    }
 
 
 @pytest.mark.timeout(20)
