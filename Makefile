@@ -9,6 +9,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Which Slurm, such as 26.05; empty: this machine's own.
 SLURM ?=
 
+# What it warns of is an error: a link that leads nowhere, a page that no list has.
+SPHINX := PYTHONPATH=docs $(BIN)/sphinx-build -q -W --keep-going -c docs -d .docs/doctrees
+
 # pip, with a line that tells how far it is in place of some hundred; all that it said if it fails. About 160 packages.
 SHELL := /bin/bash
 comma := ,
@@ -23,7 +26,7 @@ set -o pipefail; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | a
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak pictures check format
+.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak pictures docs .docs/source check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -70,6 +73,14 @@ soak: $(VENV)/.dev ## print what ten minutes of thousands of events each leave i
 pictures: $(VENV)/.dev ## make the README's pictures anew, of a demo in .demo-pictures (wants chromium)
 	@$(BIN)/python docs/pictures/make.py .demo-pictures docs/pictures
 
+docs: .docs/source ## make the site, in .docs/site
+	@$(SPHINX) -b html .docs/source .docs/site
+	@echo '<meta http-equiv="refresh" content="0; url=docs/index.html">' > .docs/site/index.html
+	@echo "see .docs/site/index.html"
+
+.docs/source: $(VENV)/.docs
+	@PYTHONPATH=docs $(BIN)/python -m reference . $@
+
 check: $(VENV)/.dev ## formatter, linter, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -89,7 +100,12 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "==> installing runexp and what its tests need into $(VENV): about 1.8 GB, some minutes the first time"
 	@$(call installed,.[jobs$(comma)dev])
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	@echo "==> installing runexp and what its documentation is made with into $(VENV)"
+	@$(call installed,.[docs])
+	@touch $@
 
 # Debian keeps the venv module in a package of its own.
 $(VENV)/bin/python:

@@ -5,6 +5,7 @@ python docs/pictures/make.py DEMO OUT     DEMO: a directory for `runexp demo`; O
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ SIZE = (120, 34)
 #: That curves and estimates are there.
 LOOK_SECONDS = 4
 PAGE = "1100,1250"
+#: Which would be loaded from elsewhere.
+FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ async def screen(view: ExperimentView) -> str:
     app = Full(lambda app: Watching(view, view.seq - 40, ended=lambda: None))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(LOOK_SECONDS)
-        return app.export_screenshot(title="runexp attach")
+        return FONTS.sub("", app.export_screenshot(title="runexp attach"))
 
 
 def report(experiment: Path, demo: Path, path: Path) -> None:

@@ -1,0 +1,35 @@
+"""The site can be made of the texts as they are: no dead link, no page that no list has, and nothing loaded from elsewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reference.staging import stage
+
+ROOT = Path(__file__).parents[2]
+#: What a browser fetches by itself: what is only linked is none of it.
+_FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//|<link\b[^>]*\bhref=["']?(?:https?:)?//"""
+    r"""|@import\s+["'(u]|url\(\s*["']?(?:https?:)?//"""
+)
+
+
+def sphinx(source: Path, out: Path, builder: str) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", builder, "-c", str(ROOT / "docs")]
+    environment = {"PYTHONPATH": str(ROOT / "docs"), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        [*command, str(source), str(out)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+def test_the_site_is_made_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    stage(ROOT, tmp_path / "source")
+    sphinx(tmp_path / "source", tmp_path / "site", "html")
+    made = [path for path in (tmp_path / "site").rglob("*") if path.suffix in {".html", ".css", ".svg"}]
+    assert (tmp_path / "site/docs/index.html") in made
+    assert [path.name for path in made if _FETCHED.search(path.read_text())] == []
