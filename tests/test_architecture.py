@@ -103,3 +103,15 @@ def test_the_client_starts_thin() -> None:
 def test_what_is_shown_is_worked_out_without_a_terminal() -> None:
     assert "textual" not in imported_by("runexp.ui.board")
     assert "textual" in imported_by("runexp.screen.app")
+
+
+def test_every_kind_of_failure_is_one_of_those_that_are_described() -> None:
+    """What makes one names it; no word is written out."""
+    written = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(call)}"
+        for path, text in TEXTS.items()
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in {"Failure", "_bad", "_unclear"}
+        if any(isinstance(word, ast.Constant) for word in call.args[:1])
+    ]
+    assert written == []

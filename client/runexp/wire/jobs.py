@@ -126,7 +126,7 @@ class Score(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True):
     """Why a job failed: a class that rules can turn on, and a line for the reader."""
 
-    #: e.g. cuda_out_of_memory, bad_config, missing_model, missing_data, timeout, no_log, not_scored, unknown.
+    #: A `runexp.wire.failures.FailureKind`, or a word of its tool's own.
     kind: str
     message: str
     #: The last lines of its output that say something, fifteen at most.

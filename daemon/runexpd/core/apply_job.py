@@ -5,6 +5,7 @@ from typing import Any, assert_never
 from msgspec.structs import replace
 
 from runexp.wire import events, states
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure
 from runexp.wire.metrics import Health
 from runexpd.core.job import Attempt, Job
@@ -92,7 +93,9 @@ def _answered(job: Job, event: Known, at: float) -> Job:
             return _reattempt(job, event, state=states.PENDING, reason=None, **known)
         case events.SubmitRefused():
             after = _reattempt(job, event, state=states.SUBMIT_FAILED, reason=event.error, ended_at=at)
-            return replace(after, failure=Failure("submit_refused", event.error), detail=event.error)
+            return replace(
+                after, failure=Failure(FailureKind.SUBMIT_REFUSED, event.error), detail=event.error
+            )
         case events.SubmitUnclear():
             return _reattempt(job, event, state=states.SUBMITTING, reason=event.reason)
 
@@ -207,7 +210,7 @@ def _anew(job: Job, event: Anew) -> Job:
             return restage(job, event, aside=())
         case events.AsideRefused():
             detail = f"its old results can't be moved aside: {event.reason}"
-            failure = Failure("not_set_aside", detail)
+            failure = Failure(FailureKind.NOT_SET_ASIDE, detail)
             return restage(job, event, state=states.UNVERIFIED, aside=(), detail=detail, failure=failure)
 
 

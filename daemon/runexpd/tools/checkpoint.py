@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from runexp.wire.failures import FailureKind
 from runexpd.experiments.limits import listed
 from runexpd.hosts.base import Answer, Ask, FileFact, ListDir, Missing, Part, ReadPart, StatPath, Withheld
 from runexpd.tools import adapter, questions, shards
@@ -20,10 +21,6 @@ _INDEX_BYTES = 8 * 1024 * 1024
 _ALL_INDEX_BYTES = 64 * 1024 * 1024
 _LEAST_INDEX_BYTES = 64 * 1024
 _MODEL_CONFIG_BYTES = 256 * 1024
-
-
-#: The kind of an adapter whose base model has gone: the word that scaffolders have for it.
-STALE = "STALE_LOCAL_BASE_PATH"
 
 
 class _Index(msgspec.Struct):
@@ -186,7 +183,7 @@ def _stale(base: str) -> Problem:
     text = (
         f"names a base model that isn't there, {base}: mend base_model_name_or_path in its {adapter.CONFIG}"
     )
-    return Problem(State.BROKEN, text, STALE)
+    return Problem(State.BROKEN, text, FailureKind.STALE_LOCAL_BASE_PATH)
 
 
 def _as_read(shard: FileFact, answer: Answer | None) -> FileFact:

@@ -9,54 +9,56 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from runexp.wire.failures import FailureKind as Kind
 from runexp.wire.jobs import Failure
 from runexpd.tools import output, questions, tracebacks
 from runexpd.tools.base import Attempt
 
-#: The kind of a failure that neither Slurm nor the output explains.
-UNEXPLAINED = "unknown"
-
 _ROOT_SIGNAL = re.compile(r"\s*exitcode\s*: -(\d{1,2}) ")
 _OUT_OF_MEMORY = (
-    ("cuda_out_of_memory", r"torch\.(cuda\.)?OutOfMemoryError|CUDA out of memory"),
-    ("host_out_of_memory", r"DefaultCPUAllocator: can't allocate memory|\bMemoryError\b|oom[-_ ]kill"),
+    (Kind.CUDA_OUT_OF_MEMORY, r"torch\.(cuda\.)?OutOfMemoryError|CUDA out of memory"),
+    (Kind.HOST_OUT_OF_MEMORY, r"DefaultCPUAllocator: can't allocate memory|\bMemoryError\b|oom[-_ ]kill"),
 )
 #: First match wins. (kind, what the exception's lines must hold)
 _EXCEPTIONS = (
     *_OUT_OF_MEMORY,
-    ("disk_full", r"\[Errno (?:28|122|27)\]|\(os error (?:28|122|27)\)|No space left on device|Disk quota exceeded"),
-    ("missing_model", r"No file with name: .* found in|Error: .*config\.json'?$|not the path to a directory containing a|"
-                      r"Error no file named|Can't load the model|Repo id must|SafetensorError|We couldn't connect to '"),
-    ("missing_data", r"Unable to find '.*'|FileNotFoundError: .*\.(json|jsonl|csv|parquet)"),
-    ("bad_config", r"ConfigAttributeError|InterpolationKeyError|InstantiationError|got an unexpected keyword argument|"
-                   r"missing \d+ required (?:positional|keyword-only) argument|No model specified|Model API .* not recognized|"
-                   r"Relative module names not supported|"
-                   r"Are you sure that|size mismatch for|yaml\.\w+\.\w+Error|ScannerError|ParserError|"
-                   r"FileNotFoundError: .*\.ya?ml|No module named|output directory cannot be"),
-    ("interrupted", r"^KeyboardInterrupt"),
+    (Kind.DISK_FULL, r"\[Errno (?:28|122|27)\]|\(os error (?:28|122|27)\)|No space left on device|Disk quota exceeded"),
+    (Kind.MISSING_MODEL, r"No file with name: .* found in|Error: .*config\.json'?$|not the path to a directory containing a|"
+                         r"Error no file named|Can't load the model|Repo id must|SafetensorError|"
+                         r"We couldn't connect to '"),
+    (Kind.MISSING_DATA, r"Unable to find '.*'|FileNotFoundError: .*\.(json|jsonl|csv|parquet)"),
+    (Kind.BAD_CONFIG, r"ConfigAttributeError|InterpolationKeyError|InstantiationError|got an unexpected keyword argument|"
+                      r"missing \d+ required (?:positional|keyword-only) argument|No model specified|"
+                      r"Model API .* not recognized|Relative module names not supported|"
+                      r"Are you sure that|size mismatch for|yaml\.\w+\.\w+Error|ScannerError|ParserError|"
+                      r"FileNotFoundError: .*\.ya?ml|No module named|output directory cannot be"),
+    (Kind.INTERRUPTED, r"^KeyboardInterrupt"),
 )  # fmt: skip
 #: (kind, what a line must hold that is part of no exception)
 _LINES = (
     *_OUT_OF_MEMORY,
-    ("bad_data", r"The dataset contains duplicate sample ids"),
-    ("missing_task", r"No inspect tasks were found"),
-    ("missing_command", r": command not found|/bin/activate: No such file or directory|EnvironmentNameNotFound|"
-                        r"CondaError: Run 'conda init'"),
-    ("bad_config", r"Are you sure that|: No module named |^(?:tune|inspect)\b.*: error: |^Error: |"
-                   r"Relative module names not supported"),
-    ("disk_full", r"No space left on device|Disk quota exceeded"),
+    (Kind.BAD_DATA, r"The dataset contains duplicate sample ids"),
+    (Kind.MISSING_TASK, r"No inspect tasks were found"),
+    (Kind.MISSING_COMMAND, r": command not found|/bin/activate: No such file or directory|EnvironmentNameNotFound|"
+                           r"CondaError: Run 'conda init'"),
+    (Kind.BAD_CONFIG, r"Are you sure that|: No module named |^(?:tune|inspect)\b.*: error: |^Error: |"
+                      r"Relative module names not supported"),
+    (Kind.DISK_FULL, r"No space left on device|Disk quota exceeded"),
 )  # fmt: skip
-_KILLED, _CRASHED = "killed", "crashed"
 _SIGNALS = {2: "SIGINT", 6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 #: Those that a program earns itself; the others are sent to it.
 _CRASHES = (4, 6, 7, 8, 11)
 #: What a line may say that a signal follows from.
-_OF_SIGNALS = (_KILLED, _CRASHED, "host_out_of_memory")
+_OF_SIGNALS = (Kind.KILLED, Kind.CRASHED, Kind.HOST_OUT_OF_MEMORY)
 _HINTS = {9: ": by a person, or for want of the host's memory"}
 #: What bash says of the tool that a script ran: `line 9: 4711 Killed    tune run ...`; of its helpers it doesn't matter.
 _SHELL_WORDS = {
-    "Killed": _KILLED, "Terminated": _KILLED, "Segmentation fault": _CRASHED, "Aborted": _CRASHED, "Bus error": _CRASHED
-}  # fmt: skip
+    "Killed": Kind.KILLED,
+    "Terminated": Kind.KILLED,
+    "Segmentation fault": Kind.CRASHED,
+    "Aborted": Kind.CRASHED,
+    "Bus error": Kind.CRASHED,
+}
 _TOLD_BY_SHELL = re.compile(
     rf": line \d+: +\d+ ({'|'.join(_SHELL_WORDS)})\b.*\b(?:tune|torchrun|python3?|inspect|accelerate|srun)\b.*"
 )
@@ -68,7 +70,7 @@ def classify(text: str) -> Failure | None:
     causes = tracebacks.causes(shown, _is_for_want_of_memory)
     failure = _killed(shown) or _raised(shown, causes) or _told(shown, causes)
     if failure is None and causes:
-        failure = Failure("exception", tracebacks.whole_story(shown, causes))
+        failure = Failure(Kind.EXCEPTION, tracebacks.whole_story(shown, causes))
     return failure and msgspec.structs.replace(failure, said=_said(shown, causes))
 
 
@@ -128,15 +130,15 @@ def _killed(shown: Sequence[tracebacks.Line]) -> Failure | None:
 def _of_signal(signal: int, what: str) -> Failure:
     name = _SIGNALS.get(signal, f"signal {signal}")
     if signal in _CRASHES:
-        return Failure(_CRASHED, f"{what} crashed: {name}")
-    return Failure(_KILLED, f"{what} was killed by {name}{_HINTS.get(signal, '')}")
+        return Failure(Kind.CRASHED, f"{what} crashed: {name}")
+    return Failure(Kind.KILLED, f"{what} was killed by {name}{_HINTS.get(signal, '')}")
 
 
 def _is_for_want_of_memory(message: Sequence[str]) -> bool:
     return _kind(message, _OUT_OF_MEMORY) is not None
 
 
-def _kind(shown: Iterable[str], kinds: Sequence[tuple[str, str]]) -> str | None:
+def _kind(shown: Iterable[str], kinds: Sequence[tuple[Kind, str]]) -> Kind | None:
     held = list(shown)
     return next((kind for kind, pattern in kinds if any(re.search(pattern, line) for line in held)), None)
 
@@ -150,16 +152,17 @@ def by_state(attempt: Attempt, text: str) -> Failure:
 def _by_slurm(attempt: Attempt, text: str) -> Failure | None:
     match attempt.state:
         case "TIMEOUT":
-            return Failure("timeout", f"reached its time limit; last said: {_last_said(text)}")
+            return Failure(Kind.TIMEOUT, f"reached its time limit; last said: {_last_said(text)}")
         case "CANCELLED":
-            return Failure("cancelled", "was cancelled")
+            return Failure(Kind.CANCELLED, "was cancelled")
         case "OUT_OF_MEMORY":
-            return Failure("host_out_of_memory", "ran out of the host's memory (--mem)")
+            return Failure(Kind.HOST_OUT_OF_MEMORY, "ran out of the host's memory (--mem)")
         case "NODE_FAIL" | "BOOT_FAIL" | "PREEMPTED" | "DEADLINE" | "REVOKED":
-            return Failure(attempt.state.lower(), f"Slurm ended it: {attempt.state}")
+            return Failure(Kind(attempt.state.lower()), f"Slurm ended it: {attempt.state}")
     if attempt.exit_code == "0:53":
         return Failure(
-            "no_output_directory", f"Slurm could not open its output {questions.line(attempt.output)}"
+            Kind.NO_OUTPUT_DIRECTORY,
+            f"Slurm could not open its output {questions.line(attempt.output)}",
         )
     return None
 
@@ -170,7 +173,7 @@ def _by_end(attempt: Attempt, text: str) -> Failure:
     if signal and not (traceback_at_end(text) or (told and told.kind in _OF_SIGNALS)):
         return _of_signal(signal, "it")
     exit_code = questions.line(attempt.exit_code)
-    return told or Failure(UNEXPLAINED, f"exit code {exit_code}; last said: {_last_said(text)}")
+    return told or Failure(Kind.UNKNOWN, f"exit code {exit_code}; last said: {_last_said(text)}")
 
 
 def _signal(exit_code: str) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import COMPLETED, FAILED
-from runexpd.tools import eval_log, failures, output, printed, questions
+from runexpd.tools import eval_log, output, printed, questions
 from runexpd.tools.base import Attempt
 from runexpd.tools.inspect_logs import Log
 
@@ -26,16 +27,18 @@ def judge(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequen
 
 def _judged(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequence[str]) -> Verdict:
     if found is None:
-        return _without_header(attempt, said, Failure("no_log", _no_log(log_dir, attempt, said)), None)
+        return _without_header(
+            attempt, said, Failure(FailureKind.NO_LOG, _no_log(log_dir, attempt, said)), None
+        )
     path = questions.path(found.fact.path)
     match found.header:
         case eval_log.Unreadable() as why:
             return unreadable(found.fact.path, str(why))
         case eval_log.NotALog() as why:
-            begun = Failure("eval_started", questions.line(f"a log was begun, but {why}"))
+            begun = Failure(FailureKind.EVAL_STARTED, questions.line(f"a log was begun, but {why}"))
             return _cut_short(attempt, said, begun, path)
         case eval_log.Header(status="started"):
-            begun = Failure("eval_started", "the log says started")
+            begun = Failure(FailureKind.EVAL_STARTED, "the log says started")
             return _cut_short(attempt, said, begun, path)
         case eval_log.Header() as header:
             return _with_end(judge_header(header, path), attempt)
@@ -45,22 +48,24 @@ def judge_header(header: eval_log.Header, path: str) -> Verdict:
     """What a finished log proves."""
     results = header.results
     if header.invalidated:
-        return _bad("invalidated", f"{path} was invalidated", path)
+        return _bad(FailureKind.INVALIDATED, f"{path} was invalidated", path)
     if header.status == "error":
         return _error(header.error or eval_log.Error(), path)
     if header.status == _CANCELLED:
-        return _bad("eval_cancelled", "the log says cancelled", path)
+        return _bad(FailureKind.EVAL_CANCELLED, "the log says cancelled", path)
     if header.status != "success":
-        return _bad("eval_log", f"the log says {questions.line(header.status, 100)}", path)
+        return _bad(FailureKind.EVAL_LOG, f"the log says {questions.line(header.status, 100)}", path)
     if results is not None and (odd := _odd_counts(results)):
-        return _bad("eval_log", odd, path)
+        return _bad(FailureKind.EVAL_LOG, odd, path)
     return _scored(header, results, path)
 
 
 def _error(error: eval_log.Error, path: str) -> Verdict:
     message = error.message.strip().split("\n")[0] or "status error, with no message"
-    verdict = _bad("eval_error", message, path)
-    failure = Failure("eval_error", verdict.detail, output.said(error.traceback[-output.TAIL_BYTES :]))
+    verdict = _bad(FailureKind.EVAL_ERROR, message, path)
+    failure = Failure(
+        FailureKind.EVAL_ERROR, verdict.detail, output.said(error.traceback[-output.TAIL_BYTES :])
+    )
     return replace(verdict, failure=failure)
 
 
@@ -98,7 +103,7 @@ def _scored(header: eval_log.Header, results: eval_log.Results | None, path: str
         odd = ("no scorer has a metric: scores are in the samples alone",)
     elif results is None or not values or results.completed_samples == 0:
         scored = f"all it has is {', '.join(odd)}" if odd else "nothing was scored"
-        return _bad("not_scored", f"the log says success, but {scored}", path)
+        return _bad(FailureKind.NOT_SCORED, f"the log says success, but {scored}", path)
     count = f"{results.completed_samples} of {results.total_samples} samples"
     some = results.completed_samples < results.total_samples
     return Verdict(
@@ -136,7 +141,7 @@ def _without_header(
         return _bad(failure.kind, failure.message, path)
     if attempt.state != COMPLETED:
         ended = printed.why(attempt, said)
-        return (_unclear if ended.kind == failures.UNEXPLAINED else _bad)(ended.kind, ended.message, path)
+        return (_unclear if ended.kind == FailureKind.UNKNOWN else _bad)(ended.kind, ended.message, path)
     if at_end := printed.last_traceback(said):
         return _bad(at_end.kind, at_end.message, path)
     if path is None and (told := printed.told(said)):

@@ -7,6 +7,7 @@ from posixpath import join, normpath
 
 from msgspec.structs import replace
 
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, JobSpec, Verdict
 from runexpd.experiments import sbatch
 from runexpd.hosts.base import Answer, Ask
@@ -95,7 +96,7 @@ def tails(job: JobSpec, attempt: Attempt) -> list[Ask]:
 def why(attempt: Attempt, texts: Sequence[str]) -> Failure:
     """Why an attempt didn't end COMPLETED, by the first text that tells: its output's, or what was sent elsewhere."""
     told = [failures.by_state(attempt, text) for text in texts if text.strip()]
-    telling = [failure for failure in told if failure.kind != failures.UNEXPLAINED]
+    telling = [failure for failure in told if failure.kind != FailureKind.UNKNOWN]
     longest = sorted(told, key=lambda failure: len(failure.said), reverse=True)
     return (telling or longest or [failures.by_state(attempt, "")])[0]
 

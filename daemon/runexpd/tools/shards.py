@@ -6,6 +6,7 @@ from posixpath import splitext
 
 import msgspec
 
+from runexp.wire.failures import FailureKind
 from runexpd.hosts.base import Answer, Ask, FileFact, Part, ReadPart, Withheld
 from runexpd.tools import questions, safetensors, torch_zip
 from runexpd.tools.base import Question
@@ -34,7 +35,7 @@ class Problem(msgspec.Struct, frozen=True):
     #: As it follows the name of the epoch.
     text: str
     #: Of the failure that it is.
-    kind: str = "checkpoint"
+    kind: FailureKind = FailureKind.CHECKPOINT
 
 
 def look(shards: Sequence[FileFact]) -> Question[Mapping[str, Answer]]:

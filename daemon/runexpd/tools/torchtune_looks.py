@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, JobSpec, Remedy, Verdict
 from runexp.wire.states import COMPLETED
 from runexpd.experiments.problems import BadExperiment
@@ -174,7 +175,7 @@ def _remedy(job: JobSpec, failure: Failure, config: Answer) -> Remedy | None:
 
     None where that isn't possible: a batch of one, an odd one, or one that the command line sets.
     """
-    if failure.kind != "cuda_out_of_memory" or _BATCH_OVERRIDE.search(facts.text(job, "overrides")):
+    if failure.kind != FailureKind.CUDA_OUT_OF_MEMORY or _BATCH_OVERRIDE.search(facts.text(job, "overrides")):
         return None
     path = facts.text(job, "config")
     try:  # as it stands now: an earlier remedy may have changed it

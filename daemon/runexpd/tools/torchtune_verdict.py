@@ -9,8 +9,9 @@ from posixpath import basename
 
 import msgspec
 
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, Finding, Remedy, Verdict
-from runexpd.tools import checkpoint, environment, questions, shards
+from runexpd.tools import environment, questions, shards
 from runexpd.tools.base import Attempt
 from runexpd.tools.checkpoint import Checkpoint
 from runexpd.tools.shards import Problem, State
@@ -44,10 +45,10 @@ def epochs(training: Training, config: str) -> tuple[int, ...] | Failure:
     wanted = training.epochs_to_save
     count = len(wanted) if wanted else training.epochs
     if not count:
-        return Failure("bad_config", questions.line(f"{config} doesn't say how many epochs"))
+        return Failure(FailureKind.BAD_CONFIG, questions.line(f"{config} doesn't say how many epochs"))
     if count > MOST_EPOCHS:
         what = f"{config} says {count} epochs: more than {MOST_EPOCHS} can't be looked for"
-        return Failure("bad_config", questions.line(what))
+        return Failure(FailureKind.BAD_CONFIG, questions.line(what))
     return wanted or tuple(range(count))
 
 
@@ -62,7 +63,7 @@ def _judge_own(evidence: Evidence, problems: list[Problem]) -> Verdict:
     if worst is not None and worst.state is State.BROKEN:
         return bad(_failure(worst))
     if evidence.seen.steps == 0:
-        return bad(Failure("no_steps", NO_STEPS))
+        return bad(Failure(FailureKind.NO_STEPS, NO_STEPS))
     if worst is not None and worst.state is State.WITHHELD:
         return unclear(worst.text)
     if worst is not None:
@@ -76,14 +77,14 @@ def _judge_earlier(evidence: Evidence, problems: list[Problem]) -> Verdict:
     hidden = [problem for problem in problems if problem.state is State.WITHHELD]
     if hidden:
         return unclear("; ".join(problem.text for problem in hidden))
-    if worst is not None and worst.kind == checkpoint.STALE:
+    if worst is not None and worst.kind == FailureKind.STALE_LOCAL_BASE_PATH:
         return unclear(worst.text)
     if not evidence.checkpoints and not steps:
-        return bad(Failure("not_trained", "no log of a training with steps"))
+        return bad(Failure(FailureKind.NOT_TRAINED, "no log of a training with steps"))
     if steps == 0 and problems and all(problem.text.endswith(OLDER) for problem in problems):
         return unclear("a later training made no step; the epochs are older than it, and whole")
     if steps == 0:
-        return bad(Failure("no_steps", NO_STEPS))
+        return bad(Failure(FailureKind.NO_STEPS, NO_STEPS))
     if worst is not None:
         return bad(_failure(worst))
     if steps is None:

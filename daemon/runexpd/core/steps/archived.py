@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Finding, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core.job import Job
@@ -11,8 +12,6 @@ from runexpd.core.job import Job
 DETAIL = (
     "archived: its checkpoints are gone, and all its evaluations are there (`runexp rerun` trains it anew)"
 )
-#: Of a job that was verified once.
-RESULTS_GONE = "results_gone"
 
 
 def taken(
@@ -35,7 +34,7 @@ def taken(
 def _may_be(job: Job | None) -> bool:
     if job is None or job.stage is Stage.VERIFIED or not job.attempts:
         return True
-    return job.failure is not None and job.failure.kind == RESULTS_GONE
+    return job.failure is not None and job.failure.kind == FailureKind.RESULTS_GONE
 
 
 def _is_evaluated(run: str, specs: Iterable[JobSpec], verdicts: Mapping[str, Verdict]) -> bool:

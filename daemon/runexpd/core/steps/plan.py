@@ -6,15 +6,16 @@ from functools import reduce
 from msgspec.structs import replace
 
 from runexp.wire import events, states
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, Finding, IfChanged, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core import apply
 from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import anew, archived, recipes, submit, verify
+from runexpd.core.steps import anew, recipes, submit, verify
 
-OUTDATED = Failure("outdated", "scored before its model was trained anew")
+OUTDATED = Failure(FailureKind.OUTDATED, "scored before its model was trained anew")
 OPTIMIZE_ONLY = "left out: --optimize-only"
 
 
@@ -173,7 +174,7 @@ def _of_verified(seen: ScaffoldSeen, spec: JobSpec, job: Job, verdict: Verdict) 
     token = attempt.token if attempt else None
     if verdict.finding is not Finding.GOOD and not _is_doubtful(verdict) and not job.accepted:
         cause = verdict.failure.message if verdict.failure else verdict.detail
-        failure = Failure(archived.RESULTS_GONE, f"verified before, and no longer: {cause}")
+        failure = Failure(FailureKind.RESULTS_GONE, f"verified before, and no longer: {cause}")
         yield events.ResultRejected(job=spec.id, token=token, failure=failure, warnings=verdict.warnings)
     elif _is_outdated(seen, spec):
         yield events.ResultRejected(job=spec.id, token=token, failure=OUTDATED)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from runexp.wire import events
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Stage
 from runexpd.core.job import Job
@@ -30,7 +31,9 @@ def _of_given_up(job: Job, verdict: Verdict) -> Verdict:
     if not why or verdict.finding is not Finding.BAD:
         return verdict
     return replace(
-        verdict, failure=Failure("stalled", f"{why}: ended, as --on-stall cancel has it"), remedy=None
+        verdict,
+        failure=Failure(FailureKind.STALLED, f"{why}: ended, as --on-stall cancel has it"),
+        remedy=None,
     )
 
 
@@ -59,7 +62,7 @@ def meaning(
     return events.ResultRejected(
         job=job,
         token=token,
-        failure=verdict.failure or Failure("unknown", verdict.detail),
+        failure=verdict.failure or Failure(FailureKind.UNKNOWN, verdict.detail),
         remedy=verdict.remedy,
         warnings=verdict.warnings,
         resources=verdict.resources,
