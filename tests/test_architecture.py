@@ -96,6 +96,8 @@ def test_the_client_starts_thin() -> None:
         "runexpd",
         "sqlite3",
         "textual",
+        "rocrate",
+        "requests",
     }
     assert not imported_by("runexp.cli") & heavy
 

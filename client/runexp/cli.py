@@ -12,6 +12,7 @@ from runexp.commands.completion import completion
 from runexp.commands.daemon import daemon
 from runexp.commands.demo import demo
 from runexp.commands.doctor import doctor
+from runexp.commands.export import export
 from runexp.commands.fetch import fetch
 from runexp.commands.init import init
 from runexp.commands.login import login
@@ -91,6 +92,7 @@ for command in (
     report,
     compare,
     fetch,
+    export,
     view,
     show,
     web,

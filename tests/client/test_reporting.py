@@ -325,6 +325,16 @@ def test_numbers_in_a_picture_s_words_are_left_alone() -> None:
     assert "a&lt;b" in dressed
 
 
+def test_a_character_that_controls_is_spelled_out_in_a_picture() -> None:
+    """What draws would end the process over it."""
+    spec = {
+        "data": {"values": [{"run": "a\x1b[31m\0"}]},
+        "mark": "text",
+        "encoding": {"text": {"field": "run"}},
+    }
+    assert "a\\x00</text>" in drawing.drawn([("n", Chart(spec=spec, title="", description=""))])["n"]
+
+
 def test_what_is_wrong_what_is_unclear_and_what_is_not_compared_is_said() -> None:
     ill = Health(
         concern=Concern.STALLED, since_at=1.0, what="no new step for 6 min", hint="look at its output"

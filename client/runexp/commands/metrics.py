@@ -51,7 +51,7 @@ def metrics(
             # What writes tables takes its time to import: only where it is used.
             from runexp.reporting import spreadsheet
 
-            output.raw(f"{spreadsheet.points(curves)}\n")
+            output.raw("".join(spreadsheet.points(curves.series)))
         elif curves.series:
             output.say("\n".join(rows.columns([_HEADER, *map(_row, curves.series)])))
         else:

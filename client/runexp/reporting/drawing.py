@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from runexp.reporting import palette
 from runexp.reporting.charts import Chart
@@ -28,9 +29,18 @@ def drawn(charts: Sequence[tuple[str, Chart]]) -> dict[str, str]:
 
     found = {}
     for name, chart in charts:
-        svg = vl_convert.vegalite_to_svg(json.dumps(chart.spec), vl_version=_VEGA_LITE)
+        svg = vl_convert.vegalite_to_svg(json.dumps(_printable(chart.spec)), vl_version=_VEGA_LITE)
         found[name] = dressed(svg, name, chart)
     return found
+
+
+def _printable(part: Any) -> Any:
+    """A character that controls, in any text of a picture, would have vl-convert abort the whole process."""
+    if isinstance(part, str):
+        return on_one_line(part)
+    if isinstance(part, dict):
+        return {key: _printable(said) for key, said in part.items()}
+    return [_printable(each) for each in part] if isinstance(part, list | tuple) else part
 
 
 def dressed(svg: str, name: str, chart: Chart) -> str:

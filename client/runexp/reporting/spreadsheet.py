@@ -3,13 +3,14 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from runexp.reporting import varied
 from runexp.reporting.content import Content
 from runexp.reporting.scores import Row, Table
 from runexp.text import on_one_line
 from runexp.wire.jobs import RunSpec
-from runexp.wire.metrics import Curves
+from runexp.wire.metrics import Series
 
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
@@ -30,27 +31,28 @@ def spreadsheet(content: Content) -> str:
         for table in content.tables
         for row in table.rows
     )
-    return _lines([*_FIXED, *names, *_SCORED, *_COMPARED], cells)
+    return "".join(_lines([*_FIXED, *names, *_SCORED, *_COMPARED], cells)).rstrip("\n")
 
 
-def points(curves: Curves) -> str:
-    """A header, and a row a point: the steps, the seconds since the attempt began, the value, `nan` where it is none."""
-    return _lines(_POINT, _points(curves))
+def points(series: Iterable[Series]) -> Iterator[str]:
+    """Lines: a header, and one a point: its step, the seconds since the attempt began, the value, `nan` where it is none."""
+    return _lines(_POINT, (cells for each in series for cells in _points(each)))
 
 
-def _lines(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> str:
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(map(_written, header))
-    writer.writerows(map(_written, row) for row in rows)
-    return lines.getvalue().rstrip("\n")
+def _lines(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> Iterator[str]:
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for row in chain((header,), rows):
+        writer.writerow(map(_written, row))
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
 
 
-def _points(curves: Curves) -> Iterator[tuple[Cell, ...]]:
-    for series in curves.series:
-        about = series.job, series.attempt, series.name
-        for step, seconds, value in zip(series.steps, series.seconds, series.values, strict=True):
-            yield *about, step, round(seconds, 3), "nan" if value is None else value
+def _points(series: Series) -> Iterator[tuple[Cell, ...]]:
+    for step, seconds, value in zip(series.steps, series.seconds, series.values, strict=True):
+        found = "nan" if value is None else value
+        yield series.job, series.attempt, series.name, step, round(seconds, 3), found
 
 
 def _cells(experiment: str, table: Table, row: Row, run: RunSpec | None, names: list[str]) -> Iterator[Cell]:
