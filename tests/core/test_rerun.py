@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
-from fakes.builders import GOOD, ID, SCORED, World, everything_owed, owed, scaffold
+from fakes.builders import BAD, GOOD, ID, SCORED, World, everything_owed, owed, scaffold
 from runexp.wire import events
 from runexp.wire.jobs import IfChanged
 from runexp.wire.metrics import Estimate
 from runexp.wire.states import Outcome, PhaseState, Stage
 from runexpd.core import commands
-from runexpd.core.observations import AsideDone, RecipeSeen, RerunWanted
-from runexpd.core.steps import forecast, jobviews, report
+from runexpd.core.observations import AsideDone, RecipeSeen, RerunWanted, RetryWanted
+from runexpd.core.steps import again, forecast, jobviews, report
 
 CHANGES = {"rank4": ("lora_rank 4 -> 2",)}
 
@@ -135,3 +135,41 @@ def test_a_job_is_drawn_anew_as_its_end_comes_nearer() -> None:
     assert first["rank8"].view.ends is None
     again = report.drawn(world.experiment, "words", {}, {}, first, forecast_of)
     assert again["rank4"] is first["rank4"]
+
+
+def evaluating() -> World:
+    """Trained, and its evaluations run."""
+    world = World()
+    world.see(scaffold())
+    for id in ("rank4", "rank8"):
+        world.finish(id, GOOD)
+    world.accept("rank4/words/epoch0")
+    token = world.token("rank4/words/epoch0")
+    world.see(RecipeSeen(experiment=ID, job="rank4/words/epoch0", token=token, recipe="r"))
+    return world
+
+
+def test_a_model_that_is_being_evaluated_stays_where_it_is() -> None:
+    world = evaluating()
+    assert world.see(RerunWanted(seen=scaffold(), jobs=("rank4",))) == []
+    good = {"rank4": GOOD, "rank8": GOOD}
+    happened = world.see(replace(scaffold(verdicts=good), changes=CHANGES, changed=IfChanged.RERUN))
+    assert "RerunAsked" not in kinds(happened)
+    assert world.job("rank4").changes == CHANGES["rank4"]
+    world.show("rank4/words/epoch0", "COMPLETED", final=True)
+    world.judge("rank4/words/epoch0", SCORED)
+    assert "RerunAsked" in kinds(world.see(RerunWanted(seen=scaffold(), jobs=("rank4",))))
+
+
+def test_scores_of_a_model_that_was_lost_and_trained_anew_meanwhile_do_not_count() -> None:
+    world = evaluating()
+    world.see(scaffold(verdicts={"rank4": BAD, "rank8": GOOD}))
+    assert world.job("rank4").stage is Stage.FAILED
+    world.see(RetryWanted(seen=scaffold(verdicts={"rank8": GOOD}), jobs=("rank4",)))
+    world.finish("rank4", GOOD)
+    world.show("rank4/words/epoch0", "COMPLETED", final=True)
+    world.judge("rank4/words/epoch0", SCORED)
+    failure = world.job("rank4/words/epoch0").failure
+    assert failure is not None
+    assert failure.kind == "outdated"
+    assert again.retriable(world.experiment) == ("rank4/words/epoch0",)

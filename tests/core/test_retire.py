@@ -1,5 +1,6 @@
 """A scaffold that was edited between runs: what is dropped is retired, what comes back has its history, no token is used twice."""
 
+import pytest
 from msgspec.structs import replace
 
 from fakes.builders import BAD, GOOD, ID, SCORED, World, owed, scaffold
@@ -162,6 +163,19 @@ def test_two_experiments_that_share_a_runs_directory_do_not_train_in_it_at_once(
     assert world.state.experiments["e2"].jobs["rank4"].stage is Stage.VERIFIED
 
 
+def test_nor_do_two_whose_configs_have_the_same_output_directory() -> None:
+    world = World()
+    first, second = (
+        replace(seen, jobs=tuple(replace(job, results=f"/scratch/{job.id}") for job in seen.jobs))
+        for seen in (scaffold(["rank4"]), scaffold(["rank4"], experiment="e2", dir="/two"))
+    )
+    world.see(first)
+    assert world.see(second) == []
+    assert "/scratch/rank4" in plan.contested(world.state, second)
+    world.finish("rank4", GOOD)
+    assert world.see(replace(second, verdicts={"rank4": GOOD}))
+
+
 def test_nor_does_a_retry_of_the_one_while_the_other_trains() -> None:
     world = World()
     world.see(scaffold(["rank4"]))
@@ -187,3 +201,13 @@ def test_words_about_what_is_not_known_say_nothing() -> None:
     assert world.see(RetryWanted(seen=scaffold(), jobs=())) == []
     assert world.see(CancelWanted(experiment="e1", jobs=())) == []
     assert world.see(Tick()) == []
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_another_name_is_taken_at_the_next_run(is_over: bool) -> None:
+    world = World()
+    world.see(scaffold(BOTH))
+    if is_over:
+        world.drain()
+    world.see(replace(scaffold(BOTH, verdicts={id: GOOD for id in world.experiment.jobs}), name="renamed"))
+    assert world.experiment.name == "renamed"

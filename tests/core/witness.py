@@ -28,7 +28,7 @@ from runexpd.core.observations import (
 )
 from runexpd.core.observe import observe
 from runexpd.core.state import Experiment
-from runexpd.core.steps import plan, prepare, submit
+from runexpd.core.steps import prepare, submit, verify
 from runexpd.core.touched import Touched
 
 #: Over all worlds: events, and what they did to jobs and to phases.
@@ -119,7 +119,7 @@ class Witness(World):
             case events.ResultVerified() | events.ResultAccepted():
                 self.good |= {(before.id, event.job)}
             case events.ResultRejected():
-                assert not before.jobs[event.job].accepted or event.failure == plan.OUTDATED
+                assert not before.jobs[event.job].accepted or event.failure == verify.OUTDATED
             case events.RetryAsked() | events.RerunAsked():
                 self._check_again(before, event)
                 self.good -= {(before.id, id) for id in event.jobs}

@@ -45,7 +45,7 @@ async def test_jobs_are_found_in_the_summarys_order(tmp_path: Path) -> None:
     job = reading.jobs[1]
     assert (job.workdir, job.name, job.time_limit_seconds) == (f"{tmp_path}/rank8", "rank8", 600)
     assert job.output == f"{tmp_path}/rank8/artifacts/slurm-%j.out"
-    assert job.facts["output_dir"] == f"{tmp_path}/rank8/artifacts"
+    assert job.facts["output_dir"] == job.results == f"{tmp_path}/rank8/artifacts"
     assert job.facts["epochs"] == 2
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from runexp.wire import framing
+
 WORDS = {
     "nothing": "",
     "a blank": " ",
@@ -52,7 +54,7 @@ def lines(experiment: str) -> Iterator[tuple[str, ...]]:
     yield from USAGE
 
 
-HELLO = b'{"protocol": 2, "version": "0"}\n'
+HELLO = framing.pack(framing.Hello(framing.PROTOCOL, "0"))
 REQUESTS: dict[str, bytes] = {
     "nothing": b"",
     "a line": b"\n",

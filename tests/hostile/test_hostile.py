@@ -3,6 +3,7 @@
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -133,21 +134,29 @@ def test_hostile_frames_hurt_nobody(home: Home, tmp_path: Path) -> None:
     assert home.runexp("run", "--detach", str(dir)).returncode == 0
     assert home.daemon is not None
     pid = home.daemon.pid
-    for _, data in arguments.frames():
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
-            client.connect(str(home.dir / "run" / "runexpd.sock"))
-            try:
-                client.sendall(data)
-                client.shutdown(socket.SHUT_WR)
-                while client.recv(65536):
-                    pass
-            except (BrokenPipeError, ConnectionResetError):
-                pass
+    answers = {name: _answered(home, data) for name, data in arguments.frames()}
+    assert [name for name, said in answers.items() if '"code":"version"' in said] == [
+        "a hello of another protocol"
+    ]
     wait_for(lambda: home.outcome("words") == "succeeded", "the experiment beside them ends")
     assert home.daemon.pid == pid
     assert home.daemon.poll() is None
     assert "Traceback" not in home.log()
+
+
+def _answered(home: Home, data: bytes) -> str:
+    """All that is said to it, as far as it can be heard."""
+    said = b""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(home.dir / "run" / "runexpd.sock"))
+        with suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(data)
+            if data.count(b"\n") < 2:  # more would be waited for
+                client.shutdown(socket.SHUT_WR)
+            while more := client.recv(65536):
+                said += more
+    return said.decode()
 
 
 def test_hostile_words_are_answered_in_a_line(home: Home, tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ class RunAsked(Happening, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     #: What the experiment is to find out, as its summary says.
     question: str = ""
+    #: As its summary has it now; empty: as before.
+    name: str = ""
 
 
 class JobsRetired(Happening, frozen=True, kw_only=True):

@@ -45,6 +45,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     chdir: str | None = None
     #: `workdir` with its links resolved: two jobs of one place are the same job, whatever path leads there.
     place: str = ""
+    #: The directory that it leaves its results in, where its tool knows that two jobs of one would spoil each other's; else empty.
+    results: str = ""
     #: Long names of the options that the script sets itself: a site's defaults are for the rest.
     directives: tuple[str, ...] = ()
     #: What the design of the experiment calls it in tables and pictures: `vis_label` in the matrix; empty: nothing.

@@ -24,7 +24,7 @@ from runexpd.core.observations import (
     ScaffoldSeen,
 )
 from runexpd.core.state import Experiment
-from runexpd.core.steps import again, forecast, plan, recipes
+from runexpd.core.steps import again, anew, forecast, plan, recipes
 from runexpd.core.steps import rerun as steps
 from runexpd.runtime import aside, clock
 from runexpd.runtime.loop import NotTaken
@@ -51,7 +51,7 @@ async def run(context: Context, asked: requests.Run) -> requests.RunReply | requ
         typed=context.typed(experiment),
         seq=started.seq,
         owed=sum(job.stage not in SETTLED for job in experiment.current),
-        changed=undecided if seen.changed is IfChanged.LEAVE else {},
+        changed=_left(experiment, undecided, seen),
     )
 
 
@@ -60,6 +60,15 @@ def _undecided(context: Context, seen: ScaffoldSeen) -> dict[str, tuple[str, ...
     known = context.loop.state.experiments.get(seen.experiment)
     jobs = known.jobs if known else {}
     return {id: lines for id, lines in seen.changes.items() if recipes.changed(seen, jobs.get(id))}
+
+
+def _left(
+    experiment: Experiment, undecided: dict[str, tuple[str, ...]], seen: ScaffoldSeen
+) -> dict[str, tuple[str, ...]]:
+    """What still waits for a decision: a model that is being evaluated isn't made anew meanwhile, whatever was said."""
+    if seen.changed is IfChanged.KEEP:
+        return {}
+    return {id: lines for id, lines in undecided.items() if anew.is_settled(experiment.jobs[id])}
 
 
 async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
@@ -214,7 +223,8 @@ def _states(experiment: Experiment, named: Sequence[str]) -> str:
 
 def _nothing_to_rerun(context: Context, experiment: Experiment, named: tuple[str, ...]) -> Refusal:
     typed = context.typed(experiment)
-    said = ", ".join(f"{id} is {experiment.jobs[id].state}" for id in named) or "no job is named"
+    busy = [reader for id in named for reader in anew.readers(experiment, id)]
+    said = _states(experiment, busy or named) or "no job is named"
     hint = (
         f"what is under way is ended first (`runexp cancel {typed}`), and a model is there or made anew, too"
     )

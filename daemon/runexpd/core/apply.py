@@ -153,6 +153,7 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
     retired = (job for id, job in experiment.jobs.items() if job.retired and id not in listed)
     return replace(
         _reopened(experiment, event, at),
+        name=event.name or experiment.name,
         policy=event.policy,
         preparation=_still(experiment, event.policy.before_evaluations),
         tools=event.tools,

@@ -140,7 +140,8 @@ def _check_jobs(jobs: Sequence[JobSpec], links: Mapping[str, str]) -> None:
     ids: set[str] = set()
     scripts: dict[str, str] = {}
     for job in jobs:
-        for text in (job.id, job.name, job.script, job.workdir, job.output, job.error, job.chdir, job.place):
+        paths = (job.script, job.workdir, job.output, job.error, job.chdir, job.place, job.results)
+        for text in (job.id, job.name, *paths):
             if text is not None and not is_fit(text):
                 raise BadExperiment("a name or path with characters that can't be shown", text, "rename it")
         if not job.id or job.id in ids:

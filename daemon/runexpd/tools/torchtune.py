@@ -109,7 +109,7 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         "environments": "\n".join(sorted(environments)),
         printed.FACT: "\n".join(printed.redirected(text, runs_in)),
     }
-    return replace(job, facts=noted)
+    return replace(job, facts=noted, results=output_dir)
 
 
 def _check_apart(jobs: Iterable[JobSpec]) -> None:

@@ -13,7 +13,7 @@ from runexpd.core import apply
 from runexpd.core.job import Job
 from runexpd.core.observations import AcceptWanted, RetryWanted
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import plan, prepare, submit
+from runexpd.core.steps import plan, prepare, submit, verify
 
 
 def retriable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     yield from looked
     for id in ids:
         if after.jobs[id].stage is Stage.VERIFIED:
-            yield events.ResultRejected(job=id, token=after.jobs[id].proof, failure=plan.OUTDATED)
+            yield events.ResultRejected(job=id, token=after.jobs[id].proof, failure=verify.OUTDATED)
     if prepared:
         yield events.PreparationDecided(again=True)
     yield events.RetryAsked(jobs=ids, specs=specs)

@@ -43,6 +43,14 @@ def on_aside(state: State, done: AsideDone) -> Iterator[events.Event]:
         yield events.ResultsSetAside(job=done.job)
 
 
+def readers(experiment: Experiment, id: str) -> tuple[str, ...]:
+    """The evaluations under way of the model that it trains: it stays where it is until they are over."""
+    if not trains(experiment.jobs[id]):
+        return ()
+    of_run = experiment.jobs.of_run(experiment.jobs[id].spec.run, Phase.EVALUATION)
+    return tuple(job.spec.id for job in of_run if job.stage in states.UNDER_WAY)
+
+
 def is_settled(job: Job) -> bool:
     """Whether nothing of it is under way, or waits to be."""
     return job.stage in states.SETTLED | {Stage.IN_DOUBT}

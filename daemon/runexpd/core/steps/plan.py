@@ -15,7 +15,6 @@ from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment, State
 from runexpd.core.steps import anew, recipes, submit, verify
 
-OUTDATED = Failure(FailureKind.OUTDATED, "scored before its model was trained anew")
 OPTIMIZE_ONLY = "left out: --optimize-only"
 
 
@@ -51,7 +50,7 @@ def _changes(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Ev
 def _of_recipes(before: Experiment, after: Experiment, seen: ScaffoldSeen) -> Iterator[events.Event]:
     specs = {spec.id: spec for spec in seen.jobs}
     asked = (id for id in specs if recipes.is_to_be_made_anew(seen, before.jobs.get(id)))
-    again = [id for id in asked if after.jobs[id].stage is Stage.VERIFIED]
+    again = [id for id in asked if after.jobs[id].stage is Stage.VERIFIED and not anew.readers(after, id)]
     for id in (id for id in specs if id not in again):
         if after.jobs[id].stage is Stage.VERIFIED:
             yield from recipes.noted(seen, after.jobs[id])
@@ -71,6 +70,7 @@ def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event
         jobs=seen.jobs,
         warnings=seen.warnings,
         question=seen.question,
+        name=seen.name,
     )
     ours = {spec.id for spec in seen.jobs if _may_be_adopted(seen, spec, known)}
     for spec in seen.jobs:
@@ -85,9 +85,9 @@ def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event
 
 
 def _differs(known: Experiment, seen: ScaffoldSeen, changes: list[events.Event]) -> bool:
-    """Whether an experiment that is under way would be another: by its scaffold, its policy, or what was found."""
+    """Whether an experiment that is under way would be another: by its name, scaffold, policy, or what was found."""
     specs = tuple(job.spec for job in known.current)
-    asked = (seen.policy, seen.jobs) != (known.policy, specs)
+    asked = (seen.name, seen.policy, seen.jobs) != (known.name, known.policy, specs)
     return asked or any(_is_news(known, event) for event in changes)
 
 
@@ -107,23 +107,25 @@ def by_directory(state: State, cluster: str, dir: str) -> Experiment | None:
 
 
 def contested(state: State, seen: ScaffoldSeen, retried: Collection[str] | None = None) -> str:
-    """Why these trainings can't go now: another experiment trains in the same directory; empty where none does.
+    """Why these trainings can't go now: another experiment trains in or into the same directory; empty where none does.
 
     `retried`: those that are to be made anew; None: those that `run` may have made. One in doubt elsewhere makes nothing.
     """
     busy = {
-        _place(job.spec): (job, e)
+        place: (job, e)
         for e in state.experiments.values()
         if e.cluster == seen.cluster and e.id != seen.experiment and e.outcome is None
         for job in e.jobs.values()
         if job.spec.phase is Phase.OPTIMIZATION and job.is_open and job.stage is not Stage.IN_DOUBT
+        for place in _places(job.spec)
     }
     for spec in seen.jobs:
         owed = _may_be_owed(seen, spec) if retried is None else spec.id in retried
-        if spec.phase is Phase.OPTIMIZATION and owed and _place(spec) in busy:
-            job, other = busy[_place(spec)]
-            where = f"the same directory as {job.spec.id} of {other.name} in {other.dir}"
-            return f"{spec.id} is {where}, which is under way"
+        shared = _places(spec) & busy.keys() if spec.phase is Phase.OPTIMIZATION and owed else ()
+        for place in sorted(shared):
+            job, other = busy[place]
+            whose = f"{job.spec.id} of {other.name} in {other.dir}"
+            return f"{spec.id} would train in {place}, as does {whose}, which is under way"
     return ""
 
 
@@ -134,8 +136,8 @@ def _may_be_owed(seen: ScaffoldSeen, spec: JobSpec) -> bool:
     return spec.id in seen.queued or not _is_good(seen, spec.id)
 
 
-def _place(spec: JobSpec) -> str:
-    return spec.place or spec.workdir
+def _places(spec: JobSpec) -> set[str]:
+    return {spec.place or spec.workdir, spec.results} - {""}
 
 
 def retiring(known: Experiment | None, seen: ScaffoldSeen) -> tuple[str, ...]:
@@ -177,7 +179,7 @@ def _of_verified(seen: ScaffoldSeen, spec: JobSpec, job: Job, verdict: Verdict) 
         failure = Failure(FailureKind.RESULTS_GONE, f"verified before, and no longer: {cause}")
         yield events.ResultRejected(job=spec.id, token=token, failure=failure, warnings=verdict.warnings)
     elif _is_outdated(seen, spec):
-        yield events.ResultRejected(job=spec.id, token=token, failure=OUTDATED)
+        yield events.ResultRejected(job=spec.id, token=token, failure=verify.OUTDATED)
 
 
 def _is_doubtful(verdict: Verdict) -> bool:

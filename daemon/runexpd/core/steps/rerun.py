@@ -24,9 +24,10 @@ def on_rerun(state: State, wanted: RerunWanted) -> Iterator[events.Event]:
 
 
 def rerunnable(experiment: Experiment, wanted: RerunWanted) -> tuple[str, ...]:
-    """Those that can be: nothing of them is under way, and their model is there, or is made anew, too."""
+    """Those that can be: nothing of them is under way or reads them, and their model is there, or is made anew, too."""
     there = {spec.id for spec in wanted.seen.jobs}
-    current = {job.spec.id for job in experiment.current if anew.is_settled(job)}
+    settled = (job.spec.id for job in experiment.current if anew.is_settled(job))
+    current = {id for id in settled if not anew.readers(experiment, id)}
     named = current & there & set(wanted.jobs)
     return anew.with_evaluations(experiment, {id for id in named if _has_model(experiment, id, named)}, there)
 

@@ -10,8 +10,10 @@ from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Stage
 from runexpd.core.job import Job
 from runexpd.core.observations import Judged
-from runexpd.core.state import State
+from runexpd.core.state import Experiment, State
 from runexpd.core.steps import submit
+
+OUTDATED = Failure(FailureKind.OUTDATED, "scored before its model was trained anew")
 
 
 def on_judged(state: State, judged: Judged) -> Iterator[events.Event]:
@@ -20,9 +22,19 @@ def on_judged(state: State, judged: Judged) -> Iterator[events.Event]:
     if job is None or job.stage is not Stage.ENDED:
         return
     if judged.final:
-        yield meaning(judged.job, judged.token, _of_given_up(job, judged.verdict))
+        verdict = _of_given_up(job, judged.verdict)
+        if verdict.finding is Finding.GOOD and _is_outdated(state.experiments[judged.experiment], job):
+            verdict = replace(verdict, finding=Finding.BAD, failure=OUTDATED)
+        yield meaning(judged.job, judged.token, verdict)
     elif job.detail != judged.verdict.detail:
         yield events.ResultAwaited(job=judged.job, token=judged.token, detail=judged.verdict.detail)
+
+
+def _is_outdated(experiment: Experiment, job: Job) -> bool:
+    """Whether the model that it scored has been trained anew since, as far as it is known which that was."""
+    models = job.attempt.models if job.attempt else ()
+    newest = (each.attempt for each in submit.trainings_of(experiment, job.spec.run))
+    return bool(models) and any(each is not None and each.token not in models for each in newest)
 
 
 def _of_given_up(job: Job, verdict: Verdict) -> Verdict:
