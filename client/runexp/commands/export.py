@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,6 +14,10 @@ from runexp import connection, exits, output
 from runexp.commands import arguments
 from runexp.fetching import places
 from runexp.wire import requests
+
+if TYPE_CHECKING:  # what makes reports takes its time to import: only where it is used
+    from runexp.crating.filling import Filled
+    from runexp.crating.graph import License
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +71,7 @@ def _need_library(as_json: bool) -> None:
 
 
 def _exported(experiment: str, target: Path, licensed: str | None, replaces: bool, as_json: bool) -> Exported:
-    from runexp.crating import filling, graph, placing
+    from runexp.crating import graph, placing
 
     chosen = graph.NOT_STATED if licensed is None else graph.license(licensed)
     if chosen is None:
@@ -75,20 +80,32 @@ def _exported(experiment: str, target: Path, licensed: str | None, replaces: boo
     try:
         placing.check(target, replaces)
         with placing.beside(target) as made:
-            crate, scratch = made / "crate", made / "scratch"
-            crate.mkdir()
-            filled = filling.fill(crate, scratch, experiment, _counter(as_json))
-            metadata = json.dumps(graph.graph(filled, chosen, time.time()), indent=1, ensure_ascii=False)
-            (crate / graph.NAME).write_text(f"{metadata}\n", encoding="utf-8")
+            filled = _made(made, experiment, chosen, _counter(as_json))
             placing.check(target, replaces)
-            placing.place(crate, target, made)
+            placing.place(made / "crate", target, made)
     except placing.Taken as taken:
         output.fail(taken.what, "", taken.hint, exits.REFUSED, as_json)
+    return _told(filled, target)
+
+
+def _made(made: Path, experiment: str, chosen: "License", progress: Callable[[int, int], None]) -> "Filled":
+    """A whole crate, in a directory that is nobody else's."""
+    from runexp.crating import filling, graph
+
+    crate = made / "crate"
+    crate.mkdir()
+    filled = filling.fill(crate, made / "scratch", experiment, progress)
+    metadata = json.dumps(graph.graph(filled, chosen, time.time()), indent=1, ensure_ascii=False)
+    (crate / graph.NAME).write_text(f"{metadata}\n", encoding="utf-8")
+    return filled
+
+
+def _told(filled: "Filled", target: Path) -> Exported:
     return Exported(
-        experiment=experiment,
+        experiment=filled.report.id,
         name=filled.report.name,
         path=str(target),
-        files=len(filled.parts) + 1,
+        files=len(filled.parts) + 1,  # with the metadata
         recipes=sum(ran.recipe is not None for ran in filled.ran),
         succeeded=len(filled.successes),
         left_out=filled.left_out,

@@ -1,5 +1,6 @@
 """Where a crate goes: a directory, or a ZIP archive. Whole or not at all, and over nothing that nobody said to replace."""
 
+import errno
 import os
 import tempfile
 import zipfile
@@ -22,7 +23,7 @@ class Taken(Exception):
 def check(target: Path, replaces: bool) -> None:
     """Raises Taken, and OSError where the directory that it goes into isn't there."""
     if not target.parent.is_dir():
-        raise NotADirectoryError(20, "there is no such directory", str(target.parent))
+        raise NotADirectoryError(errno.ENOTDIR, "there is no such directory", str(target.parent))
     if not os.path.lexists(target):
         return
     if not replaces:
