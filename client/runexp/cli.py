@@ -29,6 +29,7 @@ from runexp.commands.set import set_
 from runexp.commands.setup import setup
 from runexp.commands.show import show
 from runexp.commands.status import ls, status
+from runexp.commands.upkeep import archive, gc, ledger, rm
 from runexp.commands.view import view
 from runexp.commands.wait import wait
 from runexp.commands.web import web
@@ -101,12 +102,16 @@ for command in (
     rerun,
     accept,
     set_,
+    archive,
+    rm,
     setup,
     doctor,
     login,
     notify,
     mcp,
     daemon,
+    ledger,
+    gc,
     schema,
     completion,
     help_,

@@ -22,6 +22,7 @@ from runexpd.homes import HomeRefused
 from runexpd.ledger.errors import LedgerError
 from runexpd.service_unit import install_service, uninstall_service
 from runexpd.settings import read
+from runexpd.upkeep.commands import ledger
 
 #: Of sysexits.h: what a person has to mend before it is worth while to try again; see systemd/runexpd.service.
 EX_CONFIG = 78
@@ -149,6 +150,7 @@ def _say(what: str, hint: str) -> None:
 
 main.add_command(install_service)
 main.add_command(uninstall_service)
+main.add_command(ledger)
 
 
 if __name__ == "__main__":

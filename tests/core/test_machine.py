@@ -34,9 +34,11 @@ from runexpd.core.observations import (
     MendDone,
     Observation,
     RerunWanted,
+    Restored,
     RetryWanted,
     ScaffoldSeen,
     SettingWanted,
+    SightWanted,
     Tick,
 )
 from runexpd.core.steps import forecast, prepare
@@ -90,6 +92,8 @@ class Machine(RuleBasedStateMachine):
             self.somebody_accepts: 1,
             self.somebody_cancels: 2,
             self.somebody_sets: 1,
+            self.somebody_archives: 1,
+            self.somebody_restores: 1,
         }
         (doing,) = dice.choices(list(weights), list(weights.values()))
         doing(dice)
@@ -275,12 +279,22 @@ class Machine(RuleBasedStateMachine):
         self.directories[which].policy = typed.put_into(known.policy if known else Policy())
         self.tell(SettingWanted(experiment=which, typed=typed))
 
+    def somebody_archives(self, dice: Random) -> None:
+        for which, known in self.world.state.experiments.items():
+            self.tell(SightWanted(experiment=which, archived=not known.archived))
+
+    def somebody_restores(self, dice: Random) -> None:
+        """A ledger that nothing had happened to since: what its tokens are afterwards is as if much had."""
+        most = max(e.tokens for e in self.world.state.experiments.values())
+        self.tell(Restored(tokens=most + dice.choice([1, 1000])))
+
     # Faults end; everything comes to an end, and can go on.
 
     def teardown(self) -> None:
         if self.world.sound:
             self.world.check_replay()
             self.drain()
+            self.look_what_happened_since()
             for id in self.world.state.experiments:
                 self.check_end(id)
             for id in self.world.state.experiments:
@@ -289,6 +303,14 @@ class Machine(RuleBasedStateMachine):
             for id in self.world.state.experiments:
                 self.check_that_one_retry_is_enough(id)
             self.world.check_replay()
+
+    def look_what_happened_since(self) -> None:
+        """As one is asked to after a restore; where two share a directory, the second once the first is done."""
+        for id in [*self.world.state.experiments, *self.world.state.experiments]:
+            if self.world.state.experiments[id].restored:
+                assert not [command for command in self.owed() if command.experiment == id]
+                self.tell(self.seen(id))
+                self.drain()
 
     def drain(self) -> None:
         """As World.drain, with results on disk."""

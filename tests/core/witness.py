@@ -17,10 +17,12 @@ from runexpd.core.observations import (
     AcceptWanted,
     Begun,
     CancelWanted,
+    Forgotten,
     Listed,
     Observation,
     Recalled,
     RerunWanted,
+    Restored,
     RetryWanted,
     ScaffoldSeen,
     Shelved,
@@ -198,11 +200,11 @@ class Witness(World):
     def _check_others(self, news: list[tuple[str, Event]]) -> None:
         """The others get no more than the room that became free."""
         match self.told:
-            case Tick() | Begun():
+            case Tick() | Begun() | Restored():
                 return
             case Listed(reports=reports):
                 about = {report.experiment for report in reports}
-            case Shelved() | Recalled():
+            case Shelved() | Recalled() | Forgotten():
                 about = set()
             case told:
                 about = {told.experiment}
@@ -274,7 +276,9 @@ class Witness(World):
                 pass
 
     def _in_flight(self) -> int:
-        jobs = (job for e in self.state.experiments.values() for job in e.jobs.values())
+        """Those of a ledger that was put back may have ended long ago: they hold nobody up."""
+        known = (e for e in self.state.experiments.values() if not e.restored)
+        jobs = (job for e in known for job in e.jobs.values())
         return sum(job.stage in states.IN_FLIGHT for job in jobs)
 
 

@@ -126,6 +126,7 @@ class FakeCluster:
         self.submitted: list[tuple[str, ...]] = []
         self.resolved: list[tuple[str, ...]] = []
         self.cancelled: list[tuple[str, ...]] = []
+        self.forgotten: set[str] = set()
         self.asked: list[tuple[str, ...]] = []
         #: Submissions, and resolutions, wait for it.
         self.submitting, self.resolving = anyio.Event(), anyio.Event()
@@ -160,6 +161,12 @@ class FakeCluster:
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
         return ()
+
+    async def kept(self) -> Sequence[str]:
+        return [token for batch in self.submitted for token in batch if token not in self.forgotten]
+
+    async def forget(self, tokens: Collection[str]) -> None:
+        self.forgotten |= set(tokens)
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
         self.cancelled.append(tuple(known.token for known in jobs))

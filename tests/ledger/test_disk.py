@@ -5,17 +5,18 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from fakes.builders import GOOD, ID, World, scaffold
 from runexp.wire.events import AttemptIntended, Event, ExperimentAdded, JobAdopted, Recorded
 from runexpd.ledger import codec
 from runexpd.ledger.errors import LedgerDamaged, LedgerUnwritable
-from runexpd.ledger.migrate import shipped
-from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Row
+from runexpd.ledger.migrate import migrate, shipped
+from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Reader, Row
 
 
 @pytest.fixture
@@ -145,13 +146,16 @@ def test_many_threads_read_while_one_writes(path: Path) -> None:
 def test_a_ledger_of_the_first_format_keeps_its_events_and_loses_what_they_add_up_to(path: Path) -> None:
     world = World()
     world.see(scaffold())
-    with Ledger(path, shipped()[:1]) as ledger:
-        ledger.append([row_of(recorded) for recorded in world.ledger])
-        ledger.append(
-            [intended(len(world.ledger) + 1, "e1-o1-1"), intended(len(world.ledger) + 2, "e1-o1-1")]
-        )
-        ledger.set_log_position(ID, "/exp/run.log", LogPosition(2, 20))
-        before = ledger.envelopes(0)
+    last = len(world.ledger)
+    twice = [intended(last + 1, "e1-o1-1"), intended(last + 2, "e1-o1-1")]
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        migrate(connection, shipped()[:1])
+        rows = [astuple(each) for each in (*map(row_of, world.ledger), *twice)]
+        connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
+        connection.execute("INSERT INTO log_positions VALUES (?, ?, 2, 20)", (ID, "/exp/run.log"))
+    with Reader(path) as reader:
+        before = reader.envelopes(0)
     with Ledger(path) as ledger:
         assert ledger.envelopes(0) == before
         assert ledger.last_seq == len(before)
@@ -160,7 +164,7 @@ def test_a_ledger_of_the_first_format_keeps_its_events_and_loses_what_they_add_u
             ledger.append([intended(ledger.last_seq + 1, "e1-1")])
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    assert {name for (name,) in tables} == {"contents", "events", "log_positions", "snapshots"}
+    assert {name for (name,) in tables} == {"contents", "events", "log_positions", "removed", "snapshots"}
 
 
 def test_who_reads_a_file_that_is_damaged_under_way_is_told_so(path: Path) -> None:

@@ -1,6 +1,8 @@
 """runexp status and runexp ls: how things stand."""
 
+import math
 import time
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import click
@@ -10,6 +12,7 @@ from runexp.commands import arguments
 from runexp.ui import rows, table
 from runexp.wire import requests
 from runexp.wire.states import Outcome
+from runexp.wire.views import ExperimentLine
 
 DAY_SECONDS = 86400
 
@@ -53,8 +56,11 @@ def _running(as_json: bool) -> None:
 @click.option(
     "--days", type=click.FloatRange(min=0), help="Only those that were asked for in the last so many days."
 )
+@click.option("--archived", is_flag=True, help="Those that were put out of sight: see `runexp archive`.")
 @arguments.as_json
-def ls(pattern: str | None, state: str | None, cluster: str, days: float | None, as_json: bool) -> None:
+def ls(
+    pattern: str | None, state: str | None, cluster: str, days: float | None, archived: bool, as_json: bool
+) -> None:
     """List every experiment that the daemon knows, the newest first; in a terminal a screen at a time (PAGER).
 
     PATTERN: only those whose name fits it, such as 'rank*'.
@@ -65,22 +71,21 @@ def ls(pattern: str | None, state: str | None, cluster: str, days: float | None,
     """
     with output.errors(as_json):
         every = connection.ask(requests.Ls(), requests.LsReply).experiments
-        since = None if days is None else time.time() - days * DAY_SECONDS
+        since = -math.inf if days is None else time.time() - days * DAY_SECONDS
         known = [
             each
             for each in every
-            if (pattern is None or fnmatchcase(each.name, pattern))
+            if each.archived == archived
+            and (pattern is None or fnmatchcase(each.name, pattern))
             and state in (None, each.outcome or "running")
             and cluster in ("", each.cluster)
-            and (since is None or each.asked_at >= since)
+            and each.asked_at >= since
         ]
         if as_json:
             output.json(known)
         else:
-            output.pages(
-                rows.experiments(known)
-                if known
-                else [
-                    table.line("none of them is like that" if every else "no experiments yet: runexp run DIR")
-                ]
-            )
+            output.pages(rows.experiments(known) if known else [table.line(_none_of(every))])
+
+
+def _none_of(every: Sequence[ExperimentLine]) -> str:
+    return "none of them is like that" if every else "no experiments yet: runexp run DIR"

@@ -66,6 +66,12 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return "", _of_jobs(event)
         case events.PolicyChanged():
             return "", f"set: {settings.said(event.policy)}"
+        case events.ExperimentArchived():
+            return "", "archived: out of sight until something is asked of it"
+        case events.ExperimentUnarchived():
+            return "", "in sight again"
+        case events.LedgerRestored():
+            return "", "the ledger was restored from a backup: nothing is done until `runexp run`"
         case events.PhaseOpened():
             return event.phase, "begins"
         case events.AttemptIntended():

@@ -21,6 +21,9 @@ from runexp.wire.preparations import PreparationEnded as PreparationEnded
 from runexp.wire.preparations import PreparationIntended as PreparationIntended
 from runexp.wire.settings import PolicyChanged as PolicyChanged
 from runexp.wire.states import Outcome, Phase
+from runexp.wire.upkeep import ExperimentArchived as ExperimentArchived
+from runexp.wire.upkeep import ExperimentUnarchived as ExperimentUnarchived
+from runexp.wire.upkeep import LedgerRestored as LedgerRestored
 
 
 class ExperimentAdded(Happening, frozen=True, kw_only=True):
@@ -278,6 +281,7 @@ Event = (
     | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
     | RecipeRecorded | ChangeSeen | AsideIntended | ResultsSetAside | AsideRefused
     | BarrierCleared | PreparationIntended | PreparationEnded | PreparationDecided | PhaseClosed | ExperimentEnded
+    | ExperimentArchived | ExperimentUnarchived | LedgerRestored
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from runexp.wire.recipes import ShowReply as ShowReply
 from runexp.wire.refusals import Refused
 from runexp.wire.reloading import Reload, ReloadReply
 from runexp.wire.settings import Set, SetReply
+from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remove, Unarchive, UpkeepReply
 from runexp.wire.views import Check, ExperimentLine, ExperimentView, Plan, Report
 
 
@@ -234,6 +235,11 @@ Request = (
     | Info
     | Reload
     | Set
+    | Archive
+    | Unarchive
+    | Remove
+    | Leftovers
+    | Discard
     | Clusters
     | PageAsk
     | Doctor
@@ -267,6 +273,8 @@ Reply = (
     | InfoReply
     | ReloadReply
     | SetReply
+    | UpkeepReply
+    | LeftoversReply
     | ClustersReply
     | PageOpened
     | DoctorReply

@@ -123,6 +123,8 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     ends: Estimate | None = None
     #: Of how many of its jobs something is wrong now.
     concerns: int = 0
+    #: Out of sight: see `runexp archive`.
+    archived: bool = False
 
 
 class ClusterView(msgspec.Struct, frozen=True, kw_only=True):

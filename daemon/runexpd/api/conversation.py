@@ -17,6 +17,7 @@ from runexp.wire.outputs import Logs
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.reloading import Reload
 from runexp.wire.settings import Set
+from runexp.wire.upkeep import Archive, Discard, Leftovers, Remove, Unarchive
 from runexpd.api import (
     asking,
     bringing,
@@ -30,6 +31,7 @@ from runexpd.api import (
     setting,
     showing,
     telling,
+    upkeep,
 )
 from runexpd.api.context import Context
 from runexpd.api.line import HungUp, Line, TooLong
@@ -55,6 +57,11 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Info: showing.info,
     Reload: reloading.reload,
     Set: setting.set,
+    Archive: upkeep.archive,
+    Unarchive: upkeep.unarchive,
+    Remove: upkeep.remove,
+    Leftovers: upkeep.leftovers,
+    Discard: upkeep.discard,
     requests.Clusters: clusters.clusters,
     requests.PageAsk: opening.open_page,
     requests.Doctor: looking_over.doctor,

@@ -144,6 +144,14 @@ class Cluster(Protocol):
         """Look it over for a person; `max_submit` is how many jobs of ours it is to take. Raises HostUnreachable."""
         ...
 
+    async def kept(self) -> Sequence[str]:
+        """The tokens of which something is kept there. Raises ClusterUnreachable."""
+        ...
+
+    async def forget(self, tokens: Collection[str]) -> None:
+        """Delete what is kept of these, whose jobs are over; they are never used again. Raises ClusterUnreachable."""
+        ...
+
     async def cancel(self, jobs: Sequence[Known]) -> None:
         """End them, with every process of theirs; ended or unknown ones are passed over. Raises ClusterUnreachable."""
         ...

@@ -68,6 +68,11 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
             return _of_phases(experiment, event, at)
         case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
             return _of_preparation(experiment, event)
+        case events.ExperimentArchived() | events.ExperimentUnarchived():
+            return replace(experiment, archived=isinstance(event, events.ExperimentArchived))
+        case events.LedgerRestored():
+            tokens = max(experiment.tokens, event.tokens)
+            return replace(experiment, tokens=tokens, restored=experiment.outcome is None)
         case events.AttemptIntended() | events.JobAdopted():
             counted = replace(experiment, tokens=experiment.tokens + 1)
             if isinstance(event, events.AttemptIntended):
@@ -155,6 +160,7 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
         _reopened(experiment, event, at),
         name=event.name or experiment.name,
         policy=event.policy,
+        restored=False,
         preparation=_still(experiment, event.policy.before_evaluations),
         tools=event.tools,
         logs=event.logs,
@@ -195,6 +201,7 @@ def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experim
         experiment,
         asked_at=at,
         cancelled=False,
+        archived=False,
         outcome=None,
         ended_at=None,
         barrier_reason="",

@@ -83,6 +83,13 @@ class SettingWanted(msgspec.Struct, frozen=True, kw_only=True):
     typed: Settings
 
 
+class SightWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants an experiment that is over out of sight, or back."""
+
+    experiment: str
+    archived: bool
+
+
 class CancelWanted(msgspec.Struct, frozen=True, kw_only=True):
     experiment: str
     jobs: tuple[str, ...]
@@ -228,6 +235,18 @@ class Shelved(msgspec.Struct, frozen=True, kw_only=True):
     line: ExperimentLine
 
 
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger was put back as it was once: how many tokens may have been used since, for each experiment that is in it."""
+
+    tokens: int
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody takes an experiment that is over out of the ledger."""
+
+    experiment: str
+
+
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     """An experiment that is over, as it was kept: something is asked of it."""
 
@@ -240,7 +259,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 Answer = Accepted | Refused | Deferred | Unclear
 #: What a person asked for.
-Asked = ScaffoldSeen | RetryWanted | RerunWanted | AcceptWanted | CancelWanted | SettingWanted
+Asked = ScaffoldSeen | RetryWanted | RerunWanted | AcceptWanted | CancelWanted | SettingWanted | SightWanted
 Observation = (
     Asked
     | Answer
@@ -254,5 +273,7 @@ Observation = (
     | Begun
     | Shelved
     | Recalled
+    | Forgotten
+    | Restored
     | Tick
 )

@@ -22,6 +22,7 @@ from runexpd.core.observations import (
     CancelWanted,
     Deferred,
     Examined,
+    Forgotten,
     Judged,
     Listed,
     MendDone,
@@ -31,10 +32,12 @@ from runexpd.core.observations import (
     RecipeSeen,
     Refused,
     RerunWanted,
+    Restored,
     RetryWanted,
     ScaffoldSeen,
     SettingWanted,
     Shelved,
+    SightWanted,
     Tick,
     Unclear,
 )
@@ -49,8 +52,10 @@ from runexpd.core.steps import (
     prepare,
     recipes,
     rerun,
+    restored,
     retry,
     setting,
+    sight,
     submit,
     verify,
     watch,
@@ -113,13 +118,25 @@ def _at_hand(state: State, observation: Observation) -> State:
             ):
                 others = {other: each for other, each in state.experiments.items() if other != id}
                 return replace(state, experiments=others, shelved=state.shelved.set(id, line))
+        case Forgotten(experiment=id) if id in state.shelved:
+            return replace(state, shelved=state.shelved.delete(id))
+        case Forgotten(experiment=id) if (
+            id in state.experiments and state.experiments[id].outcome is not None
+        ):
+            return replace(state, experiments={o: e for o, e in state.experiments.items() if o != id})
     return state
 
 
 def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fact]:
     match observation:
         case (
-            ScaffoldSeen() | RetryWanted() | RerunWanted() | AcceptWanted() | CancelWanted() | SettingWanted()
+            ScaffoldSeen()
+            | RetryWanted()
+            | RerunWanted()
+            | AcceptWanted()
+            | CancelWanted()
+            | SettingWanted()
+            | SightWanted()
         ):
             yield from _of(observation.experiment, _asked(state, observation))
         case Accepted() | Refused() | Deferred() | Unclear():
@@ -129,7 +146,9 @@ def _meanings(state: State, observation: Observation, now: float) -> Iterator[Fa
                 yield from _of(report.experiment, watch.on_report(state, report, now))
         case Examined() | Judged() | MendDone() | RecipeSeen() | AsideDone() | PreparationSaid():
             yield from _of(observation.experiment, _found(state, observation))
-        case Tick() | Begun() | Shelved() | Recalled():
+        case Restored():
+            yield from restored.on_restored(state, observation)
+        case Tick() | Begun() | Shelved() | Recalled() | Forgotten():
             pass
         case _:
             assert_never(observation)
@@ -167,6 +186,8 @@ def _asked(state: State, asked: Asked) -> Iterator[Event]:
             return cancel.on_cancel(state, asked)
         case SettingWanted():
             return setting.on_setting(state, asked)
+        case SightWanted():
+            return sight.on_sight(state, asked)
 
 
 def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:

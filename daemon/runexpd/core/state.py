@@ -47,6 +47,10 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     #: All that was open was asked to end.
     cancelled: bool = False
     outcome: Outcome | None = None
+    #: Out of sight: see events.ExperimentArchived.
+    archived: bool = False
+    #: What happened since a backup was made isn't known: nothing is done until somebody says `run`.
+    restored: bool = False
     ended_at: float | None = None
     warnings: tuple[str, ...] = ()
     #: What it is to find out, as its summary says.
@@ -127,4 +131,4 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.shelved.values()
 
     def is_running(self, experiment: Experiment) -> bool:
-        return experiment.outcome is None and experiment.id not in self.parked
+        return experiment.outcome is None and not experiment.restored and experiment.id not in self.parked

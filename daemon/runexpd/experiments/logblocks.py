@@ -39,6 +39,7 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             | events.RerunAsked()
             | events.CancelAsked()
             | events.PolicyChanged()
+            | events.LedgerRestored()
         ):
             yield from _asked(event, after)
         case events.PhaseOpened():
@@ -59,6 +60,8 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             | events.Mended()
             | events.RecipeRecorded()
             | events.ResultsSetAside()
+            | events.ExperimentArchived()
+            | events.ExperimentUnarchived()
         ):
             pass
         case _:
@@ -72,11 +75,16 @@ def _asked(
     | events.RetryAsked
     | events.RerunAsked
     | events.CancelAsked
-    | events.PolicyChanged,
+    | events.PolicyChanged
+    | events.LedgerRestored,
     e: Experiment,
 ) -> Iterator[Block]:
     if isinstance(event, events.PolicyChanged):
         yield Block(EXPERIMENT, "SETTINGS", e.name, "changed", settings.said(event.policy))
+    elif isinstance(event, events.LedgerRestored):
+        yield Block(
+            EXPERIMENT, "LEDGER_RESTORED", e.name, "as it was once", "nothing is done until `runexp run`"
+        )
     else:
         yield from _of_jobs(event, e)
 

@@ -8,8 +8,8 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,6 +48,7 @@ class LogPosition(msgspec.Struct, frozen=True):
         return self.size_bytes >= 0
 
 
+_LAST = "SELECT max((SELECT coalesce(max(seq), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM removed))"
 #: Read at a time.
 PAGE_EVENTS = 2000
 #: One step of the index for each experiment, however many events there are.
@@ -60,24 +61,16 @@ SELECT id, (SELECT max(seq) FROM events WHERE experiment = id) FROM ids WHERE id
 """
 
 
-class Ledger:
-    """An open ledger. Any thread may call its methods."""
+class Reader:
+    """A ledger that is read, whoever else writes it meanwhile. Any thread may call its methods."""
 
-    def __init__(self, path: Path, migrations: Sequence[str] | None = None) -> None:
-        """Open or make the file, mode 0600. Raises LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerUnwritable."""
+    def __init__(self, path: Path, connect: Callable[[Path], sqlite3.Connection] | None = None) -> None:
+        """Open the file as it is, of whatever format. Raises LedgerDamaged, LedgerUnwritable."""
         self.path = path
-        with _reached(path, "opened"):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file_lock = _lock(path.with_suffix(".lock"))
         # One connection: a reader beside a writer would see, and commit, half a transaction.
         self._turn = threading.Lock()
-        try:
-            with _reached(path, "opened"):
-                self._connection = _connect(path, shipped() if migrations is None else migrations)
-                self.last_seq: int = self._one("SELECT coalesce(max(seq), 0) FROM events")
-        except LedgerError:
-            os.close(self._file_lock)
-            raise
+        with _reached(path, "opened"):
+            self._connection = (connect or _to_read)(path)
 
     def __enter__(self) -> Self:
         return self
@@ -89,32 +82,11 @@ class Ledger:
 
     def close(self) -> None:
         self._connection.close()
-        os.close(self._file_lock)
 
-    def append(self, rows: Sequence[Row]) -> None:
-        """Commit events, numbered on from `last_seq`: all of them or none. On disk when it returns.
-
-        Raises NotUnique, LedgerUnwritable where the disk won't take them, and LedgerDamaged.
-        """
-        with self._turn, _reached(self.path, "written"), self._connection as transaction:
-            transaction.execute("BEGIN IMMEDIATE")
-            transaction.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
-        self.last_seq = rows[-1].seq
-
-    def check(self, rows: Sequence[Row]) -> None:
-        """Whether these could be appended, without leaving them there. Raises what `append` does."""
-        with self._turn, _reached(self.path, "written"):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
-            finally:
-                self._connection.rollback()
-
-    def probe(self) -> None:
-        """Write what changes nothing. Raises LedgerUnwritable and LedgerDamaged."""
-        with self._turn, _reached(self.path, "written"):
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            self._connection.execute(f"PRAGMA user_version = {int(version)}")
+    def copy(self, to: sqlite3.Connection) -> None:
+        """All of it, as it is at one moment. Raises LedgerUnwritable and LedgerDamaged."""
+        with self._turn, _reached(self.path, "copied"):
+            self._connection.backup(to)
 
     def heads(self) -> dict[str, int]:
         """The newest event's number of each experiment, by id. Raises LedgerUnwritable and LedgerDamaged."""
@@ -143,6 +115,59 @@ class Ledger:
         with self._turn, _reached(self.path, "read"):
             return self._connection.execute(sql, values).fetchall()
 
+    def examine(self) -> None:
+        """Look the whole file over, which takes the longer the larger it is. Raises LedgerUnwritable and LedgerDamaged."""
+        for (verdict,) in self.rows("PRAGMA quick_check(1)"):
+            if verdict != "ok":
+                raise _broken(self.path, verdict)
+
+
+class Ledger(Reader):
+    """The ledger that is written: one a machine and home. Any thread may call its methods."""
+
+    def __init__(self, path: Path, migrations: Sequence[str] | None = None) -> None:
+        """Open or make the file, mode 0600. Raises LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerUnwritable."""
+        with _reached(path, "opened"):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file_lock = _lock(path)
+        try:
+            super().__init__(
+                path, lambda path: _connect(path, shipped() if migrations is None else migrations)
+            )
+            self.last_seq = int(self.rows(_LAST)[0][0])
+        except LedgerError:
+            os.close(self._file_lock)
+            raise
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._file_lock)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Commit events, numbered on from `last_seq`: all of them or none. On disk when it returns.
+
+        Raises NotUnique, LedgerUnwritable where the disk won't take them, and LedgerDamaged.
+        """
+        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+            transaction.execute("BEGIN IMMEDIATE")
+            transaction.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
+        self.last_seq = rows[-1].seq
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Whether these could be appended, without leaving them there. Raises what `append` does."""
+        with self._turn, _reached(self.path, "written"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
+            finally:
+                self._connection.rollback()
+
+    def probe(self) -> None:
+        """Write what changes nothing. Raises LedgerUnwritable and LedgerDamaged."""
+        with self._turn, _reached(self.path, "written"):
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            self._connection.execute(f"PRAGMA user_version = {int(version)}")
+
     def change(self, sql: str, *values: object) -> None:
         """What is derived from the events, in a transaction of its own. Raises LedgerUnwritable and LedgerDamaged."""
         with self._turn, _reached(self.path, "written"), self._connection as transaction:
@@ -153,6 +178,13 @@ class Ledger:
         with self._turn, _reached(self.path, "written"), self._connection as transaction:
             transaction.execute("BEGIN IMMEDIATE")
             transaction.executemany(sql, rows)
+
+    def change_each(self, statements: Sequence[tuple[str, Sequence[object]]]) -> None:
+        """Several changes in one transaction. Raises as `change` does."""
+        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+            transaction.execute("BEGIN IMMEDIATE")
+            for sql, values in statements:
+                transaction.execute(sql, values)
 
     def log_position(self, experiment: str, path: str) -> LogPosition | None:
         sql = "SELECT seq, size_bytes FROM log_positions WHERE experiment = ? AND path = ?"
@@ -165,16 +197,6 @@ class Ledger:
             "ON CONFLICT DO UPDATE SET seq = excluded.seq, size_bytes = excluded.size_bytes",
             *(experiment, path, position.seq, position.size_bytes),
         )
-
-    def examine(self) -> None:
-        """Look the whole file over, which takes the longer the larger it is. Raises LedgerUnwritable and LedgerDamaged."""
-        for (verdict,) in self.rows("PRAGMA quick_check(1)"):
-            if verdict != "ok":
-                raise _broken(self.path, verdict)
-
-    def _one(self, sql: str) -> int:
-        (value,) = self._connection.execute(sql).fetchone()
-        return int(value)
 
 
 def _values(rows: Sequence[Row]) -> list[tuple[int, float, str, str, bytes]]:
@@ -217,22 +239,40 @@ def _reached(path: Path, done: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def at_rest(path: Path) -> Iterator[None]:
+    """While nobody else can use a ledger; what was written is all in its file, if it is whole. Raises LedgerLocked, LedgerUnwritable."""
+    with _reached(path, "locked"):
+        lock = _lock(path)
+    try:
+        if path.exists():
+            with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        yield
+    finally:
+        os.close(lock)
+
+
 def _lock(path: Path) -> int:
     """Held until the process ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
         os.close(handle)
         raise LedgerLocked(
-            f"the ledger {path.with_suffix('.sqlite')} is locked by another runexpd (pid {owner or 'unknown'})",
+            f"the ledger {path} is locked by another runexpd (pid {owner or 'unknown'})",
             "use that daemon (`runexp daemon` shows it), or stop it first",
         ) from None
     with suppress(OSError):  # said to whoever else wants it; the disk may be full
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
     return handle
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
 
 
 def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ are for one thread at a time. Whatever is wrong with the file costs nothing but 
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -124,6 +124,19 @@ class Store:
         """Up to which event the ends of its jobs were followed. Raises sqlite3.Error."""
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (experiment, seq))
+
+    def keep(self, experiments: Collection[str]) -> None:
+        """Those of these alone, in a file no larger than they need. Raises sqlite3.Error."""
+        gone = [
+            (id,)
+            for (id,) in self._db.execute("SELECT DISTINCT experiment FROM attempts")
+            if id not in experiments
+        ]
+        with self._db:
+            self._db.executemany("DELETE FROM attempts WHERE experiment = ?", gone)
+            self._db.executemany("DELETE FROM positions WHERE experiment = ?", gone)
+            self._db.execute("DELETE FROM chunks WHERE token NOT IN (SELECT token FROM attempts)")
+        self._db.execute("VACUUM")
 
     def series(
         self, experiment: str, jobs: Sequence[str], names: Sequence[str], after: int, most: int

@@ -47,7 +47,7 @@ class Shelf:
             if (line := _line(kept.get(id), seq)) is not None:
                 lines[id] = line
                 continue
-            state = self._read(state, id)
+            state = self.read(state, id)
             experiment = state.experiments.get(id)
             if experiment is not None and experiment.outcome is not None and id not in state.parked:
                 self._put(experiment)
@@ -55,7 +55,7 @@ class Shelf:
                 state = empty_of(state, id)
         return msgspec.structs.replace(state, shelved=state.shelved.update(lines))
 
-    def _read(self, state: State, id: str) -> State:
+    def read(self, state: State, id: str) -> State:
         """With one experiment: its snapshot, and what has happened since. What can't be read of it is its own affair."""
         if (known := self._snapshot(id)) is not None:
             state = msgspec.structs.replace(state, experiments={**state.experiments, id: known})
@@ -79,15 +79,17 @@ class Shelf:
         self._events[experiment.id] = experiment.events
 
     async def recall(self, loop: Loop, id: str) -> Experiment:
-        """The experiment, at hand for a while. Raises LedgerError, KeyError, NotTaken."""
+        """The experiment, at hand for a while. Raises LedgerError, and NotTaken where it was taken out of the ledger."""
         self._asked_at[id] = clock.steady()
         if id not in loop.state.experiments and id in loop.state.shelved:
             known = await desk.ask(lambda: self._whole(id))
             await loop.tell(Recalled(experiment=known))
-        return loop.state.experiments[id]
+        if (there := loop.state.experiments.get(id)) is None:
+            raise NotTaken("it is not in the ledger any more", "runexp ls shows what is")
+        return there
 
     def _whole(self, id: str) -> Experiment:
-        state = self._read(State(), id)
+        state = self.read(State(), id)
         parked: Parked | None = state.parked.get(id)
         if parked is not None:
             raise NotTaken(parked.why, "nothing is submitted of it, to be safe")

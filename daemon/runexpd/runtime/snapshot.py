@@ -11,7 +11,7 @@ from runexpd.core.state import Experiment
 
 #: Of the shapes of Experiment, Job and Attempt, and of what `apply` makes of events: raised when any of them changes. What
 #: another version wrote is made anew from the events.
-VERSION = 5
+VERSION = 6
 #: No experiment is larger; a damaged file may say so.
 _MOST_BYTES = 1 << 31
 

@@ -85,6 +85,12 @@ class LocalCluster:
     async def cancel(self, jobs: Sequence[Known]) -> None:
         await self._asked(lambda: self._cancel(jobs))
 
+    async def kept(self) -> Sequence[str]:
+        return await self._asked(lambda: list(spool.tokens(self._root).values()))
+
+    async def forget(self, tokens: Collection[str]) -> None:
+        await self._asked(lambda: spool.forget(self._root, tokens))
+
     async def examine(self, max_submit: int) -> Sequence[Check]:
         return await _in_thread(self._spool_threads, self._examine)
 

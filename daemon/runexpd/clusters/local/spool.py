@@ -21,7 +21,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,17 @@ def tokens(spool: Path) -> dict[str, str]:
         with suppress(OSError):
             found[Path(os.readlink(spool / "tokens" / token)).name] = token
     return found
+
+
+def forget(spool: Path, gone: Collection[str]) -> None:
+    """Jobs that have ended, with their tokens. The newest stays, by which the next id is found. Raises OSError."""
+    known = {token: id for id, token in tokens(spool).items() if is_id(id)}
+    newest = max(map(int, known.values()), default=0)
+    for token in known.keys() & set(gone):
+        directory = spool / "jobs" / known[token]
+        if int(known[token]) != newest and (directory / "end.json").exists():
+            os.unlink(spool / "tokens" / token)
+            _remove(directory)
 
 
 def _next_directory(jobs: Path) -> Path:

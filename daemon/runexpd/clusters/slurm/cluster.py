@@ -150,6 +150,17 @@ class SlurmCluster:
         now = time.monotonic()
         return now - self._traceless_since.setdefault(token, now)
 
+    async def kept(self) -> Sequence[str]:
+        ran = await self._ask(commands.kept(), queries=0)
+        return [name for name in ran.stdout.split("\n") if commands.is_token(name)]
+
+    async def forget(self, tokens: Collection[str]) -> None:
+        gone = sorted(filter(commands.is_token, tokens))
+        if gone:
+            ran = await self._ask(commands.forget(), queries=0, stdin=commands.tokens(gone))
+            if ran.exit_code != 0:
+                raise ClusterUnreachable(f"not all of it could be deleted: {printable(ran.stderr)[:300]}")
+
     async def examine(self, max_submit: int) -> Sequence[Check]:
         before = time.time()
         there = await self.host.run(["date", "+%s.%N"])

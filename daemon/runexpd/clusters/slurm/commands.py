@@ -19,6 +19,8 @@ _MOST_PATH_BYTES, _MOST_NAME_BYTES = 4095, 255
 DEFAULTED = ("partition", "account")
 #: A name with a line's end or a separator in it would break the tables that name it: the script's own word then stands.
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff|]{1,1024}")
+#: Nothing that a shell, or rm, could take for something else.
+_TOKEN = re.compile(r"[0-9a-z]{1,32}(?:-[0-9a-z]{1,32}){1,2}")
 #: What cuts a row of squeue's or of sacct's, or is no text.
 _ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -121,6 +123,21 @@ def ids(jobs: Sequence[Known]) -> bytes:
 def rooms() -> list[str]:
     """What the rooms say of the tokens on its input."""
     return ["sh", "-c", _ROOMS, "runexp-rooms"]
+
+
+def kept() -> list[str]:
+    """What lies in the directory of rooms, one a line."""
+    return ["sh", "-c", 'cd "$HOME/.runexp" 2>/dev/null || exit 0; ls', "runexp-kept"]
+
+
+def forget() -> list[str]:
+    """Delete the rooms of the tokens on its input."""
+    return ["sh", "-c", 'cd "$HOME/.runexp" && xargs rm -rf --', "runexp-forget"]
+
+
+def is_token(name: str) -> bool:
+    """As core.steps.submit makes them; the first builds' had three parts."""
+    return _TOKEN.fullmatch(name) is not None
 
 
 def tokens(tokens: Sequence[str]) -> bytes:

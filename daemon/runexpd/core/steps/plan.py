@@ -88,7 +88,7 @@ def _differs(known: Experiment, seen: ScaffoldSeen, changes: list[events.Event])
     """Whether an experiment that is under way would be another: by its name, scaffold, policy, or what was found."""
     specs = tuple(job.spec for job in known.current)
     asked = (seen.name, seen.policy, seen.jobs) != (known.name, known.policy, specs)
-    return asked or any(_is_news(known, event) for event in changes)
+    return asked or known.restored or any(_is_news(known, event) for event in changes)
 
 
 def _is_news(known: Experiment, event: events.Event) -> bool:

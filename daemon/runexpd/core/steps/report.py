@@ -37,6 +37,7 @@ def line(e: Experiment, trouble: str = "") -> ExperimentLine:
         counts=_counts(e),
         trouble=trouble,
         concerns=_concerns(e),
+        archived=e.archived,
     )
 
 
@@ -88,8 +89,16 @@ def view(e: Experiment, typed: str, jobs: Mapping[str, Drawn], trouble: str = ""
         seq=e.seq,
         jobs=_views(jobs),
         warnings=e.warnings,
-        trouble=(trouble or prepare.holds(e, typed)) if e.outcome is None else "",
+        trouble=(trouble or _held(e, typed)) if e.outcome is None else "",
     )
+
+
+def _held(e: Experiment, typed: str) -> str:
+    """What it waits for a person for; empty: nothing."""
+    if e.restored:
+        run = shlex.quote(e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}")
+        return f"the ledger was restored: nothing is done until `runexp run {run}` has looked what happened since"
+    return prepare.holds(e, typed)
 
 
 def report(e: Experiment, typed: str) -> Report:

@@ -1,0 +1,162 @@
+"""runexp archive, rm, gc and ledger: what is over, put away."""
+
+import subprocess
+import sys
+
+import click
+
+from runexp import connection, output, starting
+from runexp.commands import arguments
+from runexp.commands.changes import confirm
+from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remove, Unarchive, UpkeepReply
+
+
+@click.command()
+@arguments.experiment
+@click.option("--undo", is_flag=True, help="Back in sight.")
+@arguments.as_json
+def archive(experiment: str | None, undo: bool, as_json: bool) -> None:
+    """Put an experiment that is over out of sight: `ls --archived` lists it, and what is asked of it brings it back.
+
+    \b
+    Example:  runexp archive exp7
+    """
+    with output.errors(as_json):
+        name = arguments.chosen(experiment)
+        reply = connection.ask(Unarchive(experiment=name) if undo else Archive(experiment=name), UpkeepReply)
+        if as_json:
+            output.json(reply)
+        else:
+            output.say(
+                f"{reply.name} is in sight again"
+                if undo
+                else f"{reply.name} is archived: runexp ls --archived"
+            )
+
+
+@click.command()
+@click.argument("experiment", metavar="EXP", shell_complete=arguments.complete_experiment)
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@arguments.as_json
+def rm(experiment: str, yes: bool, as_json: bool) -> None:
+    """Take an experiment that is over out of the ledger: its history, recipes and curves. No file of its own is touched.
+
+    A later `runexp run` on its directory enters it anew, and takes up what lies there finished.
+
+    \b
+    Example:  runexp rm exp7
+    """
+    with output.errors(as_json):
+        name = arguments.chosen(experiment)
+        if not yes:
+            confirm(f"Take {name} out of the ledger for good?")
+        reply = connection.ask(Remove(experiment=name), UpkeepReply)
+        if as_json:
+            output.json(reply)
+        else:
+            output.say(f"{reply.name} is out of the ledger; its files are as they were")
+
+
+@click.command()
+@arguments.cluster
+@click.option(
+    "--days",
+    type=click.FloatRange(0, 36_500),
+    default=7.0,
+    show_default=True,
+    help="Over for at least so long.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
+@arguments.as_json
+def gc(cluster: str, days: float, yes: bool, as_json: bool) -> None:
+    """Delete what submissions have left on CLUSTER (in ~/.runexp; `local`: in the daemon's state) of experiments that are over.
+
+    What another daemon of yours has left there stays.
+
+    \b
+    Example:  runexp gc della --days 30
+    """
+    with output.errors(as_json):
+        found = connection.ask(Leftovers(cluster=cluster, days=days), LeftoversReply)
+        if found.over and not yes:
+            confirm(f"Delete what {found.over:,} submissions have left on {cluster}?")
+        if found.over:
+            found = connection.ask(Discard(cluster=cluster, days=days), LeftoversReply)
+        if as_json:
+            output.json(found)
+            return
+        others = f", {found.unknown:,} of other daemons" if found.unknown else ""
+        output.say(
+            f"{cluster}: of {found.over:,} submissions deleted; left: {found.needed:,} that are needed{others}"
+        )
+
+
+@click.group()
+def ledger() -> None:
+    """Look over, copy, put back, make small: the file that remembers every experiment."""
+
+
+_FILE = click.argument("file", type=click.Path(dir_okay=False))
+
+
+@ledger.command()
+@click.argument("file", type=click.Path(dir_okay=False), required=False)
+@arguments.as_json
+def check(file: str | None, as_json: bool) -> None:
+    """Read all of the ledger, or of a copy of it, and say whether it is whole. Exits with 4 where it isn't.
+
+    \b
+    Example:  runexp ledger check
+    """
+    _handed_on("check", file, as_json)
+
+
+@ledger.command()
+@_FILE
+@arguments.as_json
+def backup(file: str, as_json: bool) -> None:
+    """Copy the ledger into FILE, as it is now; what happens meanwhile goes on.
+
+    The configuration and the experiments' own files are not in it.
+
+    \b
+    Example:  runexp ledger backup /backup/ledger-$(date +%F).sqlite
+    """
+    _handed_on("backup", file, as_json)
+
+
+@ledger.command()
+@_FILE
+@arguments.as_json
+def restore(file: str, as_json: bool) -> None:
+    """Put the ledger back as FILE has it, while no daemon runs. The one that is there is kept beside it.
+
+    What was submitted since the copy was made isn't in it, so nothing is done with an experiment that was under way then until
+    `runexp run` has looked what happened since: what runs is watched on, what lies there finished is taken up.
+
+    \b
+    Example:  runexp daemon stop
+              runexp ledger restore /backup/ledger-2026-11-29.sqlite
+              runexp daemon start
+    """
+    _handed_on("restore", file, as_json)
+
+
+@ledger.command()
+@arguments.as_json
+def compact(as_json: bool) -> None:
+    """Let go of what removed experiments have left, and make the ledger's files small, while no daemon runs.
+
+    \b
+    Example:  runexp daemon stop
+              runexp ledger compact
+    """
+    _handed_on("compact", None, as_json)
+
+
+def _handed_on(verb: str, file: str | None, as_json: bool) -> None:
+    """To the daemon's own program, which knows what a ledger is; with its exit code."""
+    with output.errors(as_json):
+        words = [*(["--json"] if as_json else []), *(["--", file] if file is not None else [])]
+        done = subprocess.run([starting.program("runexpd"), "ledger", verb, *words], check=False)
+    sys.exit(done.returncode)

@@ -1,0 +1,89 @@
+"""Experiments that are over: out of sight, out of the ledger; and what their submissions have left on a cluster."""
+
+from runexp.wire.refusals import Code
+from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remove, Unarchive, UpkeepReply
+from runexpd.api import find
+from runexpd.api.context import Context
+from runexpd.api.refusal import Refusal
+from runexpd.clusters.base import Cluster
+from runexpd.core.observations import Forgotten, SightWanted
+from runexpd.core.state import Experiment
+from runexpd.ledger import desk, removal
+from runexpd.runtime import clock
+
+_DAY_SECONDS = 86_400.0
+
+
+async def archive(context: Context, asked: Archive) -> UpkeepReply:
+    """Raises Refusal, NotTaken."""
+    known = await _over(context, asked.experiment)
+    await context.loop.tell(SightWanted(experiment=known.id, archived=True))
+    return UpkeepReply(experiment=known.id, name=known.name)
+
+
+async def unarchive(context: Context, asked: Unarchive) -> UpkeepReply:
+    """Raises Refusal, NotTaken."""
+    known = await find.experiment(context, asked.experiment)
+    await context.loop.tell(SightWanted(experiment=known.id, archived=False))
+    return UpkeepReply(experiment=known.id, name=known.name)
+
+
+async def remove(context: Context, asked: Remove) -> UpkeepReply:
+    """First from what is known here, so that nothing more is written of it. Raises Refusal, LedgerError, NotTaken."""
+    known = await _over(context, asked.experiment)
+    await context.loop.tell(Forgotten(experiment=known.id))
+    if known.id in context.loop.state.experiments:
+        raise _not_over(context, known)
+    await desk.ask(lambda: removal.remove(context.ledger, known.id, clock.now()))
+    return UpkeepReply(experiment=known.id, name=known.name)
+
+
+async def leftovers(context: Context, asked: Leftovers) -> LeftoversReply:
+    """Raises Refusal, ClusterUnreachable, HostUnreachable."""
+    return (await _sorted(context, _cluster(context, asked.cluster), asked.days))[1]
+
+
+async def discard(context: Context, asked: Discard) -> LeftoversReply:
+    """Raises Refusal, ClusterUnreachable, HostUnreachable."""
+    cluster = _cluster(context, asked.cluster)
+    over, found = await _sorted(context, cluster, asked.days)
+    await cluster.forget(over)
+    return found
+
+
+async def _over(context: Context, named: str) -> Experiment:
+    known = await find.experiment(context, named)
+    if known.outcome is None:
+        raise _not_over(context, known)
+    return known
+
+
+def _not_over(context: Context, known: Experiment) -> Refusal:
+    hint = f"runexp wait {context.typed(known)}, or: runexp cancel {context.typed(known)}"
+    return Refusal(Code.BAD_REQUEST, f"{known.name} is not over", known.dir, hint)
+
+
+def _cluster(context: Context, name: str) -> Cluster:
+    if (cluster := context.clusters.get(name)) is None:
+        known = ", ".join(context.clusters)
+        raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=f"there are: {known}")
+    return cluster
+
+
+async def _sorted(context: Context, cluster: Cluster, days: float) -> tuple[list[str], LeftoversReply]:
+    """Tokens that may go, and how many there are of each kind. What isn't known here may be another daemon's."""
+    tokens = await cluster.kept()
+    gone = await desk.ask(lambda: removal.removed(context.ledger))
+    over, needed = _known(context, clock.now() - days * _DAY_SECONDS)
+    mine = {token: token.partition("-")[0] for token in tokens}
+    may_go = [token for token, id in mine.items() if id in over or (id in gone and id not in needed)]
+    left = sum(id in needed for id in mine.values())
+    unknown = len(mine) - len(may_go) - left
+    return may_go, LeftoversReply(cluster=cluster.name, over=len(may_go), needed=left, unknown=unknown)
+
+
+def _known(context: Context, before: float) -> tuple[set[str], set[str]]:
+    """Experiments that were over by then, and all others, by id."""
+    known = list(context.loop.state.known())
+    over = {e.id for e in known if e.outcome is not None and e.ended_at is not None and e.ended_at <= before}
+    return over, {e.id for e in known} - over

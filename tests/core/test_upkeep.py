@@ -1,0 +1,87 @@
+"""What is over can go out of sight; a ledger that was put back does nothing until somebody has looked."""
+
+from fakes.builders import GOOD, ID, World, owed, scaffold
+from runexp.wire import events
+from runexp.wire.states import Outcome, Stage
+from runexpd.core.commands import Watch
+from runexpd.core.observations import CancelWanted, Forgotten, Restored, RetryWanted, SightWanted, Tick
+
+HIDDEN, SHOWN = SightWanted(experiment=ID, archived=True), SightWanted(experiment=ID, archived=False)
+
+
+def over() -> World:
+    world = World()
+    world.see(scaffold())
+    world.drain()
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+    return world
+
+
+def test_what_is_over_goes_out_of_sight_and_comes_back() -> None:
+    world = over()
+    assert world.see(HIDDEN) == [events.ExperimentArchived()]
+    assert world.experiment.archived
+    assert world.see(HIDDEN) == []
+    assert world.see(SHOWN) == [events.ExperimentUnarchived()]
+    assert not world.experiment.archived
+
+
+def test_what_is_asked_of_it_brings_it_back() -> None:
+    world = over()
+    world.see(HIDDEN)
+    world.see(scaffold(("rank4", "rank8", "rank16")))
+    assert not world.experiment.archived
+
+
+def test_what_is_under_way_stays_in_sight_and_in_the_ledger() -> None:
+    world = World()
+    world.see(scaffold())
+    assert world.see(HIDDEN) == []
+    assert world.see(Forgotten(experiment=ID)) == []
+    assert ID in world.state.experiments
+    assert world.see(SightWanted(experiment="unknown", archived=True)) == []
+
+
+def test_what_was_taken_out_of_the_ledger_is_not_known_any_more() -> None:
+    world = over()
+    assert world.see(Forgotten(experiment=ID)) == []
+    assert ID not in world.happened.state.experiments
+
+
+def test_after_a_restore_nothing_is_done_until_somebody_has_looked() -> None:
+    world = World()
+    world.see(scaffold())
+    world.accept("rank4")
+    queued = world.token("rank4")
+    assert world.see(Restored(tokens=5000)) == [events.LedgerRestored(tokens=5000)]
+    assert world.see(Restored(tokens=5000)) == []
+    world.now += 1000
+    assert world.see(Tick()) == []
+    assert owed(world.state, world.now) == []
+    world.see(RetryWanted(seen=scaffold(), jobs=()))
+    assert owed(world.state, world.now) == []
+    world.see(scaffold())
+    assert world.token("rank4") == queued
+    assert [c.job.id for c in owed(world.state, world.now) if isinstance(c, Watch)] == ["rank4"]
+    world.drain()
+    assert world.experiment.outcome is Outcome.SUCCEEDED
+    later = [a.token for job in world.experiment.jobs.values() for a in job.attempts if a.token != queued]
+    assert later
+    assert all(int(token.rpartition("-")[2]) > 5000 or token == f"{ID}-2" for token in later)
+
+
+def test_what_lies_there_finished_is_taken_up() -> None:
+    world = World(max_submit=1)
+    world.see(scaffold())
+    world.see(CancelWanted(experiment=ID, jobs=()))
+    world.see(Restored(tokens=5000))
+    world.see(scaffold(verdicts={"rank8": GOOD}))
+    assert world.job("rank8").stage is Stage.VERIFIED
+
+
+def test_one_that_is_over_stays_over_and_uses_no_token_twice() -> None:
+    world = over()
+    world.see(Restored(tokens=5000))
+    assert not world.experiment.restored
+    world.see(scaffold(("rank4", "rank8", "rank16")))
+    assert world.token("rank16") == f"{ID}-5001"
