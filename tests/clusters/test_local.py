@@ -39,6 +39,22 @@ async def test_a_job_runs_in_its_directory_and_says_how_it_ended(machine: Machin
     assert time.time() - 20 < report.started_at <= report.ended_at <= time.time()
 
 
+async def test_what_is_kept_of_a_job_goes_when_nobody_needs_it_and_no_id_is_used_again(
+    machine: Machine,
+) -> None:
+    for token in ("t1", "t2", "t3"):
+        await machine.submit(token, "sleep 60" if token == "t2" else "true")
+    for token in ("t1", "t3"):
+        await machine.ended(token)
+    await machine.cluster.forget(["t1", "t2", "t3", "../..", "t9"])
+    # One still runs, and the newest is what the next one's id is counted from.
+    assert sorted(await machine.cluster.kept()) == ["t2", "t3"]
+    assert await machine.submit("t4", "true") == Accepted("4")
+    await machine.ended("t4")
+    await machine.cluster.forget(["t3"])
+    assert sorted(await machine.cluster.kept()) == ["t2", "t4"]
+
+
 @pytest.mark.parametrize(
     ("body", "exit_code"),
     [("exit 7", "7:0"), ("exit 200", "200:0"), ("kill -SEGV $$", "0:11"), ("kill -9 $$", "0:9")],

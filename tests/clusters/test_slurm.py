@@ -46,6 +46,24 @@ async def test_exit_codes(site: Site) -> None:
     assert (report.state, report.exit_code) == ("FAILED", "7:0")
 
 
+async def test_what_is_kept_of_a_submission_goes_when_nobody_needs_it(site: Site) -> None:
+    gone, stays = site.submission("gone", "true"), site.submission("stays", "true")
+    await site.send(gone, stays)
+    for each in (gone, stays):
+        await site.ended(each.token)
+    beside = site.spool / "not a token"
+    beside.mkdir()
+    assert {gone.token, stays.token} <= set(await site.cluster.kept())
+    await site.cluster.forget([gone.token, "../..", beside.name, "e9-404"])
+    kept = set(await site.cluster.kept())
+    assert stays.token in kept
+    assert gone.token not in kept
+    assert beside.name not in kept
+    assert beside.exists()
+    beside.rmdir()
+    assert await site.resolve(stays) == [Accepted(site.known[stays.token].slurm_job_id)]
+
+
 @pytest.mark.long
 async def test_twenty_thousand_jobs_are_one_round(site: Site) -> None:
     """More ids than one command line can hold; of all but one nothing is known, which is no news yet."""

@@ -1,0 +1,108 @@
+"""`runexp archive`, `rm`, `gc` and `ledger`, by a real daemon."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes.experiments import Run, build, executions
+from fakes.home import Home, wait_for
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path / "home")
+    home.start()
+    yield home
+    home.stop()
+
+
+def done(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
+    ran = home.runexp(*words)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran
+
+
+def names(home: Home, *words: str) -> list[str]:
+    return [line["name"] for line in home.json("ls", *words)]
+
+
+def test_what_is_over_goes_out_of_sight_and_out_of_the_ledger(home: Home, tmp_path: Path) -> None:
+    words, other = (build(tmp_path / name, Run("r"), name=name) for name in ("words", "other"))
+    done(home, "run", str(words))
+    done(home, "run", str(other))
+    done(home, "archive", "words")
+    assert names(home) == ["other"]
+    assert names(home, "--archived") == ["words"]
+    assert "no experiment" not in done(home, "status", "words").stdout
+    done(home, "archive", "--undo", "words")
+    assert set(names(home)) == {"words", "other"}
+    assert home.runexp("rm", "words").returncode == 2  # nobody is here to be asked
+    done(home, "rm", "--yes", "words")
+    assert names(home) == ["other"]
+    assert home.runexp("status", "words").returncode == 1
+    home.kill()
+    home.start()
+    assert names(home) == ["other"]
+    # Entered anew, with what lies there finished; nothing runs again.
+    done(home, "run", str(words))
+    assert set(names(home)) == {"words", "other"}
+    assert executions(words) == ["r", "r/words_epoch0"]
+
+
+def test_what_is_under_way_can_not_be_put_away(home: Home, tmp_path: Path) -> None:
+    done(home, "run", "--detach", str(build(tmp_path / "words", Run("r", seconds=60))))
+    for verb in (("archive",), ("rm", "--yes")):
+        refused = home.runexp(*verb, "words")
+        assert refused.returncode == 1
+        assert "is not over" in refused.stderr
+        assert "runexp cancel words" in refused.stderr
+    done(home, "cancel", "--yes", "words")
+
+
+def test_leftovers_of_what_is_over_are_deleted_and_those_of_others_stay(home: Home, tmp_path: Path) -> None:
+    done(home, "run", str(build(tmp_path / "words", Run("r"))))
+    done(home, "run", "--detach", str(build(tmp_path / "runs", Run("r", seconds=60), name="runs")))
+    wait_for(lambda: len(home.of_type("SubmitAccepted")) == 3, "the third is submitted")
+    assert home.json("gc", "local") == {
+        "type": "LeftoversReply",
+        "cluster": "local",
+        "over": 0,
+        "needed": 3,
+        "unknown": 0,
+    }
+    found = home.json("gc", "local", "--days", "0", "--yes")
+    assert (found["over"], found["needed"]) == (2, 1)
+    assert home.json("gc", "local", "--days", "0", "--yes")["over"] == 0
+    assert home.runexp("gc", "nowhere").returncode == 1
+    done(home, "cancel", "--yes", "runs")
+
+
+def test_a_ledger_that_is_put_back_submits_nothing_twice(home: Home, tmp_path: Path) -> None:
+    """Its copy is from before the evaluations: they have run since, and one training still does."""
+    experiment = build(
+        tmp_path / "words", Run("quick", seconds=0.2), Run("slow", seconds=6), Run("never", seconds=0.2)
+    )
+    config = (home.dir / "config.yaml").read_text().replace("max_running: 4", "max_running: 4, max_submit: 1")
+    (home.dir / "config.yaml").write_text(config)
+    done(home, "daemon", "reload")
+    done(home, "run", "--detach", str(experiment))
+    copy = tmp_path / "copy.sqlite"
+    done(home, "ledger", "backup", str(copy))
+    assert home.runexp("ledger", "restore", str(copy)).returncode == 1  # the daemon uses it
+    wait_for(lambda: len(home.of_type("SubmitAccepted")) >= 2, "another is submitted")
+    home.stop()
+    done(home, "ledger", "restore", str(copy))
+    done(home, "ledger", "check")
+    home.start()
+    trouble = home.json("status", "words")["trouble"]
+    assert "was restored" in trouble
+    assert f"runexp run {experiment}" in trouble
+    done(home, "run", str(experiment))
+    ran = executions(experiment)
+    assert ran == sorted(set(ran))
+    assert len(ran) == 6
+    assert home.json("status", "words")["outcome"] == "succeeded"
