@@ -93,7 +93,11 @@ def gc(cluster: str, days: float, yes: bool, as_json: bool) -> None:
 
 @click.group()
 def ledger() -> None:
-    """Look over, copy, put back, make small: the file that remembers every experiment."""
+    """Look over, copy, put back, make small: the file that remembers every experiment.
+
+    \b
+    Example:  runexp ledger backup /backup/ledger.sqlite
+    """
 
 
 _FILE = click.argument("file", type=click.Path(dir_okay=False))

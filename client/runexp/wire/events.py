@@ -21,6 +21,12 @@ from runexp.wire.preparations import PreparationEnded as PreparationEnded
 from runexp.wire.preparations import PreparationIntended as PreparationIntended
 from runexp.wire.settings import PolicyChanged as PolicyChanged
 from runexp.wire.states import Outcome, Phase
+from runexp.wire.submissions import AttemptIntended as AttemptIntended
+from runexp.wire.submissions import JobAdopted as JobAdopted
+from runexp.wire.submissions import SubmitAccepted as SubmitAccepted
+from runexp.wire.submissions import SubmitDeferred as SubmitDeferred
+from runexp.wire.submissions import SubmitRefused as SubmitRefused
+from runexp.wire.submissions import SubmitUnclear as SubmitUnclear
 from runexp.wire.upkeep import ExperimentArchived as ExperimentArchived
 from runexp.wire.upkeep import ExperimentUnarchived as ExperimentUnarchived
 from runexp.wire.upkeep import LedgerRestored as LedgerRestored
@@ -73,64 +79,6 @@ class CancelAsked(Happening, frozen=True, kw_only=True):
 
 class PhaseOpened(Happening, frozen=True, kw_only=True):
     phase: Phase
-
-
-class AttemptIntended(Happening, frozen=True, kw_only=True):
-    """A submission is about to be sent. Committed before anything leaves this machine."""
-
-    job: str
-    #: Counted from 1.
-    number: int
-    #: Names this submission everywhere: lock, receipt, sbatch's command line.
-    token: str
-
-
-class JobAdopted(Happening, frozen=True, kw_only=True):
-    """A job that somebody else submitted runs this script: it is watched on, as if it were ours."""
-
-    job: str
-    #: As of AttemptIntended; the token is only the ledger's own.
-    number: int
-    token: str
-    slurm_job_id: str
-    #: What the job's command line holds, as the cluster shows it; with the id, it tells the job from all others.
-    mark: str
-    output: str
-
-
-class SubmitAccepted(Happening, frozen=True, kw_only=True):
-    job: str
-    token: str
-    slurm_job_id: str
-    #: The job's output file, with %j and the rest filled in.
-    output: str
-
-
-class SubmitRefused(Happening, frozen=True, kw_only=True):
-    """The cluster would not take the script; `error` is in its own words."""
-
-    job: str
-    token: str
-    error: str
-
-
-class SubmitDeferred(Happening, frozen=True, kw_only=True):
-    """The cluster takes no more jobs just now; nothing was submitted and the job is owed again."""
-
-    job: str
-    token: str
-    reason: str
-    #: Until this time nothing more is submitted, unless the cluster holds fewer of ours than `held`.
-    until: float
-    held: int = 0
-
-
-class SubmitUnclear(Happening, frozen=True, kw_only=True):
-    """The submission was sent and no answer came. It may have arrived."""
-
-    job: str
-    token: str
-    reason: str
 
 
 class StateChanged(Happening, frozen=True, kw_only=True):
