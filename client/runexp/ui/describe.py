@@ -55,6 +55,13 @@ def tone(envelope: Envelope) -> str:
     return _TONES.get(msgspec.json.decode(envelope.event)["type"], "")
 
 
+_UPKEEP: dict[type[events.Event], str] = {
+    events.ExperimentArchived: "archived: out of sight until something is asked of it",
+    events.ExperimentUnarchived: "in sight again",
+    events.LedgerRestored: "the ledger was restored from a backup: nothing is done until `runexp run`",
+}
+
+
 def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an event
     """What it is about, and what is said of it."""
     match event:
@@ -66,12 +73,8 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return "", _of_jobs(event)
         case events.PolicyChanged():
             return "", f"set: {settings.said(event.policy)}"
-        case events.ExperimentArchived():
-            return "", "archived: out of sight until something is asked of it"
-        case events.ExperimentUnarchived():
-            return "", "in sight again"
-        case events.LedgerRestored():
-            return "", "the ledger was restored from a backup: nothing is done until `runexp run`"
+        case events.ExperimentArchived() | events.ExperimentUnarchived() | events.LedgerRestored():
+            return "", _UPKEEP[type(event)]
         case events.PhaseOpened():
             return event.phase, "begins"
         case events.AttemptIntended():
