@@ -1,8 +1,10 @@
 """What holds of clusters and jobs just now, and is worth telling: asked every few seconds, told once for as long as it holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from runexp.wire.states import Preparation
 from runexp.wire.views import ExperimentView
+from runexpd.core.state import Experiment, State
 from runexpd.hosts.ssh_link import AnyLink, Connected, LoginNeeded
 from runexpd.notices import rules
 from runexpd.notices.outbox import Hearers, Outbox
@@ -45,15 +47,41 @@ async def look_at_jobs(
         for health in job.health
     }
     known = await outbox.ask(lambda: outbox.conditions("health:"))
-    await _change(outbox, hearers, found, known)
+    await _enter(outbox, hearers, found, known)
+    for key in set(known) - found.keys():
+        await outbox.ask(lambda key=key: outbox.clear_condition(key, None, hearers))  # type: ignore[misc]
 
 
-async def _change(
-    outbox: Outbox, hearers: Hearers, found: Mapping[str, rules.Notice], known: Iterable[str]
+async def look_at_experiments(
+    outbox: Outbox, hearers: Hearers, state: State, typed: Callable[[Experiment], str], at: float
 ) -> None:
-    known = set(known)
-    for key in found.keys() - known:
+    """What of them waits for a person; who was not told before it is over is not told at all. Raises OutboxError."""
+    found = {**dict(_parked(state, typed, at)), **dict(_unprepared(state, typed, at))}
+    known = await outbox.ask(lambda: [*outbox.conditions("parked:"), *outbox.conditions("preparation:")])
+    await _enter(outbox, hearers, found, known)
+    for key in set(known) - found.keys():
+        await outbox.ask(lambda key=key: outbox.withdraw_condition(key))  # type: ignore[misc]
+
+
+def _parked(
+    state: State, typed: Callable[[Experiment], str], at: float
+) -> Iterator[tuple[str, rules.Notice]]:
+    for id, left in state.parked.items():
+        if (experiment := state.experiments.get(id)) is not None:
+            yield f"parked:{id}", rules.parked(experiment, typed(experiment), left, at)
+
+
+def _unprepared(
+    state: State, typed: Callable[[Experiment], str], at: float
+) -> Iterator[tuple[str, rules.Notice]]:
+    for each in state.running():
+        if each.preparation is Preparation.FAILED:
+            yield f"preparation:{each.id}:{each.preparations}", rules.unprepared(each, typed(each), at)
+
+
+async def _enter(
+    outbox: Outbox, hearers: Hearers, found: Mapping[str, rules.Notice], known: Sequence[str]
+) -> None:
+    for key in found.keys() - set(known):
         notice = found[key]
         await outbox.ask(lambda key=key, notice=notice: outbox.set_condition(key, notice, hearers))  # type: ignore[misc]
-    for key in known - found.keys():
-        await outbox.ask(lambda key=key: outbox.clear_condition(key, None, hearers))  # type: ignore[misc]

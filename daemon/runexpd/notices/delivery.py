@@ -13,6 +13,7 @@ from runexpd.hosts.base import HostUnreachable
 from runexpd.notices import quiet
 from runexpd.notices.address import Sender, Undelivered, Unusable
 from runexpd.notices.outbox import Outbox, OutboxError, Owed
+from runexpd.notices.rules import Notice
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.patience import pauses
 
@@ -95,19 +96,32 @@ class Delivery:
             return True
         ids = [notice.id for notice in owed]
         await self._outbox.ask(lambda: self._outbox.sending(self.name, ids))
-        try:
-            await self.sender.send(*message(owed))
-        except (Unusable, Undelivered) as error:
+        arrived = await self._send(*message(owed))
+        if arrived is False:
             await self._outbox.ask(lambda: self._outbox.failed(self.name, ids))
+        elif arrived:
+            await self._outbox.ask(lambda: self._outbox.settled(self.name, ids))
+        return bool(arrived)
+
+    async def tell_past(self, notice: Notice) -> bool:
+        """Past an outbox that can't be written, though not in quiet hours. Whether it has arrived."""
+        if quiet.until(self._manner.quiet, self._now()) > self._now():
+            return False
+        return bool(await self._send(notice.title, f"{notice.body}\n-- runexp"))
+
+    async def _send(self, title: str, body: str) -> bool | None:
+        """Whether it arrived; None: nobody knows."""
+        try:
+            await self.sender.send(title, body)
+        except (Unusable, Undelivered) as error:
             self._note(f"not delivered, tried again: {error}")
             return False
         except HostUnreachable as error:
             self._note(f"not known to be delivered, tried again: {error.what}")
-            return False
+            return None
         except Exception as error:  # a fault of the library's; what it says may hold anything
             self._note(f"not known to be delivered, tried again: {type(error).__name__}")
-            return False
-        await self._outbox.ask(lambda: self._outbox.settled(self.name, ids))
+            return None
         self.sent_at, self.trouble = self._now(), ""
         return True
 

@@ -138,6 +138,17 @@ class Outbox:
             if gone.rowcount and notice is not None:
                 self._enter(notice, hearers)
 
+    def withdraw_condition(self, key: str) -> None:
+        """It holds no more: whoever has not been told of it need not be. Its notice is called by it and by when it began."""
+        sql = (
+            "DELETE FROM owed WHERE under_way = 0 AND notice IN (SELECT notices.id FROM notices JOIN conditions "
+            "ON notices.key = conditions.key || printf(':%.0f', since) WHERE conditions.key = ?)"
+        )
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(sql, (key,))
+            self._db.execute("DELETE FROM conditions WHERE key = ?", (key,))
+
     def _enter(self, notice: Notice, hearers: Hearers) -> None:
         row = (notice.key, notice.rule.value, notice.at, notice.title, notice.body)
         new = self._db.execute(

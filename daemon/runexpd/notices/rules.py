@@ -1,5 +1,6 @@
 """What is worth telling of what happened, and in which words. Pure: text from outside is made printable here."""
 
+import shlex
 from enum import StrEnum
 
 import msgspec
@@ -11,7 +12,9 @@ from runexp.wire.jobs import Score
 from runexp.wire.metrics import Health
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.job import Job
-from runexpd.core.state import Experiment
+from runexpd.core.state import Experiment, Parked
+from runexpd.core.steps import prepare
+from runexpd.ledger.errors import LedgerError
 
 #: Scores that a line holds.
 _MOST_SCORES = 8
@@ -24,13 +27,14 @@ class Rule(StrEnum):
 
     #: The first job that fails since `run` or `retry` was asked.
     FAILURE = "failure"
-    #: A job of which a person has to decide whether its results are good.
+    #: What waits for a person: whether a job's results are good, what comes of a preparation that failed, or of an experiment with
+    #: which nothing more is done.
     DECISION = "decision"
     BARRIER = "barrier"
     END = "end"
     #: A cluster asks for a password or a code.
     LOGIN = "login"
-    #: A cluster with jobs of ours has given no answer for long, or does again.
+    #: A cluster with jobs of ours has given no answer for long, or does again; the ledger can't be written, or can again.
     UNREACHABLE = "unreachable"
     #: Something is wrong with a job that runs: it stands still, its loss is not a number.
     HEALTH = "health"
@@ -186,4 +190,50 @@ def unwell(name: str, typed: str, job: str, health: Health, at: float) -> Notice
         at=at,
         title=f"{printable(name)}: {printable(job)}: {printable(health.what)}",
         body="\n".join(filter(None, [printable(health.hint), f"runexp attach {typed}"])),
+    )
+
+
+def parked(e: Experiment, typed: str, left: Parked, at: float) -> Notice:
+    """An experiment with which nothing more is done; one that is not so for good is tried again by who asks for it."""
+    place = e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}"
+    again = f"Its jobs go on, and nobody looks.\nrunexp run {printable(shlex.quote(place))} tries again"
+    ways_out = f"runexp report {typed}" if left.for_good else again
+    return Notice(
+        key=f"parked:{e.id}:{at:.0f}",
+        rule=Rule.DECISION,
+        at=at,
+        title=f"{printable(e.name or e.id)}: nothing more is done with it",
+        body=f"{printable(left.why)[:_MOST_CHARACTERS]}\n{ways_out}",
+    )
+
+
+def unprepared(e: Experiment, typed: str, at: float) -> Notice:
+    """What was run before the evaluations has failed, so that they wait."""
+    failed = printable(f"{e.prepared_by}: {e.preparation_said}")[:_MOST_CHARACTERS]
+    return Notice(
+        key=f"preparation:{e.id}:{e.preparations}:{at:.0f}",
+        rule=Rule.DECISION,
+        at=at,
+        title=f"{printable(e.name)}: what runs before the evaluations failed",
+        body=f"{failed}\n{prepare.ways_out(typed)}",
+    )
+
+
+def unwritable(trouble: LedgerError, at: float) -> Notice:
+    return Notice(
+        key=f"ledger:{at:.0f}",
+        rule=Rule.UNREACHABLE,
+        at=at,
+        title="runexp can't write its ledger",
+        body=f"{printable(trouble.what)}; {printable(trouble.hint)}\nJobs go on and are watched; nothing new is submitted.",
+    )
+
+
+def writable(at: float) -> Notice:
+    return Notice(
+        key=f"writable:{at:.0f}",
+        rule=Rule.UNREACHABLE,
+        at=at,
+        title="runexp can write its ledger again",
+        body="What happened meanwhile is being caught up with.",
     )

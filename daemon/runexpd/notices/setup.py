@@ -1,6 +1,7 @@
 """From the configuration to whoever tells: made when the daemon starts, and only where somebody is to be told."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,7 @@ import msgspec
 from loguru import logger
 
 from runexp.wire.views import ExperimentView
+from runexpd.core.observations import Tick
 from runexpd.core.state import Experiment
 from runexpd.hosts.ssh_link import AnyLink
 from runexpd.ledger.store import Ledger
@@ -17,9 +19,10 @@ from runexpd.notices import conditions
 from runexpd.notices.address import Sender, Source
 from runexpd.notices.delivery import Delivery, Manner
 from runexpd.notices.follower import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Notifier
+from runexpd.notices.ledger import LedgerWatch
 from runexpd.notices.outbox import Outbox, OutboxError
 from runexpd.notices.rules import Rule
-from runexpd.runtime.loop import Loop
+from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.patience import pauses
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Notify
@@ -88,10 +91,25 @@ def told(path: Path, wanted: Mapping[str, Wanted], now: Callable[[], float]) -> 
 
 async def tell(told: Told, house: House, now: Callable[[], float]) -> None:
     """Until cancelled. What goes wrong with it is nobody else's affair."""
+    with suppress(
+        NotTaken
+    ):  # what was parked before the daemon ended is parked again by then, or isn't any more
+        await house.loop.tell(Tick())
     means = _Means(told, house, now)
+    hear = [delivery for delivery, tells in told.deliveries if Rule.UNREACHABLE in tells]
+    watch = LedgerWatch(told.outbox, hear, lambda: house.loop.trouble, now)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_again_and_again, watch.run)
+        tasks.start_soon(
+            _again_and_again,
+            lambda: Notifier(house.ledger, house.loop.bell, told.outbox, told.deliveries, means, now).run(),
+        )
+
+
+async def _again_and_again(run: Callable[[], Awaitable[None]]) -> None:
     for pause in pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS):
         try:
-            await Notifier(house.ledger, house.loop.bell, told.outbox, told.deliveries, means, now).run()
+            await run()
         except Exception:
             logger.exception("notifications failed, and go on in {:.0f} s", pause)
         await anyio.sleep(pause)
@@ -114,6 +132,8 @@ class _Means:
             if (watcher := self._house.watchers.get(cluster)) is not None:
                 look = partial(conditions.look_at_cluster, self._told.outbox, self._hearers, cluster)
                 await look(self._house.links.get(cluster), watcher, self._now())
+        state, typed = self._house.loop.state, self._house.typed
+        await conditions.look_at_experiments(self._told.outbox, self._hearers, state, typed, self._now())
         if self._wants_health:
             views = {each.id: self._house.view(each) for each in running}
             await conditions.look_at_jobs(self._told.outbox, self._hearers, views, self._now())
