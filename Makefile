@@ -26,7 +26,7 @@ set -o pipefail; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | a
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak pictures docs .docs/source check format
+.PHONY: help demo demo-clean test test-fast test-slurm cluster-up cluster-down bench bench-far bench-scale bench-estimates soak pictures docs man .docs/source check format
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,10 @@ docs: .docs/source ## make the site, in .docs/site
 	@$(SPHINX) -b html .docs/source .docs/site
 	@echo '<meta http-equiv="refresh" content="0; url=docs/index.html">' > .docs/site/index.html
 	@echo "see .docs/site/index.html"
+
+man: .docs/source ## make a manual page for each command, in .docs/man; see one: man -M .docs/man runexp-run
+	@$(SPHINX) -b man .docs/source .docs/man/man1
+	@echo "see: man -M .docs/man runexp"
 
 .docs/source: $(VENV)/.docs
 	@PYTHONPATH=docs $(BIN)/python -m reference . $@

@@ -2,13 +2,21 @@
 
 from runexp.wire.states import Outcome
 
+#: All succeeded, or what was asked was done.
 OK = 0
+#: What was asked can't be done as things stand; the line says why, and what to do.
 REFUSED = 1
+#: No such command, option or name.
 USAGE = 2
+#: Some of it succeeded, or was fetched, and some not.
 PARTIAL = 3
+#: The experiment failed; or what was looked over or tested is not well.
 FAILED = 4
+#: The experiment was cancelled.
 CANCELLED = 5
+#: It has not ended yet; or the time that `wait` was given is over.
 NOT_FINISHED = 6
+#: No daemon answers.
 NO_DAEMON = 7
 #: All that was to be done was, but some results are of another recipe than the scaffold's, and nobody has decided about them.
 UNDECIDED = 8

@@ -36,6 +36,7 @@ _CHILDREN_SECONDS = 1.0
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
     default="INFO",
     show_default=True,
+    help="Of what is logged, the least that is.",
 )
 @click.version_option(__version__, prog_name="runexpd")
 @click.pass_context

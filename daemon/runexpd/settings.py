@@ -29,11 +29,15 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     #: Jobs at a time; the rest wait.
     max_running: Count = 2
+    #: Of ours queued at a time, over all experiments.
     max_submit: Count = 25
+    #: Between two submissions of trainings, which race for the Hugging Face cache otherwise.
     stagger_seconds: Seconds = 5.0
+    #: Between two submissions of evaluations.
     stagger_evaluations_seconds: Seconds = 0.0
     #: Run once by a login shell, in the experiment's directory, before its first evaluation.
     before_evaluations: str = ""
+    #: Between two looks at what runs.
     poll_seconds: PositiveSeconds = 0.5
     #: From SIGTERM to SIGKILL, for a job that is cancelled or at its limit.
     kill_wait_seconds: Seconds = 5.0
@@ -53,38 +57,48 @@ class Transport(StrEnum):
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Slurm cluster. Without a host: Slurm on this machine."""
 
+    #: An alias of ~/.ssh/config, or an address; without it: Slurm on the machine where the daemon runs.
     host: str | None = None
+    #: User, port and identity are for what ~/.ssh/config doesn't say.
     user: str | None = None
+    #: Of the server.
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     #: A private key's path.
     identity: str | None = None
+    #: What speaks SSH.
     transport: Transport = Transport.ASYNCSSH
     #: Lines of shell before every command, such as `module load slurm`.
     prepend: tuple[str, ...] = ()
+    #: Of ours queued at a time, over all experiments.
     max_submit: Count = 25
+    #: Between two submissions of trainings, which race for the Hugging Face cache otherwise.
     stagger_seconds: Seconds = 5.0
+    #: Between two submissions of evaluations.
     stagger_evaluations_seconds: Seconds = 0.0
-    #: As for this machine; on the login node.
+    #: Run once by a login shell on the login node, in the experiment's directory, before its first evaluation.
     before_evaluations: str = ""
-    #: Slurm queries on average.
+    #: Slurm queries on average, however many experiments run; spent where a change is near.
     queries_per_minute: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 4.0
     #: SSH sessions at a time at most; fewer where the server has room for fewer.
     sessions: Count = 6
-    #: As for this machine.
+    #: How long results that a network file system shows late are looked for.
     results_seconds: Seconds = 120.0
     #: For scripts that name none.
     partition: str | None = None
+    #: For scripts that name none.
     account: str | None = None
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody to be told, by a service that apprise knows. Exactly one of the first three says where."""
 
-    #: A file, readable by its owner alone, whose first line is the address; a variable of the daemon's environment; or the
-    #: address itself, where there is no secret in it.
+    #: A file, readable by its owner alone, whose first line is the address.
     url_file: str | None = None
+    #: A variable of the daemon's environment that holds the address.
     url_env: str | None = None
+    #: The address itself, where there is no secret in it.
     url: str | None = None
+    #: What is told.
     tell: tuple[Rule, ...] = (
         Rule.FAILURE,
         Rule.DECISION,
@@ -118,8 +132,13 @@ class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    #: This machine.
     local: Local = Local()
+    #: By the name that stands before the colon in `CLUSTER:/path`.
     clusters: dict[str, Cluster] = {}
+    #: By a name of one's own.
     notify: dict[str, Notify] = {}
     #: False: until `runexp web` asks for it.
     web: Web | bool = False

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from reference import pages
+
 #: Beside what is in docs/.
 TEXTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 _KINDS = (".md", ".png", ".svg")
@@ -19,6 +21,10 @@ def stage(root: Path, out: Path) -> None:
         place = out / path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
+    for name, text in pages.all().items():
+        place = out / "docs" / "reference" / f"{name}.md"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
     index = out / "docs" / "index.md"
     index.write_text(with_contents(index.read_text()))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reference import commands
 from reference.staging import stage
 
 ROOT = Path(__file__).parents[2]
@@ -33,3 +34,15 @@ def test_the_site_is_made_without_a_warning_and_loads_nothing_from_elsewhere(tmp
     made = [path for path in (tmp_path / "site").rglob("*") if path.suffix in {".html", ".css", ".svg"}]
     assert (tmp_path / "site/docs/index.html") in made
     assert [path.name for path in made if _FETCHED.search(path.read_text())] == []
+
+
+@pytest.mark.long
+def test_each_command_has_a_page_of_the_manual(tmp_path: Path) -> None:
+    stage(ROOT, tmp_path / "source")
+    sphinx(tmp_path / "source", tmp_path / "man1", "man")
+    made = {path.name for path in (tmp_path / "man1").glob("*.1")}
+    assert made == {f"{command.page}.1" for command in commands.all()}
+    page = (tmp_path / "man1/runexp-run.1").read_text()
+    assert "runexp-run \\- Run the experiment in DIR" in page
+    for part in (".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", "\\-\\-on\\-failure", ".SH EXAMPLE"):
+        assert part in page

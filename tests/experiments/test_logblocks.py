@@ -11,10 +11,13 @@ from msgspec.structs import replace
 from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING, SCORED, World, scaffold
 from runexp.wire import events
 from runexp.wire.jobs import Failure, Finding, Resources, Score, Verdict
+from runexp.wire.metrics import Concern
+from runexp.wire.states import Phase
 from runexpd.core.apply import apply
 from runexpd.core.observations import AcceptWanted, Judged
 from runexpd.core.state import Experiment, State
 from runexpd.experiments import logblocks
+from runexpd.experiments.actions import Action
 from runexpd.experiments.blocks import Block
 
 STAMP = "2026-11-24 10:00:00"
@@ -141,7 +144,7 @@ def test_nor_does_the_name_of_a_run(hostile: str) -> None:
 def test_a_block_has_the_lines_that_it_is_made_of(
     subject: str, details: str, result: str, body: list[str]
 ) -> None:
-    text = Block("experiment", "ACTION", subject, details, result, "17", body).text(STAMP)
+    text = Block("experiment", Action.WARNING, subject, details, result, "17", body).text(STAMP)
     assert text.endswith("\n\n")
     lines = text.splitlines()
     assert [line.split(" ")[0] for line in lines[:4]] == [f"[{STAMP[:10]}", "Details:", "Job", "Result:"]
@@ -152,9 +155,14 @@ def test_a_block_has_the_lines_that_it_is_made_of(
 @pytest.mark.parametrize("line", [f"[{STAMP}] SUBMIT_JOB: x", "Job ID: 31337", "SUBMIT_EVAL: x/y"])
 def test_no_line_of_a_body_is_read_as_a_block(line: str) -> None:
     block = Block(
-        "experiment", "EXPERIMENT_COMPLETE", "words", "x", "succeeded", body=("SUBMIT_EVAL: a/b", "x", line)
+        "experiment",
+        Action.EXPERIMENT_COMPLETE,
+        "words",
+        "x",
+        "succeeded",
+        body=("SUBMIT_EVAL: a/b", "x", line),
     )
-    text = block.text(STAMP) + Block("experiment", "X", "x", "x", "x", "5").text(STAMP)
+    text = block.text(STAMP) + Block("experiment", Action.ERROR, "x", "x", "x", "5").text(STAMP)
     assert harvested(text) == []
     assert len(BEGINNING.findall(text)) == 2
 
@@ -249,3 +257,9 @@ def test_what_a_job_had_of_its_gpus_is_a_block_as_the_scaffolders_own_log_has_it
     assert "RESOURCE_STATUS: rank4\n" in said
     assert "Result: GPU Utilization: 83% (peak 97%) | GPU Memory: 20.1/79.6 GB (peak 30.0 GB)\n" in said
     assert "Result: GPU Memory: 1.0 GB (peak 2.0 GB)\n" in said
+
+
+def test_each_concern_and_each_phase_has_its_actions() -> None:
+    said = {each.value for each in Action}
+    assert {f"HEALTH_{concern.upper()}" for concern in Concern} <= said
+    assert {word for p in Phase for word in (f"RUN_{p.upper()}", f"{p.upper()}_COMPLETE")} <= said

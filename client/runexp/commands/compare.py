@@ -17,6 +17,7 @@ from runexp.wire import requests, views
     type=click.Choice(["text", "markdown", "csv", "json"]),
     default="text",
     show_default=True,
+    help="How it is printed.",
 )
 @arguments.as_json
 def compare(experiments: tuple[str, ...], form: str, as_json: bool) -> None:

@@ -45,14 +45,22 @@ def _show(as_json: bool) -> None:
 @daemon.command()
 @arguments.as_json
 def status(as_json: bool) -> None:
-    """Show whether it runs, and where its files are, as `runexp daemon` does."""
+    """Show whether runexpd runs, and where its files are, as `runexp daemon` does.
+
+    \b
+    Example:  runexp daemon status --json
+    """
     _show(as_json)
 
 
 @daemon.command()
 @arguments.as_json
 def start(as_json: bool) -> None:
-    """Start it in the background, without systemd, and wait until it answers."""
+    """Start runexpd in the background, without systemd, and wait until it answers.
+
+    \b
+    Example:  runexp daemon start
+    """
     with output.errors(as_json):
         _tell(starting.start(), as_json)
 
@@ -60,7 +68,11 @@ def start(as_json: bool) -> None:
 @daemon.command()
 @arguments.as_json
 def stop(as_json: bool) -> None:
-    """End it, and wait until it has ended. Jobs go on; the next start takes them up."""
+    """End runexpd, and wait until it has ended. Jobs go on; the next start takes them up.
+
+    \b
+    Example:  runexp daemon stop
+    """
     with output.errors(as_json):
         pid = starting.stop()
         output.json({"stopped": pid}) if as_json else output.say(f"runexpd (pid {pid}) has ended; jobs go on")
@@ -69,7 +81,11 @@ def stop(as_json: bool) -> None:
 @daemon.command()
 @arguments.as_json
 def restart(as_json: bool) -> None:
-    """End it, and start it again."""
+    """End runexpd, and start it again.
+
+    \b
+    Example:  runexp daemon restart
+    """
     with output.errors(as_json):
         starting.stop()
         _tell(starting.start(), as_json)
@@ -78,7 +94,11 @@ def restart(as_json: bool) -> None:
 @daemon.command()
 @arguments.as_json
 def reload(as_json: bool) -> None:
-    """Have it read its configuration again; one that is wrong is said, and changes nothing."""
+    """Have runexpd read its configuration again; one that is wrong is said, and changes nothing.
+
+    \b
+    Example:  runexp daemon reload
+    """
     with output.errors(as_json):
         _tell(starting.reload(), as_json)
 

@@ -19,7 +19,12 @@ _MOST = 2**53
     "--points", type=click.IntRange(0, _MOST), help="At most so many of each series (default: 300; 0: all)."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="How it is printed.",
 )
 @arguments.as_json
 def metrics(

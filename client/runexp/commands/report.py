@@ -16,7 +16,12 @@ from runexp.wire import requests, views
 @click.command()
 @arguments.experiment
 @click.option(
-    "--format", "form", type=click.Choice([*reports.FORMATS, "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice([*reports.FORMATS, "json"]),
+    default="text",
+    show_default=True,
+    help="How it is printed.",
 )
 @click.option(
     "-o",

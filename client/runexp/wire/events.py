@@ -16,6 +16,10 @@ from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
 from runexp.wire.concerns import JobGivenUp as JobGivenUp
 from runexp.wire.happening import Happening
 from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, Resources, RunSpec, Score, Usage
+from runexp.wire.mends import JobRequeued as JobRequeued
+from runexp.wire.mends import Mended as Mended
+from runexp.wire.mends import MendIntended as MendIntended
+from runexp.wire.mends import MendRefused as MendRefused
 from runexp.wire.preparations import PreparationDecided as PreparationDecided
 from runexp.wire.preparations import PreparationEnded as PreparationEnded
 from runexp.wire.preparations import PreparationIntended as PreparationIntended
@@ -78,6 +82,8 @@ class CancelAsked(Happening, frozen=True, kw_only=True):
 
 
 class PhaseOpened(Happening, frozen=True, kw_only=True):
+    """What is owed in this phase may be submitted from now on."""
+
     phase: Phase
 
 
@@ -161,39 +167,9 @@ class ResultRejected(Happening, frozen=True, kw_only=True):
     resources: Resources | None = None
 
 
-class MendIntended(Happening, frozen=True, kw_only=True):
-    """The job's config is about to be changed as the remedy says; then it is owed again, with no one asking."""
-
-    job: str
-    remedy: Remedy
-    #: Counted from 1, of so many.
-    number: int
-    limit: int
-
-
-class Mended(Happening, frozen=True, kw_only=True):
-    """The config now says what the remedy wants."""
-
-    job: str
-
-
-class MendRefused(Happening, frozen=True, kw_only=True):
-    """The config could not be changed: the job stays failed."""
-
-    job: str
-    reason: str
-
-
-class JobRequeued(Happening, frozen=True, kw_only=True):
-    """The job failed for no fault of its own and is owed again, with no one asking."""
-
-    job: str
-    reason: str
-    number: int
-    limit: int
-
-
 class JobSkipped(Happening, frozen=True, kw_only=True):
+    """The job is not submitted; it is owed again if a retry mends the reason."""
+
     job: str
     reason: str
 
@@ -218,6 +194,8 @@ class PhaseClosed(Happening, frozen=True, kw_only=True):
 
 
 class ExperimentEnded(Happening, frozen=True, kw_only=True):
+    """Nothing is owed or under way any more."""
+
     outcome: Outcome
 
 

@@ -13,9 +13,11 @@ BEFORE = "before-evaluations"
 class RunSpec(msgspec.Struct, frozen=True):
     """An entry of `runs:` in experiment_summary.yaml."""
 
+    #: Unique in an experiment.
     name: str
     #: fine-tuned (trained here), control (base model) or eval-only (an existing checkpoint).
     type: str
+    #: What the summary says of it.
     model: str | None = None
     #: What was chosen for it, as `parameters:` has it; what is nested is named `lora.rank`.
     parameters: dict[str, str | int | float | bool | None] = {}
@@ -26,13 +28,19 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     #: `run` for an optimization job, `run/task/epochN` or `run/task` for an evaluation. Unique in an experiment.
     id: str
+    #: A training, or an evaluation.
     phase: Phase
     #: The tool module's name, as in `tools:` of the summary.
     tool: str
+    #: Of which run.
     run: str
+    #: Of an evaluation.
     task: str | None = None
+    #: Of an evaluation, of which checkpoint, counted from 0; None: of a base model.
     epoch: int | None = None
+    #: What sbatch is given.
     script: str
+    #: Where sbatch is called.
     workdir: str
     #: `--job-name`, or the script's file name, as sbatch does it.
     name: str
@@ -40,6 +48,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     #: `--error`, if the script sends it elsewhere.
     error: str | None = None
+    #: `--time`, where the script sets it.
     time_limit_seconds: int | None = None
     #: `--chdir`, where the script runs if not in `workdir`.
     chdir: str | None = None
@@ -98,7 +107,9 @@ class IfChanged(StrEnum):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the user chose for one experiment, at `runexp run`; remembered, and changed only by what she types."""
 
+    #: What a failed training means for the evaluations.
     on_failure: OnFailure = OnFailure.CONTINUE
+    #: What an evaluation waits for.
     barrier: Barrier = Barrier.ALL
     #: Of one `run` alone: the next one evaluates unless it says so again.
     optimize_only: bool = False
@@ -106,6 +117,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     oom_retries: int = 3
     #: How often a job whose node failed is submitted again; 0: never.
     node_retries: int = 2
+    #: What is done about a job that makes no step any more.
     on_stall: OnStall = OnStall.WARN
     #: Between two submissions of evaluations; None: the cluster's.
     stagger_evaluations_seconds: float | None = None
@@ -118,8 +130,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Score(msgspec.Struct, frozen=True):
+    """A figure that an evaluation came to."""
+
+    #: The scorer's.
     name: str
+    #: Such as `accuracy`, or `stderr`.
     metric: str
+    #: As the log has it.
     value: float
     #: How many were scored; None: the tool doesn't say.
     samples: int | None = None
@@ -130,6 +147,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     #: A `runexp.wire.failures.FailureKind`, or a word of its tool's own.
     kind: str
+    #: The line that tells, as the job or Slurm said it, or ours.
     message: str
     #: The last lines of its output that say something, fifteen at most.
     said: tuple[str, ...] = ()
@@ -138,7 +156,9 @@ class Failure(msgspec.Struct, frozen=True):
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool proposes to change before a failed job is submitted again: top-level values of a YAML config."""
 
+    #: The config's path, on the cluster.
     file: str
+    #: What they are to be.
     values: dict[str, int]
     #: For the reader: `batch_size 16 -> 8, gradient_accumulation_steps 1 -> 2`.
     summary: str
@@ -147,13 +167,17 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What an ended job was given, and what it used of it, as its scheduler accounts for it. None: not known."""
 
+    #: What it was given.
     time_limit_seconds: float | None = None
+    #: What it was given.
     cpus: int | None = None
+    #: What it was given.
     gpus: int | None = None
     #: Of all its processes together.
     cpu_seconds: float | None = None
-    #: What it asked for, and the most that a step of it held at a time.
+    #: What it asked for.
     memory_bytes: int | None = None
+    #: The most that a step of it held at a time.
     peak_memory_bytes: int | None = None
     #: Where it ran, as Slurm lists nodes: `gpu[03-04]`; empty: not known.
     nodes: str = ""
@@ -176,10 +200,13 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Per cent, over all GPUs.
     gpu_utilization_mean: float | None = None
+    #: Per cent, over all GPUs.
     gpu_utilization_peak: float | None = None
-    #: GiB, of the GPU that held the most; and what one has.
+    #: Of the GPU that held the most.
     gpu_memory_mean_gib: float | None = None
+    #: Of the GPU that held the most.
     gpu_memory_peak_gib: float | None = None
+    #: What one has.
     gpu_memory_gib: float | None = None
     #: How often it looked.
     samples: int

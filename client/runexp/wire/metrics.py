@@ -85,6 +85,7 @@ class Concern(StrEnum):
     NOT_FINITE = "not_finite"
     #: Fewer tokens a second than its siblings.
     SLOW = "slow"
+    #: Its GPUs have nothing to do.
     GPU_IDLE = "gpu_idle"
     #: It will not be over when its time is.
     TIME_LIMIT = "time_limit"

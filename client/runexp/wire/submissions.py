@@ -27,6 +27,8 @@ class JobAdopted(Happening, frozen=True, kw_only=True):
 
 
 class SubmitAccepted(Happening, frozen=True, kw_only=True):
+    """The cluster has taken the script, and its job has an id."""
+
     job: str
     token: str
     slurm_job_id: str

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from runexp.text import on_one_line, printable
+from runexpd.experiments.actions import Action
 
 #: The orchestration log; the phases' logs go by the phase's name. Keys of `Experiment.logs`.
 EXPERIMENT = "experiment"
@@ -20,7 +21,7 @@ class Block(msgspec.Struct, frozen=True):
     """A block of one log."""
 
     log: str
-    action: str
+    action: Action
     subject: str
     details: str
     result: str

@@ -9,6 +9,7 @@ from runexp.wire.jobs import Usage
 from runexp.wire.states import Phase
 from runexpd.core.job import Job
 from runexpd.core.steps import forecast
+from runexpd.experiments.actions import Action
 from runexpd.experiments.blocks import EXPERIMENT, Block
 
 Answered = (
@@ -79,7 +80,7 @@ def _seen(before: Job, event: events.StateChanged | events.JobEnded, after: Job)
 
 def _answered(event: Answered, job: Job) -> Iterator[Block]:
     phase, id, command = job.spec.phase, job.spec.id, f"sbatch {job.spec.script}"
-    action = "SUBMIT_JOB" if _trains(job) else "SUBMIT_EVAL"
+    action = Action.SUBMIT_JOB if _trains(job) else Action.SUBMIT_EVAL
     match event:
         case events.JobAdopted():
             adopted = "by somebody else: adopted, and watched on"
@@ -87,12 +88,14 @@ def _answered(event: Answered, job: Job) -> Iterator[Block]:
         case events.SubmitAccepted():
             yield Block(phase, action, id, command, "submitted", event.slurm_job_id)
         case events.SubmitRefused():
-            yield Block(phase, "SUBMIT_FAILED", id, command, event.error)
+            yield Block(phase, Action.SUBMIT_FAILED, id, command, event.error)
             yield _error(job)
         case events.SubmitDeferred():
-            yield Block(phase, "SUBMIT_DEFERRED", id, event.reason, "tried again later")
+            yield Block(phase, Action.SUBMIT_DEFERRED, id, event.reason, "tried again later")
         case events.SubmitUnclear():
-            yield Block(phase, "SUBMIT_UNCLEAR", id, event.reason, "being found out; not submitted again")
+            yield Block(
+                phase, Action.SUBMIT_UNCLEAR, id, event.reason, "being found out; not submitted again"
+            )
         case _:
             assert_never(event)
 
@@ -102,12 +105,18 @@ def _doing(event: Doing, job: Job) -> Block:
     match event:
         case events.ConcernRaised():
             return Block(
-                EXPERIMENT, f"HEALTH_{event.concern.upper()}", id, event.what, event.hint or "watched on"
+                EXPERIMENT,
+                Action(f"HEALTH_{event.concern.upper()}"),
+                id,
+                event.what,
+                event.hint or "watched on",
             )
         case events.ConcernWithdrawn():
-            return Block(EXPERIMENT, f"HEALTH_{event.concern.upper()}", id, "a look at it", "over")
+            return Block(EXPERIMENT, Action(f"HEALTH_{event.concern.upper()}"), id, "a look at it", "over")
         case events.JobGivenUp():
-            return Block(EXPERIMENT, "CANCEL_STALLED", id, event.reason, "ended, as --on-stall cancel has it")
+            return Block(
+                EXPERIMENT, Action.CANCEL_STALLED, id, event.reason, "ended, as --on-stall cancel has it"
+            )
         case _:
             assert_never(event)
 
@@ -117,7 +126,11 @@ def _found(
     job: Job,
     typed: Callable[[], str],
 ) -> Iterator[Block]:
-    phase, id, action = job.spec.phase, job.spec.id, "VERIFY_CHECKPOINTS" if _trains(job) else "VERIFY_EVAL"
+    phase, id, action = (
+        job.spec.phase,
+        job.spec.id,
+        Action.VERIFY_CHECKPOINTS if _trains(job) else Action.VERIFY_EVAL,
+    )
     match event:
         case events.ResultAwaited():
             later = f"not to be seen yet, looked for again: {event.detail}"
@@ -131,7 +144,7 @@ def _found(
             yield Block(
                 phase, action, id, _paths(event), f"unclear: {event.detail}{_warnings(event)}; {ways}"
             )
-            yield Block(EXPERIMENT, "UNCLEAR", id, event.detail, ways)
+            yield Block(EXPERIMENT, Action.UNCLEAR, id, event.detail, ways)
         case _:
             assert_never(event)
 
@@ -146,9 +159,9 @@ def _warnings(event: events.ResultVerified | events.ResultUnclear) -> str:
 
 def _rejected(event: events.ResultRejected, job: Job) -> Iterator[Block]:
     phase, id = job.spec.phase, job.spec.id
-    action = "VERIFY_EVAL"
+    action = Action.VERIFY_EVAL
     if _trains(job):
-        action = "CHECKPOINT_MISSING" if job.state == states.UNVERIFIED else "VERIFY_FINETUNING"
+        action = Action.CHECKPOINT_MISSING if job.state == states.UNVERIFIED else Action.VERIFY_FINETUNING
     yield Block(phase, action, id, f"{event.failure.kind}, {job.state}", event.failure.message)
     yield from _resources(event, job)
     yield _error(job)
@@ -159,11 +172,11 @@ def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeue
     match event:
         case events.MendIntended():
             tries = f"retry {event.number} of {event.limit}, {event.remedy.file}"
-            return Block(phase, "OOM_RETRY", id, tries, event.remedy.summary)
+            return Block(phase, Action.OOM_RETRY, id, tries, event.remedy.summary)
         case events.MendRefused():
-            return Block(phase, "OOM_EXHAUSTED", id, "its config was left as it is", event.reason)
+            return Block(phase, Action.OOM_EXHAUSTED, id, "its config was left as it is", event.reason)
         case events.JobRequeued():
-            return Block(phase, "NODE_RETRY", id, f"retry {event.number} of {event.limit}", event.reason)
+            return Block(phase, Action.NODE_RETRY, id, f"retry {event.number} of {event.limit}", event.reason)
         case _:
             assert_never(event)
 
@@ -171,24 +184,28 @@ def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeue
 def _decided(job: Job, event: events.ResultAccepted | events.ChangeSeen) -> Block:
     if isinstance(event, events.ResultAccepted):
         was = f"{job.state}: {job.detail}" if job.detail else job.state
-        return Block(EXPERIMENT, "ACCEPT", job.spec.id, was, "a person takes its results as they are")
+        return Block(EXPERIMENT, Action.ACCEPT, job.spec.id, was, "a person takes its results as they are")
     if not event.changes:
         return Block(
-            EXPERIMENT, "RECIPE_CHANGED", job.spec.id, "as its results were made", "no longer changed"
+            EXPERIMENT, Action.RECIPE_CHANGED, job.spec.id, "as its results were made", "no longer changed"
         )
     said = "its results are kept" if event.kept else "its results stay until a person decides"
-    return Block(EXPERIMENT, "RECIPE_CHANGED", job.spec.id, "; ".join(event.changes), said)
+    return Block(EXPERIMENT, Action.RECIPE_CHANGED, job.spec.id, "; ".join(event.changes), said)
 
 
 def _not_yet(job: Job, event: events.AsideIntended | events.AsideRefused | events.JobSkipped) -> Block:
     phase, id = job.spec.phase, job.spec.id
     match event:
         case events.AsideIntended():
-            return Block(phase, "SET_ASIDE", id, ", ".join(event.paths), "moved aside before it is made anew")
+            return Block(
+                phase, Action.SET_ASIDE, id, ", ".join(event.paths), "moved aside before it is made anew"
+            )
         case events.AsideRefused():
-            return Block(phase, "SET_ASIDE", id, "left where they are: nothing is submitted", event.reason)
+            return Block(
+                phase, Action.SET_ASIDE, id, "left where they are: nothing is submitted", event.reason
+            )
         case events.JobSkipped():
-            action = "SKIP_JOB" if _trains(job) else "SKIP_EVAL"
+            action = Action.SKIP_JOB if _trains(job) else Action.SKIP_EVAL
             return Block(phase, action, id, "not submitted", event.reason)
 
 
@@ -200,13 +217,17 @@ def _state_change(before: Job, event: events.StateChanged | events.JobEnded, aft
     job_id = after.attempt.slurm_job_id if after.attempt else ""
     exit_code = f", exit code {event.exit_code}" if isinstance(event, events.JobEnded) else ""
     details = f"{before.state} -> {event.state}{exit_code}"
-    return Block(after.spec.phase, "STATE_CHANGE", after.spec.id, details, f"job {job_id} is {event.state}")
+    return Block(
+        after.spec.phase, Action.STATE_CHANGE, after.spec.id, details, f"job {job_id} is {event.state}"
+    )
 
 
 def _utilization(elapsed_seconds: float, usage: Usage, job: Job) -> Block:
     job_id = job.attempt.slurm_job_id if job.attempt else ""
     used = summary.utilization(elapsed_seconds, usage)
-    return Block(job.spec.phase, "COMPUTE_UTILIZATION", job.spec.id, f"job {job_id} as accounted for", used)
+    return Block(
+        job.spec.phase, Action.COMPUTE_UTILIZATION, job.spec.id, f"job {job_id} as accounted for", used
+    )
 
 
 def _resources(event: events.ResultVerified | events.ResultRejected, job: Job) -> Iterator[Block]:
@@ -215,9 +236,9 @@ def _resources(event: events.ResultVerified | events.ResultRejected, job: Job) -
         job_id = job.attempt.slurm_job_id if job.attempt else ""
         details = f"job {job_id}, {event.resources.samples} samples of nvidia-smi"
         used = summary.resources(event.resources)
-        yield Block(job.spec.phase, "RESOURCE_STATUS", job.spec.id, details, used)
+        yield Block(job.spec.phase, Action.RESOURCE_STATUS, job.spec.id, details, used)
 
 
 def _error(job: Job) -> Block:
     output = job.attempt.output if job.attempt and job.attempt.output else "none"
-    return Block(EXPERIMENT, "ERROR", job.spec.id, f"{job.state}; output: {output}", job.detail)
+    return Block(EXPERIMENT, Action.ERROR, job.spec.id, f"{job.state}; output: {output}", job.detail)

@@ -13,6 +13,7 @@ from runexp.wire.states import Phase, Stage
 from runexpd.core.state import Experiment
 from runexpd.core.steps import prepare
 from runexpd.core.steps.report import report
+from runexpd.experiments.actions import Action
 from runexpd.experiments.blocks import EXPERIMENT as EXPERIMENT
 from runexpd.experiments.blocks import Block
 from runexpd.experiments.jobblocks import of_job
@@ -53,7 +54,9 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
         case events.ExperimentEnded():
             yield _ended(after, event, typed)
         case events.StatusChecked():
-            yield Block(event.phase, "STATUS_CHECK", after.name, f"asked {after.cluster}", _counts(event))
+            yield Block(
+                event.phase, Action.STATUS_CHECK, after.name, f"asked {after.cluster}", _counts(event)
+            )
         case (
             events.ExperimentAdded()
             | events.AttemptIntended()
@@ -80,10 +83,10 @@ def _asked(
     e: Experiment,
 ) -> Iterator[Block]:
     if isinstance(event, events.PolicyChanged):
-        yield Block(EXPERIMENT, "SETTINGS", e.name, "changed", settings.said(event.policy))
+        yield Block(EXPERIMENT, Action.SETTINGS, e.name, "changed", settings.said(event.policy))
     elif isinstance(event, events.LedgerRestored):
         yield Block(
-            EXPERIMENT, "LEDGER_RESTORED", e.name, "as it was once", "nothing is done until `runexp run`"
+            EXPERIMENT, Action.LEDGER_RESTORED, e.name, "as it was once", "nothing is done until `runexp run`"
         )
     else:
         yield from _of_jobs(event, e)
@@ -95,15 +98,15 @@ def _of_jobs(
     count, names = f"{len(event.jobs)} jobs", ", ".join(event.jobs)
     match event:
         case events.JobsRetired():
-            yield Block(EXPERIMENT, "RETIRE", e.name, f"{count}, no longer in the scaffold", names)
+            yield Block(EXPERIMENT, Action.RETIRE, e.name, f"{count}, no longer in the scaffold", names)
         case events.RetryAsked():
             if event.jobs:
-                yield Block(EXPERIMENT, "RETRY", e.name, count, names)
+                yield Block(EXPERIMENT, Action.RETRY, e.name, count, names)
         case events.RerunAsked():
             for id in event.jobs:
-                yield Block(EXPERIMENT, "RERUN", id, event.why.get(id, "asked for"), "made anew")
+                yield Block(EXPERIMENT, Action.RERUN, id, event.why.get(id, "asked for"), "made anew")
         case events.CancelAsked():
-            yield Block(EXPERIMENT, "CANCEL", e.name, count, names)
+            yield Block(EXPERIMENT, Action.CANCEL, e.name, count, names)
         case _:
             assert_never(event)
 
@@ -112,17 +115,25 @@ def _run_asked(e: Experiment, event: events.RunAsked) -> Iterator[Block]:
     types = ", ".join(f"{sum(r.type == t for r in e.runs)} {t}" for t in sorted({r.type for r in e.runs}))
     tools = f"optimization by {e.tools[Phase.OPTIMIZATION]}, evaluation by {e.tools[Phase.EVALUATION]}"
     yield Block(
-        EXPERIMENT, "DISCOVER_EXPERIMENT", e.name, f"{e.dir} on {e.cluster}", f"{len(e.runs)} runs: {types}"
+        EXPERIMENT,
+        Action.DISCOVER_EXPERIMENT,
+        e.name,
+        f"{e.dir} on {e.cluster}",
+        f"{len(e.runs)} runs: {types}",
     )
     count = (
         f"{len(e.of(Phase.OPTIMIZATION))} optimization and {len(e.of(Phase.EVALUATION))} evaluation scripts"
     )
-    yield Block(EXPERIMENT, "VERIFY_SCAFFOLDING", e.name, tools, count)
+    yield Block(EXPERIMENT, Action.VERIFY_SCAFFOLDING, e.name, tools, count)
     for warning in event.warnings:
-        yield Block(EXPERIMENT, "WARNING", e.name, "while reading the scaffold", warning)
+        yield Block(EXPERIMENT, Action.WARNING, e.name, "while reading the scaffold", warning)
     trained = [job.spec.run for job in e.of(Phase.OPTIMIZATION)]
     yield Block(
-        Phase.OPTIMIZATION, "IDENTIFY_RUNS", e.name, ", ".join(trained) or "none", f"{len(trained)} to train"
+        Phase.OPTIMIZATION,
+        Action.IDENTIFY_RUNS,
+        e.name,
+        ", ".join(trained) or "none",
+        f"{len(trained)} to train",
     )
 
 
@@ -131,11 +142,15 @@ def _phase_opened(e: Experiment, phase: Phase) -> Iterator[Block]:
     owed = sum(job.stage is Stage.PLANNED for job in jobs)
     count = f"{owed} to submit, {len(jobs) - owed} settled before"
     yield Block(
-        EXPERIMENT, f"RUN_{phase.upper()}", e.tools[phase], f"{len(jobs)} jobs, log {e.logs[phase]}", count
+        EXPERIMENT,
+        Action(f"RUN_{phase.upper()}"),
+        e.tools[phase],
+        f"{len(jobs)} jobs, log {e.logs[phase]}",
+        count,
     )
     if phase is Phase.EVALUATION:
         names = ", ".join(job.spec.id for job in jobs)
-        yield Block(phase, "IDENTIFY_EVALS", e.name, names or "none", f"{len(jobs)} evaluations")
+        yield Block(phase, Action.IDENTIFY_EVALS, e.name, names or "none", f"{len(jobs)} evaluations")
 
 
 def _phase_closed(e: Experiment, event: events.PhaseClosed, typed: Typed) -> Iterator[Block]:
@@ -146,18 +161,18 @@ def _phase_closed(e: Experiment, event: events.PhaseClosed, typed: Typed) -> Ite
         f"{event.succeeded}/{event.total} succeeded, duration {summary.duration(phase.duration_seconds)}"
     )
     result = f"failed: {', '.join(failed)}" if failed else "none failed"
-    yield Block(event.phase, "ALL_COMPLETE", e.name, details, result)
-    yield Block(EXPERIMENT, f"{event.phase.upper()}_COMPLETE", phase.tool, details, result)
+    yield Block(event.phase, Action.ALL_COMPLETE, e.name, details, result)
+    yield Block(EXPERIMENT, Action(f"{event.phase.upper()}_COMPLETE"), phase.tool, details, result)
 
 
 def _barrier_cleared(e: Experiment, event: events.BarrierCleared) -> Iterator[Block]:
     details = f"trained: {', '.join(event.succeeded) or 'none'}; failed: {', '.join(event.failed) or 'none'}"
     verdict = "evaluate" if event.evaluate else "no evaluation is submitted"
-    yield Block(EXPERIMENT, "BARRIER", e.name, details, f"{verdict}: {event.reason}")
+    yield Block(EXPERIMENT, Action.BARRIER, e.name, details, f"{verdict}: {event.reason}")
     count = (
         f"{len(event.succeeded)}/{len(event.succeeded) + len(event.failed)} runs have verified checkpoints"
     )
-    yield Block(Phase.EVALUATION, "VERIFY_FINETUNING", e.name, details, count)
+    yield Block(Phase.EVALUATION, Action.VERIFY_FINETUNING, e.name, details, count)
 
 
 Prepared = events.PreparationIntended | events.PreparationEnded | events.PreparationDecided
@@ -170,19 +185,19 @@ def _prepared(e: Experiment, event: Prepared, typed: Typed) -> Iterator[Block]:
     match event:
         case events.PreparationIntended():
             place = f"on the login node of {e.cluster}, in {e.dir}"
-            yield Block(phase, "CACHE_PREBUILD", e.name, event.command, f"begun, {place}")
+            yield Block(phase, Action.CACHE_PREBUILD, e.name, event.command, f"begun, {place}")
         case events.PreparationEnded():
             for action, path in (match.groups() for line in event.said if (match := _CACHE.fullmatch(line))):
-                yield Block(phase, action, path, e.prepared_by, "as the command says")
+                yield Block(phase, Action(action), path, e.prepared_by, "as the command says")
             ok = event.exit_code == 0
             result = e.preparation_said if ok else f"{e.preparation_said}; {prepare.ways_out(typed(e))}"
-            action = "CACHE_PREBUILD_COMPLETE" if ok else "CACHE_PREBUILD_FAILED"
+            action = Action.CACHE_PREBUILD_COMPLETE if ok else Action.CACHE_PREBUILD_FAILED
             yield Block(phase, action, e.name, e.prepared_by, result)
             if not ok:
-                yield Block(EXPERIMENT, "ERROR", BEFORE, e.prepared_by, e.preparation_said)
+                yield Block(EXPERIMENT, Action.ERROR, BEFORE, e.prepared_by, e.preparation_said)
         case events.PreparationDecided():
             decided = "run again" if event.again else "the evaluations go on without it"
-            yield Block(phase, "CACHE_PREBUILD_DECIDED", e.name, "a person decided", decided)
+            yield Block(phase, Action.CACHE_PREBUILD_DECIDED, e.name, "a person decided", decided)
         case _:
             assert_never(event)
 
@@ -191,7 +206,7 @@ def _ended(e: Experiment, event: events.ExperimentEnded, typed: Typed) -> Block:
     logs = f"optimization log {e.logs[Phase.OPTIMIZATION]}, evaluation log {e.logs[Phase.EVALUATION]}"
     return Block(
         EXPERIMENT,
-        "EXPERIMENT_COMPLETE",
+        Action.EXPERIMENT_COMPLETE,
         e.name,
         f"{event.outcome}; {logs}",
         event.outcome,
@@ -210,7 +225,7 @@ def _all_submitted(before: Experiment, event: events.Event, after: Experiment) -
     if after.jobs[event.job].spec.phase is Phase.EVALUATION and _unsent(before):
         sent = sum(job.attempt is not None for job in after.of(Phase.EVALUATION))
         yield Block(
-            Phase.EVALUATION, "ALL_SUBMITTED", after.name, f"{sent} evaluations", "none left to submit"
+            Phase.EVALUATION, Action.ALL_SUBMITTED, after.name, f"{sent} evaluations", "none left to submit"
         )
 
 
@@ -220,7 +235,7 @@ def _exhausted(event: events.Event, after: Experiment) -> Iterator[Block]:
         if job.mends >= limit > 0:
             yield Block(
                 Phase.OPTIMIZATION,
-                "OOM_EXHAUSTED",
+                Action.OOM_EXHAUSTED,
                 event.job,
                 f"submitted again {limit} times",
                 "out of memory still",

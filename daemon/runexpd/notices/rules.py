@@ -30,7 +30,9 @@ class Rule(StrEnum):
     #: What waits for a person: whether a job's results are good, what comes of a preparation that failed, or of an experiment with
     #: which nothing more is done.
     DECISION = "decision"
+    #: All trainings have ended and were judged.
     BARRIER = "barrier"
+    #: The experiment has ended; its scores are told.
     END = "end"
     #: A cluster asks for a password or a code.
     LOGIN = "login"

@@ -20,14 +20,17 @@ POINTS = 300
 
 
 async def experiments(desk: Desk, request: Request) -> requests.LsReply:
+    """All experiments, a line each."""
     return await ask(desk, requests.Ls(), requests.LsReply)
 
 
 async def experiment(desk: Desk, request: Request) -> views.ExperimentView:
+    """How an experiment stands: phases, jobs, estimates. Raises Problem."""
     return await glance(desk, request.path_params["id"])
 
 
 async def job(desk: Desk, request: Request) -> views.JobView:
+    """The job `id`: attempts, scores, what went wrong. Raises Problem."""
     known = await experiment(desk, request)
     return job_of(known, request.query_params.get("id", ""))
 
@@ -42,6 +45,11 @@ def job_of(known: views.ExperimentView, id: str) -> views.JobView:
 
 
 async def recipe(desk: Desk, request: Request) -> requests.ShowReply:
+    """What exactly an attempt of the job `id` ran.
+
+    `attempt`: its number, else the one that its results came from; `against`: another one, 0 is what stands there now.
+    Raises Problem.
+    """
     query = request.query_params
     attempt, against = (query.get(name, "") for name in ("attempt", "against"))
     if not all(each == "" or (each.isdigit() and len(each) < 9) for each in (attempt, against)):
@@ -56,10 +64,15 @@ async def recipe(desk: Desk, request: Request) -> requests.ShowReply:
 
 
 async def report(desk: Desk, request: Request) -> views.Report:
+    """The combined summary of an experiment. Raises Problem."""
     return await ask(desk, requests.ReportAsk(experiment=request.path_params["id"]), views.Report)
 
 
 async def curves(desk: Desk, request: Request) -> Curves:
+    """What jobs did at each step, as series: of each `name` and `job`, or of all where none is said.
+
+    `points`: of a series, at most; `after`: steps after that one alone. Raises Problem.
+    """
     query = request.query_params
     try:
         points, after = (int(query.get(name, value)) for name, value in (("points", POINTS), ("after", 0)))
@@ -81,14 +94,17 @@ async def curves(desk: Desk, request: Request) -> Curves:
 
 
 async def clusters(desk: Desk, request: Request) -> requests.ClustersReply:
+    """All clusters: connection, trouble, budget of queries."""
     return await ask(desk, requests.Clusters(), requests.ClustersReply)
 
 
 async def doctor(desk: Desk, request: Request) -> requests.DoctorReply:
+    """What a look over the cluster finds; takes a few seconds. Raises Problem."""
     return await ask(desk, requests.Doctor(cluster=request.path_params["name"]), requests.DoctorReply)
 
 
 async def daemon(desk: Desk, request: Request) -> requests.InfoReply:
+    """The daemon's version, process, places and troubles."""
     return await ask(desk, requests.Info(), requests.InfoReply)
 
 

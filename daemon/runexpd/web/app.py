@@ -1,6 +1,7 @@
 """Which address is whose."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import parse_qs, quote
 
 from anyio import to_thread
@@ -19,7 +20,7 @@ from runexpd.web.asking import Problem
 from runexpd.web.desk import Desk
 from runexpd.web.guard import session_of
 from runexpd.web.keys import SESSION_SECONDS
-from runexpd.web.streams import Streams
+from runexpd.web.streams import STREAMS, Streams
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -32,9 +33,7 @@ def make(desk: Desk) -> ASGIApp:
         Route("/login", _log_in(desk), methods=["POST"]),
         Route("/login/known", _known),
         Route("/logout", _log_out(desk), methods=["POST"]),
-        Route("/api/events", streams.all),
-        Route("/api/experiments/{id}/events", streams.experiment),
-        Route("/api/experiments/{id}/output", streams.output),
+        *(Route(path, partial(stream, streams)) for path, stream in STREAMS.items()),
         Route("/api/experiments/{id}/{verb}", _act_for_programs(desk), methods=["POST"]),
         Route("/e/{id}/{verb}", _act(desk), methods=["POST"]),
         *(Route(path, answers.answering(desk, each)) for path, each in answers.ANSWERS.items()),

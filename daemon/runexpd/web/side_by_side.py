@@ -26,7 +26,7 @@ class SideBySide(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def compare(desk: Desk, request: Request) -> SideBySide:
-    """Raises Problem."""
+    """How each experiment `e` stands, what differs in them, and scores with intervals. Raises Problem."""
     named = _named(request)
     shown = [await glance(desk, name) for name in named]
     reports = [await report(desk, name) for name in named]
@@ -38,7 +38,7 @@ async def compare(desk: Desk, request: Request) -> SideBySide:
 
 
 async def curves(desk: Desk, request: Request) -> Curves:
-    """Those of a name, of all of them. Raises Problem."""
+    """Series of each experiment `e`, a job's called `NAME: JOB`; `name` and `points` as of one. Raises Problem."""
     points = request.query_params.get("points", str(POINTS))
     if not (points.isascii() and points.isdigit() and 0 < len(points) < 6):
         raise Problem(Refused(code=Code.BAD_REQUEST, what="points is a whole number from 0 on"))

@@ -3,7 +3,7 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -158,9 +158,14 @@ class Streams:
         self._open = 0
 
     async def all(self, request: Request) -> Response:
+        """`changed` when something happened to any experiment; `after`: the last number that is known."""
         return self._stream(of_all(self._desk, _cursor(request) or 0))
 
     async def experiment(self, request: Request) -> Response:
+        """`seen`, an event in its envelope; `changed`, look again; `as_of`, as old as that; and `ping`.
+
+        `live`: all of the past was told; `reset`: `after` is no number of this ledger.
+        """
         id = request.path_params["id"]
         try:
             known = await glance(self._desk, id)
@@ -172,6 +177,7 @@ class Streams:
         return self._stream(of_experiment(self._desk, id, after))
 
     async def output(self, request: Request) -> Response:
+        """`chunk`, text of the output of the job `id` as it grows; and `end`."""
         id, job = request.path_params["id"], request.query_params.get("id")
         return self._stream(of_output(self._desk, id, job))
 
@@ -188,6 +194,14 @@ class Streams:
                     yield event
         finally:
             self._open -= 1
+
+
+#: By address.
+STREAMS: dict[str, Callable[[Streams, Request], Awaitable[Response]]] = {
+    "/api/events": Streams.all,
+    "/api/experiments/{id}/events": Streams.experiment,
+    "/api/experiments/{id}/output": Streams.output,
+}
 
 
 def _cursor(request: Request) -> int | None:
