@@ -1,5 +1,6 @@
 """runexp run: enter an experiment, submit what is owed, attach."""
 
+import shlex
 import sys
 from typing import Any
 
@@ -55,7 +56,7 @@ def run(
         if detach and not as_json:
             output.note(f"Detached; jobs go on. Come back: runexp attach {reply.typed}")
         if not as_json:
-            _say_what_changed(reply)
+            _say_what_changed(reply, directory)
         if not detach:
             _attend(reply, plain, as_json)
     sys.exit(exits.UNDECIDED if reply.changed else exits.OK)
@@ -92,11 +93,14 @@ def _decision(reply: requests.ChangedReply) -> IfChanged:
     return IfChanged(said)
 
 
-def _say_what_changed(reply: requests.RunReply) -> None:
+def _say_what_changed(reply: requests.RunReply, directory: str) -> None:
     for id, lines in reply.changed.items():
         output.note(f"{id} changed: {'; '.join(lines)}; nothing is submitted for it")
     if reply.changed:
-        output.note("decide: runexp run --changed rerun (or keep), or `runexp rerun` for some of them")
+        again = f"runexp run --changed rerun {shlex.quote(directory)}"
+        output.note(
+            f"decide: `{again}`, or with `keep`; for some of them: `runexp rerun {reply.typed} JOB...`"
+        )
 
 
 def _attend(reply: requests.RunReply, plain: bool, as_json: bool) -> None:

@@ -5,19 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from runexp.reporting import varied
+from runexp.reporting import direction, varied
 from runexp.wire.jobs import RunSpec, Score
 from runexp.wire.views import Comparison, JobView, Report
 
-#: How sure another metric is, or how far its values lie apart: no results of their own.
-_SPREAD = frozenset({"stderr", "std", "var", "lower", "upper", "bootstrap_stderr", "bootstrap_std"})
 _ERRORS = ("stderr", "bootstrap_stderr")
 #: Metrics that are the mean over samples: their error is the log's `stderr`.
 _MEANS = frozenset({"accuracy", "mean"})
-_LOWER_IS_BETTER = frozenset(
-    {"loss", "perplexity", "nll", "bits_per_byte", "ece", "brier", "brier_score", "mae", "mse", "rmse"}
-    | {"wer", "cer", "error", "error_rate"}
-)
 NOT_A_MEAN = "not the mean of its samples"
 
 
@@ -71,7 +65,7 @@ def tables(report: Report, columns: Sequence[str]) -> tuple[Table, ...]:
     found: dict[tuple[str, str, str], list[Row]] = {}
     for job in report.evaluation.jobs:
         for score in job.scores:
-            if score.metric not in _SPREAD:
+            if direction.is_result(score.metric):
                 key = (job.task or "", score.name, score.metric)
                 row = _row(job, score, runs, columns, compared.get((job.id, score.name)))
                 found.setdefault(key, []).append(row)
@@ -118,7 +112,7 @@ def _stderr(job: JobView, score: Score, comparison: Comparison | None) -> float 
 
 
 def _table(task: str, name: str, metric: str, rows: Sequence[Row], columns: Sequence[str]) -> Table:
-    is_lower_better = metric in _LOWER_IS_BETTER or name in _LOWER_IS_BETTER
+    is_lower_better = direction.is_lower_better(name, metric)
     best = (min if is_lower_better else max)(row.value for row in rows)
     kept = _telling(rows, columns)
     return Table(

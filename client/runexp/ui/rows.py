@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from runexp import report
+from runexp.reporting import figures
 from runexp.ui import last_words, standing, table, when
 from runexp.ui.palette import Line, Span, plain
 from runexp.ui.table import Cell
@@ -24,7 +25,7 @@ _DECISIONS = {"submit": "busy", "skip": "dim", "blocked": "bad", "changed": "cha
 
 
 def experiments(lines: Sequence[ExperimentLine]) -> Iterator[Line]:
-    header = [Span(name, "dim") for name in ("id", "experiment", "outcome", "jobs", "asked", "where")]
+    header = [Span(name, "dim") for name in ("id", "experiment", "outcome", "jobs", "best", "asked", "where")]
     yield from table.aligned([header, *(_line(line) for line in lines)])
     for line in lines:
         if line.trouble:
@@ -35,7 +36,8 @@ def _line(line: ExperimentLine) -> tuple[Cell, ...]:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(line.counts.items()))
     stands = Span(_standing(line), "doubt" if line.concerns else _OUTCOMES[line.outcome])
     asked = f"{report.duration(max(0.0, time.time() - line.asked_at))} ago"
-    return line.id, Span(line.name, "strong"), stands, counts, asked, f"{line.cluster}:{line.dir}"
+    best = f"{figures.score(line.best.value)} {line.best.run}" if line.best is not None else ""
+    return line.id, Span(line.name, "strong"), stands, counts, best, asked, f"{line.cluster}:{line.dir}"
 
 
 def _standing(line: ExperimentLine) -> str:

@@ -101,6 +101,17 @@ class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
     estimates: Estimates = Estimates()
 
 
+class Best(msgspec.Struct, frozen=True, kw_only=True):
+    """The best score of an experiment's first task, by its first metric."""
+
+    task: str
+    #: `match accuracy`
+    metric: str
+    value: float
+    run: str
+    epoch: int | None = None
+
+
 class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `runexp ls`."""
 
@@ -125,6 +136,8 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     concerns: int = 0
     #: Out of sight: see `runexp archive`.
     archived: bool = False
+    #: None while there is no score.
+    best: Best | None = None
 
 
 class ClusterView(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,7 @@ from runexp.wire.jobs import Finding, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core.job import Job
 
-DETAIL = (
-    "archived: its checkpoints are gone, and all its evaluations are there (`runexp rerun` trains it anew)"
-)
+DETAIL = "archived: its checkpoints are gone, and all its evaluations are there (a rerun trains it anew)"
 
 
 def taken(

@@ -17,7 +17,7 @@ from runexp.wire.views import (
 )
 from runexpd.core.job import Job
 from runexpd.core.state import Experiment
-from runexpd.core.steps import forecast, jobviews, prepare
+from runexpd.core.steps import best, forecast, jobviews, prepare
 from runexpd.core.steps.jobviews import Drawn
 from runexpd.core.when.forecast import Forecast
 
@@ -38,6 +38,7 @@ def line(e: Experiment, trouble: str = "") -> ExperimentLine:
         trouble=trouble,
         concerns=_concerns(e),
         archived=e.archived,
+        best=best.best(e),
     )
 
 
