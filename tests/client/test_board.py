@@ -282,6 +282,36 @@ def test_all_experiments_what_runs_first() -> None:
     assert "1 ended" in text(every.head(80)).replace("2 running, ", "")
 
 
+def test_archived_experiments_are_shown_when_they_are_asked_for() -> None:
+    away = [
+        replace(LINE, id=f"a{n}", name=f"old{n}", outcome=Outcome.FAILED, archived=True) for n in range(2)
+    ]
+    every = Everything([*away, LINE])
+    assert [row.name for row in every.rows] == ["words"]
+    assert text(every.head(80)).strip() == "runexp  1 running, 0 ended, 2 archived"
+    every.type("old")
+    assert every.rows == []
+    every.turn()
+    every.go(1)
+    assert [row.name for row in every.rows] == ["old0", "old1"]
+    assert text(every.head(80)).strip() == "runexp  2 archived"
+    every.show([replace(away[0], archived=False), away[1], LINE])
+    assert every.chosen is away[1]
+    every.turn()
+    assert [row.name for row in every.rows] == ["old0"]
+
+
+def test_thousands_of_experiments_hold_up_no_key() -> None:
+    many = [replace(LINE, id=f"e{n}", name=f"rank{n}", asked_at=NOW - n) for n in range(5000)]
+    every = Everything(many)
+    began = time.process_time()
+    for letter in range(1, 5):
+        every.type("4711"[:letter])
+    every.show(many)
+    assert time.process_time() - began < 1.0
+    assert [row.name for row in every.rows] == ["rank4711"]
+
+
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_no_experiments_name_breaks_the_list(name: str) -> None:
     every = Everything([replace(LINE, name=name, dir=name, trouble=name)])

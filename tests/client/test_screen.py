@@ -288,6 +288,19 @@ async def test_all_experiments_and_into_one_and_back(told: FakeDaemon) -> None:
         await until(pilot, says(pilot, "0 of 1 experiments"))
 
 
+async def test_the_archived_ones_and_back(told: FakeDaemon) -> None:
+    away = replace(LINE, id="e0", name="long-ago", outcome=Outcome.SUCCEEDED, archived=True)
+    told.answer(requests.Ls, requests.LsReply(experiments=(LINE, away)))
+    async with driven(Full(lambda app: Choosing([LINE, away]))) as pilot:
+        await until(pilot, says(pilot, "0 ended, 1 archived"))
+        assert "long-ago" not in text(pilot)
+        await pilot.press("A")
+        await until(pilot, says(pilot, "long-ago"))
+        assert "words" not in text(pilot)
+        await pilot.press("escape")
+        await until(pilot, says(pilot, "words"))
+
+
 SIZES = [(60, 15), (80, 24), (200, 50)]
 
 

@@ -36,6 +36,8 @@ class Site:
 
     def __init__(self) -> None:
         self.views: dict[str, ExperimentView] = {}
+        #: Experiments of which only a row of the list is known.
+        self.lines: list[ExperimentLine] = []
         #: What was chosen for each run, by experiment.
         self.runs: dict[str, dict[str, dict[str, Any]]] = {}
         self.series: list[Series] = []
@@ -79,7 +81,7 @@ class Site:
     # What the daemon's handlers would say.
 
     async def _ls(self, _: Context, asked: requests.Ls) -> requests.LsReply:
-        return requests.LsReply(experiments=tuple(map(line, self.views.values())))
+        return requests.LsReply(experiments=(*map(line, self.views.values()), *self.lines))
 
     async def _glance(self, _: Context, named: str) -> ExperimentView:
         if named not in self.views:

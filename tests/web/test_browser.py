@@ -20,6 +20,7 @@ from runexpd.settings import Web
 from web import browser as browsers
 from web.browser import WIDTHS, Window, window
 from web.site import Site
+from web.test_listing import thousands
 
 pytestmark = pytest.mark.real
 
@@ -136,6 +137,8 @@ PAGES = (
     "/clusters",
     "/clusters/della",
     "/compare?e=e1&e=e2",
+    "/compare",
+    "/?q=words",
 )
 
 
@@ -311,6 +314,30 @@ def test_five_thousand_jobs(site: Site, browser: Browser) -> None:
         expect(opened.page.get_by_role("searchbox")).to_be_focused()
         opened.page.get_by_role("link", name="run4711").click()
         expect(opened.page.get_by_role("heading", level=1)).to_have_text("run4711")
+
+
+def test_two_thousand_experiments(site: Site, browser: Browser) -> None:
+    site.lines = thousands()
+    site.show(usual())
+    with window(browser) as opened:
+        entered(site, opened)
+        assert not opened.is_too_wide()
+        page = opened.page
+        page.get_by_role("link", name="failed 399").click()
+        page.get_by_role("link", name="older").click()
+        expect(page.get_by_text("page 2 of 8")).to_be_visible()
+        page.get_by_role("searchbox").fill("rank1234")
+        expect(page.locator("#experiments > li")).to_have_count(0)
+        page.get_by_role("link", name="archived 1").click()
+        expect(page.get_by_role("searchbox")).to_have_value("rank1234")
+        page.get_by_role("searchbox").fill("rank1239")
+        expect(page.locator("#experiments h2")).to_have_text(["rank1239"])
+        page.get_by_role("link", name="Compare").click()
+        page.get_by_role("checkbox", name="words e1").check()
+        page.get_by_role("searchbox").fill("rank1235")
+        page.get_by_role("searchbox").press("Enter")
+        expect(page.get_by_role("checkbox")).to_have_count(2)
+        expect(page.get_by_role("checkbox", name="words e1")).to_be_checked()
 
 
 def test_all_of_it_can_be_done_by_keyboard(site: Site, browser: Browser) -> None:

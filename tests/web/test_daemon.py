@@ -107,6 +107,10 @@ def test_every_page_and_answer_of_a_real_experiment(tmp_path: Path) -> None:
         assert client.get(f"/e/{id}").status == 200
         assert "<b>experiment</b> succeeded" in client.said
         assert "accuracy" in client.said
+        assert home.runexp("archive", id).returncode == 0
+        for path, is_there in (("/", False), ("/?state=archived", True), ("/compare", False)):
+            assert client.get(path).status == 200
+            assert (f'id="e-{id}"' in client.said) == is_there, path
         assert client.get(f"/api/experiments/{id}").status == 200
         told = json.loads(client.said)
         assert told["outcome"] == "succeeded"

@@ -75,7 +75,7 @@ class Choosing(Listing):
         self._moved()
 
     def matches(self) -> str:
-        return f"{len(self.model.rows)} of {len(self.model.known)} experiments"
+        return f"{len(self.model.rows)} of {len(self.model.in_sight)} experiments"
 
     def _moved(self) -> None:
         self.query_one("#list", Lines).reveal(self.model.cursor)
@@ -100,6 +100,12 @@ class Choosing(Listing):
     def action_back(self) -> None:
         if self.typed():
             self.type("")
+        elif self.model.is_of_archived:
+            self.action_turn()
+
+    def action_turn(self) -> None:
+        self.model.turn()
+        self._moved()
 
     def clicked(self, clicked: Lines.Clicked) -> None:
         if clicked.lines.id == "list":

@@ -1,4 +1,4 @@
-"""All experiments as a person goes through them: what runs on top, then the newest. Pure."""
+"""All experiments as a person goes through them: what runs on top, then the newest; archived ones only when asked for. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ class Everything:
         self.typed = ""
         self.trouble = ""
         self.cursor = 0
+        self.is_of_archived = False
         self.rows: Sequence[ExperimentLine] = ()
         self.show(known)
 
@@ -38,11 +39,22 @@ class Everything:
     def show(self, known: Sequence[ExperimentLine]) -> None:
         self.known = known
         chosen = self.chosen.id if self.chosen else None
-        wanted = [line for line in known if self._is_wanted(line)]
+        wanted = [line for line in self.in_sight if self._is_wanted(line)]
         self.rows = sorted(wanted, key=lambda line: (line.outcome is not None, -line.asked_at))
         self.go(next((place for place, line in enumerate(self.rows) if line.id == chosen), self.cursor))
         names = max((cells.width(on_one_line(line.name)) for line in self.rows), default=0)
         self._name_cells = names
+
+    @property
+    def in_sight(self) -> Sequence[ExperimentLine]:
+        """What the filter chooses from."""
+        return [line for line in self.known if line.archived == self.is_of_archived]
+
+    def turn(self) -> None:
+        """To the archived ones, or back."""
+        self.is_of_archived = not self.is_of_archived
+        self.cursor = 0
+        self.show(self.known)
 
     def type(self, typed: str) -> None:
         """Only experiments that hold each of these words, in name, outcome or place, are shown."""
@@ -54,12 +66,18 @@ class Everything:
         self.cursor = max(0, min(place, len(self.rows) - 1))
 
     def head(self, room: int) -> list[Line]:
-        running = sum(line.outcome is None for line in self.known)
-        title = f" runexp  {running} running, {len(self.known) - running} ended"
-        lines: list[Line] = [(Span(cells.cut_end(title, room), "strong"),)]
+        lines: list[Line] = [(Span(cells.cut_end(f" runexp  {self._counted()}", room), "strong"),)]
         if self.trouble:
             lines.append((Span(cells.left(f" ! {self.trouble}", room), "alarm"),))
         return lines
+
+    def _counted(self) -> str:
+        archived = sum(line.archived for line in self.known)
+        if self.is_of_archived:
+            return f"{archived} archived"
+        running = sum(line.outcome is None for line in self.known)
+        said = f"{running} running, {len(self.known) - archived - running} ended"
+        return f"{said}, {archived} archived" if archived else said
 
     def row(self, place: int, room: int) -> Line:
         line = self.rows[place]

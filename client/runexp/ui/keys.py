@@ -69,6 +69,7 @@ EVERYTHING = (
     Key("end,G", "", "end(1)", "", ""),
     Key("enter,right,l", "Enter", "open", "open", "Enter: open the experiment; Esc comes back here"),
     Key("slash", "/", "filter", "filter", "/: show only experiments that hold the words you type"),
+    Key("A", "A", "turn", "archived", "A: the archived ones (runexp archive), and back"),
     BACK,
     SUSPEND,
     HELP,

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -14,7 +15,7 @@ from runexp.wire.metrics import Curves
 from runexp.wire.recipes import WithTexts
 from runexp.wire.views import ExperimentView
 from runexpd.api import showing
-from runexpd.web import actions, answers, curves, scores, shapes, side_by_side
+from runexpd.web import actions, answers, curves, listing, scores, shapes, side_by_side
 from runexpd.web.asking import Problem, ask
 from runexpd.web.desk import Desk
 
@@ -40,21 +41,20 @@ ORDER = (
 
 async def experiments(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
     seq = desk.context.ledger.last_seq
-    known = (await answers.experiments(desk, request)).experiments
-    rows = sorted(known, key=lambda line: (line.outcome is not None, -line.asked_at))
-    bars = {line.id: shapes.of_counts(line.counts) for line in rows}
-    return "experiments.html", {"rows": rows, "bars": bars, "seq": seq}
+    known, query = (await answers.experiments(desk, request)).experiments, request.query_params
+    found = listing.listing(known, query.get("q", ""), query.get("state", ""), _page(query))
+    bars = {line.id: shapes.of_counts(line.counts) for line in found.rows}
+    return "experiments.html", {"listing": found, "bars": bars, "seq": seq}
 
 
 async def experiment(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
     view, query = await answers.experiment(desk, request), request.query_params
-    page = query.get("page", "1")
     jobs = partial(
         shapes.groups,
         view,
         query.get("q", ""),
         query.get("show", ""),
-        int(page) - 1 if page.isdigit() and len(page) < 6 else 0,
+        _page(query),
     )
     return "experiment.html", {
         "view": view,
@@ -85,20 +85,21 @@ async def doctor(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
 
 
 async def compare(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
-    known = (await answers.experiments(desk, request)).experiments
-    if not request.query_params.getlist("e"):
-        return "compare.html", {"known": known, "chosen": set()}
+    known, query = (await answers.experiments(desk, request)).experiments, request.query_params
+    if not query.getlist("e"):
+        choices = listing.choices(known, (), query.get("q", ""))
+        return "compare.html", {"choices": choices, "chosen": set(), "shown": (), "drawn": None}
     found = await side_by_side.compare(desk, request)
     chosen = [view.id for view in found.experiments]
     asking = partial(side_by_side.drawn, desk, chosen)
     return "compare.html", {
-        "known": known,
+        "choices": listing.choices(known, chosen, query.get("q", "")),
         "chosen": set(chosen),
         "shown": found.experiments,
         "compared": found.compared,
         "charts": scores.charts(found.experiments),
         "here_is": "&".join(f"e={quote(id)}" for id in chosen),
-        **await _drawn(asking, request.query_params.get("series", "")),
+        **await _drawn(asking, query.get("series", "")),
     }
 
 
@@ -108,6 +109,12 @@ async def question(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
     for each in jobs:
         answers.job_of(view, each)
     return "question.html", {"view": view, "verb": verb, "jobs": jobs}
+
+
+def _page(query: QueryParams) -> int:
+    """Counted from 0, as it is asked for from 1."""
+    page = query.get("page", "1")
+    return int(page) - 1 if page.isascii() and page.isdigit() and len(page) < 6 else 0
 
 
 async def _ran(desk: Desk, id: str, job: str) -> WithTexts | None:

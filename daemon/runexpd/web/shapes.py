@@ -17,19 +17,6 @@ from runexp.wire.views import ExperimentView, JobView
 FEW, MANY = 12, 100
 #: What waits and what is done is folded where there is a lot of it.
 _QUIET = frozenset({Standing.PLANNED, Standing.QUEUED, Standing.DONE, Standing.SKIPPED, Standing.RETIRED})
-#: Slurm's words and ours, in a list of experiments.
-_OF_STATE = {
-    "VERIFIED": Standing.DONE,
-    "SKIPPED": Standing.SKIPPED,
-    "PLANNED": Standing.PLANNED,
-    "PENDING": Standing.QUEUED,
-    "UNCLEAR": Standing.DOUBT,
-    "LOST": Standing.DOUBT,
-    "RUNNING": Standing.RUNNING,
-    "COMPLETED": Standing.RUNNING,
-    "SUBMITTING": Standing.RUNNING,
-    "CANCELLING": Standing.RUNNING,
-}
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -79,7 +66,7 @@ def of_counts(counts: Mapping[str, int]) -> tuple[Part, ...]:
     """Of a row of the list, which tells states only."""
     counted: Counter[Standing] = Counter()
     for state, count in counts.items():
-        counted[_OF_STATE.get(state, Standing.FAILED)] += count
+        counted[standing.of_state(state)] += count
     return parts(counted)
 
 

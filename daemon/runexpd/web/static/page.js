@@ -194,14 +194,15 @@
     listen();
   });
 
-  // Jobs are found as one types; without a script the button does it.
+  // What is listed is found as one types; without a script the button does it.
   let typing = 0;
   document.addEventListener("input", (event) => {
     if (event.target.id !== "q") return;
     clearTimeout(typing);
     typing = setTimeout(() => {
       const address = new URL(location.href);
-      address.search = event.target.value ? `?q=${encodeURIComponent(event.target.value)}` : "";
+      for (const name of ["q", "page", "show"]) address.searchParams.delete(name);
+      if (event.target.value) address.searchParams.set("q", event.target.value);
       history.replaceState(null, "", address);
       refresh();
     }, 250);
