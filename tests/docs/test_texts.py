@@ -1,12 +1,19 @@
 """What the texts say of the project is so: links lead somewhere, and what is to be typed can be typed."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from docs import calling, texts
 from reference import pages
+from runexpd import settings
+from runexpd.experiments import documents
 
+#: What a configuration's lines begin with.
+SECTIONS = set(settings.Settings.__struct_fields__)
 #: Where the reference is, once the site is made.
 MADE = texts.ROOT / "docs" / "reference"
 
@@ -35,6 +42,30 @@ def test_every_command_can_be_typed(path: Path) -> None:
 def _wrong(code: str, whole: bool) -> list[str]:
     looked = [(words, calling.wrong(words, whole)) for words in texts.commands(code)]
     return [f"{' '.join(words)}: {why}" for words, why in looked if why]
+
+
+def _configurations() -> Iterator[tuple[str, str]]:
+    for path in texts.TEXTS:
+        for part in (part for block in texts.blocks(path.read_text()) for part in block.split("\n\n")):
+            with suppress(yaml.YAMLError):
+                if isinstance(read := yaml.safe_load(part), dict) and set(read) <= SECTIONS:
+                    yield path.name, part
+
+
+@pytest.mark.parametrize(("where", "text"), _configurations())
+def test_every_configuration_is_one(where: str, text: str) -> None:
+    assert documents.load(text, where, settings.Settings)
+
+
+def test_there_are_configurations_of_each_section() -> None:
+    assert {section for _, text in _configurations() for section in yaml.safe_load(text)} == SECTIONS
+
+
+def test_the_readme_has_the_defaults_of_this_machine() -> None:
+    (local,) = (
+        text for where, text in _configurations() if where == "README.md" and "local" in yaml.safe_load(text)
+    )
+    assert settings.parse(local, "README.md") == settings.Settings()
 
 
 @pytest.mark.parametrize(
