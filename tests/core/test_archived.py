@@ -4,11 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from core.test_rerun import finished
-from fakes.builders import BAD, GOOD, SCORED, World, owed, scaffold
+from fakes.builders import BAD, GOOD, SCORED, World, cell, owed, scaffold
+from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, Verdict
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.observations import ScaffoldSeen
-from runexpd.core.steps import archived
+from runexpd.core.steps import archived, forecast, jobviews
 
 ABSENT = replace(BAD, is_absent=True)
 ALL = {"base/words": SCORED, "rank4/words/epoch0": SCORED, "rank8/words/epoch0": SCORED}
@@ -39,14 +40,62 @@ def test_one_that_is_known_stays_done() -> None:
     assert world.experiment.outcome is Outcome.SUCCEEDED
 
 
-def test_where_an_evaluation_is_missing_its_training_is_owed() -> None:
+def test_where_no_evaluation_is_there_its_training_is_owed_as_if_it_had_never_been() -> None:
     world = World()
     asked = scaffold(
         verdicts={"rank8": GOOD, "rank4": ABSENT, **{k: v for k, v in ALL.items() if "rank4" not in k}}
     )
     taken = archived.taken(asked.jobs, asked.verdicts, {})
+    assert taken == asked.verdicts
     world.see(replace(asked, verdicts=taken))
     assert world.job("rank4").stage is Stage.SUBMITTING
+    assert world.job("rank4").why == ""
+
+
+def two_epochs(second: Verdict) -> ScaffoldSeen:
+    """`rank4` was evaluated after two epochs; what was found of the second."""
+    asked = scaffold(verdicts={"rank8": GOOD, "rank4": ABSENT, **ALL, "rank4/words/epoch1": second})
+    asked = replace(asked, jobs=(*asked.jobs, cell("rank4", 1)))
+    return replace(asked, verdicts=archived.taken(asked.jobs, asked.verdicts, {}))
+
+
+NO_LOG = replace(BAD, failure=Failure(FailureKind.NO_LOG, "no log in /exp/words"))
+
+
+@pytest.mark.parametrize(("second", "said"), [(NO_LOG, "has no log"), (BAD, "isn't done")])
+def test_where_one_of_its_evaluations_is_missing_it_is_said_until_it_is_trained(
+    second: Verdict, said: str
+) -> None:
+    world = World()
+    world.see(two_epochs(second))
+    why = f"its checkpoints are gone, and rank4/words/epoch1 {said}: trained anew"
+    assert plan_line(world, "rank4") == ("submit", why)
+    assert plan_line(world, "rank8")[0] == "skip"
+    assert shown(world, "rank4") == why
+    world.accept("rank4")
+    assert shown(world, "rank4") == why
+    world.show("rank4", "PENDING")
+    assert shown(world, "rank4") == why
+    world.show("rank4", "COMPLETED", final=True)
+    world.judge("rank4", GOOD)
+    assert shown(world, "rank4") == GOOD.detail
+
+
+def plan_line(world: World, job: str) -> tuple[str, str]:
+    lines = {line.job: line for line in forecast.lines(None, world.experiment, "words")}
+    return lines[job].decision, lines[job].reason
+
+
+def shown(world: World, job: str) -> str:
+    return jobviews.draw(world.experiment, "words", [world.job(job)])[job].view.detail
+
+
+def test_of_many_that_are_missing_a_few_are_named() -> None:
+    asked = scaffold(verdicts={"rank4": ABSENT, **ALL})
+    more = tuple(cell("rank4", epoch) for epoch in range(1, 6))
+    taken = archived.taken((*asked.jobs, *more), asked.verdicts, {})
+    named = ", ".join(f"rank4/words/epoch{epoch} isn't done" for epoch in (1, 2, 3))
+    assert taken["rank4"].detail == f"its checkpoints are gone, and {named}, and 2 evaluations more"
 
 
 def test_what_is_there_and_broken_is_not_archived() -> None:

@@ -3,6 +3,8 @@
 import os
 import time
 
+import pytest
+
 from runexp.wire.jobs import Finding
 from tools.trainings import SHARD, Trained, age, kind, undecided
 
@@ -92,3 +94,25 @@ def test_a_training_that_was_resumed_keeps_the_epochs_before(trained: Trained) -
         assert trained.verdict(whose).finding is Finding.GOOD
     age(trained.epoch(1) / SHARD)
     assert kind(trained.verdict(None)) == "checkpoint", "the last epoch is the resumed training's own"
+
+
+@pytest.mark.parametrize("fate", ["ok", "adapter"])
+def test_only_epochs_that_hold_no_weights_at_all_are_gone(trained: Trained, fate: str) -> None:
+    """Outputs of evaluations may stay in them, and what was copied from the base model."""
+    trained.train("--fate", fate)
+    assert not trained.verdict(None).is_absent
+    (trained.epoch(0) / "slurm-8.out").write_text("an evaluation's")
+    weights = [
+        *trained.artifacts.glob("epoch_*/*model*.safetensors"),
+        *trained.artifacts.glob("epoch_*/*.pt"),
+    ]
+    for left, path in enumerate(weights, start=1):
+        path.unlink()
+        assert trained.verdict(None).is_absent == (left == len(weights))
+
+
+def test_epochs_that_cannot_be_read_are_not_gone(trained: Trained) -> None:
+    trained.train()
+    for number in (0, 1):
+        (trained.epoch(number) / SHARD).unlink()
+    assert not trained.verdict(None, withheld=[trained.epoch(0)]).is_absent

@@ -169,8 +169,9 @@ def _concern(concern: Concern) -> str:
 
 
 def _run(event: events.RunAsked) -> str:
-    warnings = "".join(f"\n          warning: {warning}" for warning in event.warnings)
-    return f"run asked: {len(event.jobs)} jobs{warnings}"
+    said = [f"warning: {warning}" for warning in event.warnings]
+    said += [f"{id}: {why}" for id, why in event.why.items()]
+    return "\n          ".join((f"run asked: {len(event.jobs)} jobs", *said))
 
 
 def _of_jobs(

@@ -6,6 +6,14 @@ from runexp.wire.happening import Happening
 from runexp.wire.jobs import JobSpec
 
 
+class RetryAsked(Happening, frozen=True, kw_only=True):
+    """`runexp retry`: these failed jobs, and the skipped ones that waited for them, are owed again."""
+
+    jobs: tuple[str, ...]
+    #: Their scripts and configs as they stand now.
+    specs: tuple[JobSpec, ...] = ()
+
+
 class RerunAsked(Happening, frozen=True, kw_only=True):
     """`runexp rerun`: these jobs are owed again, whatever they came to."""
 

@@ -11,6 +11,7 @@ from runexp.wire.anew import ChangeSeen as ChangeSeen
 from runexp.wire.anew import RecipeRecorded as RecipeRecorded
 from runexp.wire.anew import RerunAsked as RerunAsked
 from runexp.wire.anew import ResultsSetAside as ResultsSetAside
+from runexp.wire.anew import RetryAsked as RetryAsked
 from runexp.wire.concerns import ConcernRaised as ConcernRaised
 from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
 from runexp.wire.concerns import JobGivenUp as JobGivenUp
@@ -59,20 +60,14 @@ class RunAsked(Happening, frozen=True, kw_only=True):
     question: str = ""
     #: As its summary has it now; empty: as before.
     name: str = ""
+    #: Of jobs that were done once, as what lies there tells: why they are owed again.
+    why: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class JobsRetired(Happening, frozen=True, kw_only=True):
     """The scaffold no longer has these jobs. What runs of them is watched on; nothing is owed of them until they come back."""
 
     jobs: tuple[str, ...]
-
-
-class RetryAsked(Happening, frozen=True, kw_only=True):
-    """`runexp retry`: these failed jobs, and the skipped ones that waited for them, are owed again."""
-
-    jobs: tuple[str, ...]
-    #: Their scripts and configs as they stand now.
-    specs: tuple[JobSpec, ...] = ()
 
 
 class CancelAsked(Happening, frozen=True, kw_only=True):

@@ -151,7 +151,8 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
         job = experiment.jobs.get(spec.id, Job(spec=spec))
         after = apply_job.restage(job, event, spec=spec, retired=False)
         if after.stage is Stage.PLANNED:
-            return replace(after, state=states.PLANNED, detail="", cancel_asked=False)
+            why = event.why.get(spec.id, "")
+            return replace(after, state=states.PLANNED, detail="", cancel_asked=False, why=why)
         return after
 
     listed = {spec.id: owed(spec) for spec in event.jobs}

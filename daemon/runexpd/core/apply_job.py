@@ -44,7 +44,8 @@ def happened(
     match event:
         case events.AttemptIntended():
             attempt = Attempt(number=event.number, token=event.token, spec=job.spec, intended_at=at)
-            return restage(blank(job), event, state=states.SUBMITTING, attempts=(*job.attempts, attempt))
+            fresh = replace(blank(job), why=job.why)
+            return restage(fresh, event, state=states.SUBMITTING, attempts=(*job.attempts, attempt))
         case events.JobAdopted():
             return _adopted(job, event, at)
         case events.SubmitAccepted() | events.SubmitRefused() | events.SubmitUnclear():
@@ -219,6 +220,7 @@ def blank(job: Job) -> Job:
     return replace(
         job,
         detail="",
+        why="",
         proof=None,
         accepted=False,
         failure=None,

@@ -46,6 +46,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     state: str = states.PLANNED
     #: One line for the reader: what was found, or why not.
     detail: str = ""
+    #: Why it is owed, though it was done once; empty: it never was, or a person asked for it.
+    why: str = ""
     #: Those the cluster took or refused, and the one under way.
     attempts: tuple[Attempt, ...] = ()
     #: The scaffold no longer has it: nothing is owed of it, and what runs of it is watched to its end.

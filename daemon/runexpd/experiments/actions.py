@@ -12,6 +12,8 @@ class Action(StrEnum):
     VERIFY_SCAFFOLDING = "VERIFY_SCAFFOLDING"
     #: Something is odd about the scaffold, and nothing hangs on it.
     WARNING = "WARNING"
+    #: A training is owed though it was done once: its checkpoints are gone, and an evaluation of them is missing.
+    TRAIN_ANEW = "TRAIN_ANEW"
     #: Which runs are trained.
     IDENTIFY_RUNS = "IDENTIFY_RUNS"
     #: Which evaluations there are.

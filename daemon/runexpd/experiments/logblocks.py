@@ -127,6 +127,8 @@ def _run_asked(e: Experiment, event: events.RunAsked) -> Iterator[Block]:
     yield Block(EXPERIMENT, Action.VERIFY_SCAFFOLDING, e.name, tools, count)
     for warning in event.warnings:
         yield Block(EXPERIMENT, Action.WARNING, e.name, "while reading the scaffold", warning)
+    for id, why in event.why.items():
+        yield Block(EXPERIMENT, Action.TRAIN_ANEW, id, why, "owed again")
     trained = [job.spec.run for job in e.of(Phase.OPTIMIZATION)]
     yield Block(
         Phase.OPTIMIZATION,

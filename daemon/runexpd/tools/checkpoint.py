@@ -16,6 +16,7 @@ from runexpd.tools.shards import Problem, State
 
 #: A model in one file; one in several has an index by this name. transformers, too, takes the first of them that is there.
 SINGLE = ("model.safetensors", "pytorch_model.bin")
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 #: Of an index, and of all of them together, as far as each is left enough for a model of some hundred tensors.
 _INDEX_BYTES = 8 * 1024 * 1024
 _ALL_INDEX_BYTES = 64 * 1024 * 1024
@@ -36,6 +37,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     merged_adapter: bool = False
     #: Its config.json has rope_parameters alone, as transformers 5 writes it and 4 doesn't read it.
     rope_for_5: bool = False
+    #: There is a file of weights, whole or not.
+    has_weights: bool = False
     #: The base model of an epoch that is an adapter alone, where it is named by its path.
     base: str | None = None
 
@@ -84,7 +87,9 @@ def _promised(answers: Sequence[Answer]) -> Checkpoint:
     """What the listing and the index promise."""
     listing, config, model_config, *indexes = answers
     found = _weights(listing, config, indexes)
-    return msgspec.structs.replace(found, rope_for_5=_has_rope_of_5(model_config))
+    files = [questions.name(fact) for fact in questions.entries(listing) if questions.is_file(fact)]
+    has_weights = any(name.endswith(_WEIGHTS) for name in files)
+    return msgspec.structs.replace(found, rope_for_5=_has_rope_of_5(model_config), has_weights=has_weights)
 
 
 def _weights(listing: Answer, config: Answer, indexes: Sequence[Answer]) -> Checkpoint:

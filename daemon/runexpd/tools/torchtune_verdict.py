@@ -55,7 +55,15 @@ def epochs(training: Training, config: str) -> tuple[int, ...] | Failure:
 def judge(evidence: Evidence) -> Verdict:
     problems = list(_problems(evidence))
     judged = _judge_earlier if evidence.attempt is None else _judge_own
-    return msgspec.structs.replace(judged(evidence, problems), is_absent=not evidence.checkpoints)
+    return msgspec.structs.replace(
+        judged(evidence, problems), is_absent=all(map(_is_bare, evidence.checkpoints.values()))
+    )
+
+
+def _is_bare(found: Checkpoint) -> bool:
+    """Whether nothing is left of a model, but for what jobs wrote beside it, and what was copied."""
+    gone = found.problem is not None and found.problem.state is State.ABSENT
+    return gone and not found.has_weights
 
 
 def _judge_own(evidence: Evidence, problems: list[Problem]) -> Verdict:

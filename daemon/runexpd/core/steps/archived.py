@@ -1,32 +1,48 @@
-"""Trainings whose checkpoints were deleted once all of their evaluations were there: done, and nothing is owed."""
+"""Trainings whose checkpoints were deleted once all of their evaluations were there: done, and nothing is owed.
+
+Where an evaluation is missing its training is owed, and it is said why: a person thought it done.
+"""
 
 from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from runexp.wire.failures import FailureKind
-from runexp.wire.jobs import Finding, JobSpec, Verdict
+from runexp.wire.jobs import Failure, Finding, JobSpec, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core.job import Job
 
 DETAIL = "archived: its checkpoints are gone, and all its evaluations are there (a rerun trains it anew)"
+#: Evaluations that are named where some are missing.
+_MOST_NAMED = 3
 
 
 def taken(
     jobs: Iterable[JobSpec], verdicts: Mapping[str, Verdict], known: Mapping[str, Job]
 ) -> dict[str, Verdict]:
-    """The verdicts, with those of archived trainings as good. What an attempt has failed at isn't archived."""
+    """The verdicts, with those of archived trainings as good, and of those that are owed after all with what is missing.
+
+    What an attempt has failed at isn't archived.
+    """
     specs = list(jobs)
-    there = {
-        spec.id: replace(verdicts[spec.id], finding=Finding.GOOD, detail=DETAIL, failure=None)
+    gone = [
+        spec
         for spec in specs
         if spec.phase is Phase.OPTIMIZATION
         and spec.id in verdicts
         and verdicts[spec.id].is_absent
         and _may_be(known.get(spec.id))
-        and _is_evaluated(spec.run, specs, verdicts)
+    ]
+    return {**verdicts, **{spec.id: _as_archived(spec, specs, verdicts) for spec in gone}}
+
+
+def lost(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+    """Why trainings are owed that were done once, by job."""
+    return {
+        id: f"{verdict.failure.message}: trained anew"
+        for id, verdict in verdicts.items()
+        if verdict.failure is not None and verdict.failure.kind == FailureKind.RESULTS_GONE
     }
-    return {**verdicts, **there}
 
 
 def _may_be(job: Job | None) -> bool:
@@ -35,8 +51,23 @@ def _may_be(job: Job | None) -> bool:
     return job.failure is not None and job.failure.kind == FailureKind.RESULTS_GONE
 
 
-def _is_evaluated(run: str, specs: Iterable[JobSpec], verdicts: Mapping[str, Verdict]) -> bool:
-    evaluations = [spec.id for spec in specs if spec.phase is Phase.EVALUATION and spec.run == run]
-    return bool(evaluations) and all(
-        id in verdicts and verdicts[id].finding is Finding.GOOD for id in evaluations
-    )
+def _as_archived(training: JobSpec, specs: Iterable[JobSpec], verdicts: Mapping[str, Verdict]) -> Verdict:
+    of_run = [spec.id for spec in specs if spec.phase is Phase.EVALUATION and spec.run == training.run]
+    good = [id for id in of_run if id in verdicts and verdicts[id].finding is Finding.GOOD]
+    if not good:
+        return verdicts[training.id]
+    if len(good) == len(of_run):
+        return replace(verdicts[training.id], finding=Finding.GOOD, detail=DETAIL, failure=None)
+    missing = _listed([_lacking(id, verdicts.get(id)) for id in of_run if id not in good])
+    failure = Failure(FailureKind.RESULTS_GONE, f"its checkpoints are gone, and {missing}")
+    return replace(verdicts[training.id], detail=failure.message, failure=failure)
+
+
+def _lacking(id: str, verdict: Verdict | None) -> str:
+    kind = verdict.failure.kind if verdict and verdict.failure else ""
+    return f"{id} has no log" if kind == FailureKind.NO_LOG else f"{id} isn't done"
+
+
+def _listed(lacking: list[str]) -> str:
+    more = f", and {len(lacking) - _MOST_NAMED} evaluations more" if len(lacking) > _MOST_NAMED else ""
+    return ", ".join(lacking[:_MOST_NAMED]) + more

@@ -65,7 +65,7 @@ def missing(experiment: Experiment, job: Job) -> tuple[str, ...]:
 
 def _waits_for(experiment: Experiment, job: Job) -> str:
     if job.spec.phase is Phase.OPTIMIZATION:
-        return "not done yet"
+        return job.why or "not done yet"
     if experiment.evaluation is not PhaseState.WAITING or experiment.optimization is PhaseState.CLOSED:
         return "not done yet"
     return "once the optimization barrier clears"

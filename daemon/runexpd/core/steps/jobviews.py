@@ -135,7 +135,7 @@ def _barrier(e: Experiment) -> str:
 def _detail(e: Experiment, job: Job, typed: str, barrier: str) -> str:
     if job.stage is Stage.IN_DOUBT and not job.retired:
         return f"{job.detail}; {forecast.ways_out(typed, job, forecast.missing(e, job))}"
-    return job.detail or _waiting(e, job, barrier)
+    return job.detail or "; ".join(filter(None, (_waiting(e, job, barrier), job.why)))
 
 
 def _waiting(e: Experiment, job: Job, barrier: str) -> str:

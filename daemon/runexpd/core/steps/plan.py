@@ -13,9 +13,11 @@ from runexpd.core import apply
 from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment, State
-from runexpd.core.steps import anew, recipes, submit, verify
+from runexpd.core.steps import anew, archived, recipes, submit, verify
 
 OPTIMIZE_ONLY = "left out: --optimize-only"
+#: What `run` makes owed.
+_UNSETTLED = (Stage.PLANNED, Stage.SKIPPED)
 
 
 def on_scaffold(state: State, seen: ScaffoldSeen) -> Iterator[events.Event]:
@@ -71,6 +73,7 @@ def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event
         warnings=seen.warnings,
         question=seen.question,
         name=seen.name,
+        why=_owed_again(known, seen),
     )
     ours = {spec.id for spec in seen.jobs if _may_be_adopted(seen, spec, known)}
     for spec in seen.jobs:
@@ -82,6 +85,12 @@ def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event
             yield from found(seen, spec, known)
             if reason := _left_out(seen, spec):
                 yield from _skipped(seen, spec, known, reason)
+
+
+def _owed_again(known: Experiment | None, seen: ScaffoldSeen) -> dict[str, str]:
+    """Why what was done once is owed. (What the ledger holds as verified has failed, and waits for `retry`.)"""
+    settled = [id for id, job in known.jobs.items() if job.stage not in _UNSETTLED] if known else []
+    return {id: why for id, why in archived.lost(seen.verdicts).items() if id not in settled}
 
 
 def _differs(known: Experiment, seen: ScaffoldSeen, changes: list[events.Event]) -> bool:
@@ -155,7 +164,7 @@ def found(seen: ScaffoldSeen, spec: JobSpec, known: Experiment | None) -> Iterat
         case Stage.VERIFIED if job is not None:
             yield from _of_verified(seen, spec, job, verdict)
         case Stage.PLANNED | Stage.SKIPPED | Stage.FAILED | Stage.IN_DOUBT as stage:
-            unsettled = stage in (Stage.PLANNED, Stage.SKIPPED) and not _left_out(seen, spec)
+            unsettled = stage in _UNSETTLED and not _left_out(seen, spec)
             fresh = unsettled and _is_doubtful(verdict)
             clear = stage is Stage.IN_DOUBT and not _is_doubtful(verdict)
             good = verdict.finding is Finding.GOOD
@@ -261,5 +270,5 @@ def _skipped(
 ) -> Iterator[events.Event]:
     job = known.jobs.get(spec.id) if known else None
     done = _is_good(seen, spec.id) and _is_current(seen, spec, known)
-    if not done and (job is None or job.stage in (Stage.PLANNED, Stage.SKIPPED)):
+    if not done and (job is None or job.stage in _UNSETTLED):
         yield events.JobSkipped(job=spec.id, reason=reason)
