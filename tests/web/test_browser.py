@@ -318,7 +318,7 @@ def test_five_thousand_jobs(site: Site, browser: Browser) -> None:
 
 def test_two_thousand_experiments(site: Site, browser: Browser) -> None:
     site.lines = thousands()
-    site.show(usual())
+    site.show(replace(usual(), id="mine"))
     with window(browser) as opened:
         entered(site, opened)
         assert not opened.is_too_wide()
@@ -333,11 +333,11 @@ def test_two_thousand_experiments(site: Site, browser: Browser) -> None:
         page.get_by_role("searchbox").fill("rank1239")
         expect(page.locator("#experiments h2")).to_have_text(["rank1239"])
         page.get_by_role("link", name="Compare").click()
-        page.get_by_role("checkbox", name="words e1").check()
+        page.get_by_role("checkbox", name="words mine").check()
         page.get_by_role("searchbox").fill("rank1235")
         page.get_by_role("searchbox").press("Enter")
         expect(page.get_by_role("checkbox")).to_have_count(2)
-        expect(page.get_by_role("checkbox", name="words e1")).to_be_checked()
+        expect(page.get_by_role("checkbox", name="words mine")).to_be_checked()
 
 
 def test_all_of_it_can_be_done_by_keyboard(site: Site, browser: Browser) -> None:
@@ -347,7 +347,7 @@ def test_all_of_it_can_be_done_by_keyboard(site: Site, browser: Browser) -> None
         press(opened, "words")
         expect(opened.page.get_by_role("heading", level=1)).to_have_text("words")
         press(opened, "Cancel all …")
-        press(opened, "Cancel")
+        press(opened, "Yes, end it")
         expect(opened.page.get_by_role("heading", level=1)).to_have_text("words")
         assert [asked.experiment for asked in site.asked] == ["e1"]  # type: ignore[union-attr]
 

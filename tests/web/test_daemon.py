@@ -211,5 +211,5 @@ def test_a_daemon_that_was_killed_and_is_back(tmp_path: Path) -> None:
         home.start()
         expect(page.locator("#lost")).to_be_hidden()
         page.get_by_role("link", name="Cancel all …").click()  # still logged in
-        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Yes, end it").click()
         expect(page.locator(".title .chip")).to_have_text("cancelled")

@@ -13,8 +13,10 @@ from runexpd.web.desk import Desk
 
 class Verb(msgspec.Struct, frozen=True):
     name: str
-    #: On the button.
+    #: What it is called.
     title: str
+    #: On the button that does it: none that could be taken for the way back.
+    yes: str
     #: What is asked first, of `{what}`.
     question: str
     consequence: str
@@ -40,6 +42,7 @@ _VERBS = (
     Verb(
         "cancel",
         "Cancel",
+        "Yes, end it",
         "End {what}?",
         "Its processes end. What was done stays done.",
         _cancel,
@@ -48,6 +51,7 @@ _VERBS = (
     Verb(
         "retry",
         "Retry",
+        "Yes, submit again",
         "Submit again what failed of {what}?",
         "Scripts and configs are read anew. What succeeded is left alone.",
         _retry,
@@ -56,6 +60,7 @@ _VERBS = (
     Verb(
         "rerun",
         "Make anew",
+        "Yes, make anew",
         "Make {what} anew?",
         "Old results are moved aside, and the evaluations of what is trained are made anew, too.",
         _rerun,
