@@ -1,8 +1,14 @@
 """The commit is worth knowing, and nothing waits for it or fails for it."""
 
+import subprocess
+from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
+from fakes.builders import training
 from runexpd.hosts.base import Host, HostUnreachable
+from runexpd.hosts.local import LocalHost
 from runexpd.runtime.recipes import read
 
 
@@ -15,3 +21,21 @@ class SlowGit:
 
 async def test_a_git_that_gives_no_answer_hinders_nothing() -> None:
     assert await read({}, cast(Host, SlowGit()), "/e", []) == []
+
+
+@pytest.mark.parametrize(("filter", "is_known"), [("lfs", True), ("a=b", False)])
+async def test_no_program_of_a_repositorys_own_is_run_to_look_at_it(
+    tmp_path: Path, filter: str, is_known: bool
+) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@y"]
+    (tmp_path / ".gitattributes").write_text(f"x.txt filter={filter}\n")
+    (tmp_path / "x.txt").write_text("a")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    subprocess.run([*git, "config", f"filter.{filter}.clean", "touch ran; cat"], check=True)
+    subprocess.run([*git, "config", f"filter.{filter}.required", "true"], check=True)
+    (tmp_path / "x.txt").write_text("b")
+    (made,) = await read({}, LocalHost(), str(tmp_path), [training("r", str(tmp_path))])
+    assert len(made.recipe.commit) == 40
+    assert made.recipe.dirty == is_known
+    assert not (tmp_path / "ran").exists()

@@ -96,3 +96,15 @@ def test_a_message_is_one_line() -> None:
     packed = framing.pack(requests.Run(dir="/a\nb"))
     assert packed.count(b"\n") == 1
     assert framing.unpack_request(packed) == requests.Run(dir="/a\nb")
+
+
+@pytest.mark.parametrize(
+    "choice", [{"oom_retries": -1}, {"node_retries": 10**6}, {"stagger_evaluations_seconds": 1e300}]
+)
+def test_no_more_can_be_chosen_than_can_be_set(choice: dict[str, float]) -> None:
+    for asked in (
+        {"type": "Run", "dir": "/e", "choices": choice},
+        {"type": "Set", "experiment": "e", "settings": choice},
+    ):
+        with pytest.raises(msgspec.ValidationError):
+            framing.unpack_request(msgspec.json.encode(asked))

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from runexp.wire.jobs import Barrier, IfChanged, OnFailure, OnStall
+from runexp.wire.settings import Seconds, Times
 
 #: What a person types; a script is for what is longer.
 ShellCommand = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -15,10 +16,10 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     on_failure: OnFailure | msgspec.UnsetType = msgspec.UNSET
     barrier: Barrier | msgspec.UnsetType = msgspec.UNSET
-    oom_retries: int | msgspec.UnsetType = msgspec.UNSET
-    node_retries: int | msgspec.UnsetType = msgspec.UNSET
+    oom_retries: Times | msgspec.UnsetType = msgspec.UNSET
+    node_retries: Times | msgspec.UnsetType = msgspec.UNSET
     on_stall: OnStall | msgspec.UnsetType = msgspec.UNSET
-    stagger_evaluations_seconds: float | msgspec.UnsetType = msgspec.UNSET
+    stagger_evaluations_seconds: Seconds | msgspec.UnsetType = msgspec.UNSET
     before_evaluations: ShellCommand | msgspec.UnsetType = msgspec.UNSET
     #: Of this one run: nothing remembers it.
     optimize_only: bool = False

@@ -29,6 +29,14 @@ STEPS_SECONDS = 30.0
 HASHED_BYTES = 1024 * 1024
 _GIT_SECONDS = 10.0
 _MOST_CHARACTERS = 256 * 1024
+#: Without the programs that a repository has its files filtered by (git-lfs): a look runs nothing of the experiment's.
+_ASK_GIT = (
+    'command -v git >/dev/null || exit 0; [ -n "$("$@" ls-files -- . 2>/dev/null | head -c 1)" ] || exit 0; '
+    '"$@" rev-parse HEAD 2>/dev/null || exit 0; set -f; IFS=$(printf "\\nx"); IFS=${IFS%x}; '
+    'for name in $("$@" config --name-only --get-regexp "^filter[.].*[.](clean|process|required)$" 2>/dev/null); '
+    'do case $name in *=*) exit 0;; esac; set -- "$@" -c "$name="; done; '
+    '"$@" status --porcelain -uno --ignore-submodules=all -- . 2>/dev/null | head -c 1'
+)
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -184,13 +192,8 @@ async def _looked(host: Host, paths: Sequence[str]) -> dict[str, Data]:
 async def _git(host: Host, dir: str) -> tuple[str, bool]:
     """The commit, and whether the directory differs from it; an empty one where git knows nothing of it."""
     quiet = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir]
-    script = (
-        'command -v git >/dev/null || exit 0; [ -n "$("$@" ls-files -- . 2>/dev/null | head -c 1)" ] || exit 0; '
-        '"$@" rev-parse HEAD 2>/dev/null || exit 0; '
-        '"$@" status --porcelain -uno -- . 2>/dev/null | head -c 1'
-    )
     try:
-        ran = await host.run(["sh", "-c", script, "sh", *quiet], timeout_seconds=_GIT_SECONDS)
+        ran = await host.run(["sh", "-c", _ASK_GIT, "sh", *quiet], timeout_seconds=_GIT_SECONDS)
     except (
         HostUnreachable
     ):  # of a large repository on a slow disk: nobody waits for that, nor is anything refused for it
