@@ -132,7 +132,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """What stands at the file's left edge; each may be left out."""
 
     #: This machine.
     local: Local = Local()
