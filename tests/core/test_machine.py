@@ -308,7 +308,8 @@ class Machine(RuleBasedStateMachine):
         """As one is asked to after a restore; where two share a directory, the second once the first is done."""
         for id in [*self.world.state.experiments, *self.world.state.experiments]:
             if self.world.state.experiments[id].restored:
-                assert not [command for command in self.owed() if command.experiment == id]
+                owed = [command for command in self.owed() if command.experiment == id]
+                assert all(isinstance(c, commands.Watch | commands.Judge) for c in owed)
                 self.tell(self.seen(id))
                 self.drain()
 

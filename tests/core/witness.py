@@ -63,7 +63,9 @@ class Witness(World):
         assert observe(self.state, everything, self.now).recorded == [], "what follows must follow at once"
         if self._says_nothing_new(observation, happened):
             again = [recorded.event for recorded in observe(self.state, observation, self.now).recorded]
-            assert again == [], f"it was said before: {[type(event).__name__ for event in again]}"
+            assert again == [], (
+                f"it was said before: {[type(event).__name__ for event in again]}; first {[type(event).__name__ for event in happened]}"
+            )
         self._check_what_is_kept_beside()
         news = [(recorded.experiment, recorded.event) for recorded in self.ledger[entered:]]
         self._check_others(news)

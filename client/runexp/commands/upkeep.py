@@ -85,10 +85,14 @@ def gc(cluster: str, days: float, yes: bool, as_json: bool) -> None:
         if as_json:
             output.json(found)
             return
-        others = f", {found.unknown:,} of other daemons" if found.unknown else ""
-        output.say(
-            f"{cluster}: of {found.over:,} submissions deleted; left: {found.needed:,} that are needed{others}"
+        parts = (
+            f"{found.over:,} deleted",
+            f"{found.needed:,} still needed",
+            f"{found.unknown:,} of other daemons left alone",
         )
+        counts = (found.over, found.needed, found.unknown)
+        said = ", ".join(part for part, count in zip(parts, counts, strict=True) if count)
+        output.say(f"{cluster}: {said or 'no submission has left anything'}")
 
 
 @click.group()

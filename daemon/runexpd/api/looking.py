@@ -9,6 +9,7 @@ from runexp.wire import requests
 from runexp.wire.jobs import Finding, JobSpec, Policy
 from runexp.wire.refusals import Code
 from runexp.wire.states import Stage
+from runexpd.api import restoring
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import Cluster
@@ -31,6 +32,7 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         if (each.cluster, each.dir) == (cluster.name, reading.dir):
             await context.at_hand(each.id)
             break
+    await restoring.caught_up(context, plan.by_directory(context.loop.state, cluster.name, reading.dir))
     known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
     if known and (parked := context.loop.state.parked.get(known.id)) and parked.for_good:
         raise Refusal(Code.INTERNAL, parked.why, known.dir, "nothing is submitted of it, to be safe")

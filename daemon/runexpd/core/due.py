@@ -42,9 +42,19 @@ def due(state: State, touched: Touched, now: float) -> Due:
             if touched.is_whole(id) or not runs:
                 owed[id, OF_NO_JOB] = tuple(_prepared(experiment)) if runs else ()
             for job in touched.of(experiment):
-                owed[id, job.spec.id] = tuple(_owed(experiment, job)) if runs else ()
+                owed[id, job.spec.id] = tuple(_allowed(state, experiment, _owed(experiment, job)))
     gates = (gate for experiment in state.running() for gate in _open_gates(experiment))
     return Due(owed, frozenset(gates), submit.wake_at(state, now))
+
+
+def _allowed(
+    state: State, experiment: Experiment, owed: Iterator[commands.Command]
+) -> Iterator[commands.Command]:
+    """Of a ledger that was put back: what tells how things stand, and changes nothing."""
+    if state.is_running(experiment):
+        return owed
+    only_looks = (c for c in owed if isinstance(c, commands.Watch | commands.Judge))
+    return only_looks if state.is_watched(experiment) else iter(())
 
 
 def _open_gates(experiment: Experiment) -> Iterator[str]:

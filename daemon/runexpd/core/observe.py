@@ -202,18 +202,22 @@ def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:
         yield id, watch.checked(after.experiments[id], phase)
 
 
+_STEPS = (cancel.owed, health.owed, retry.owed, barrier.owed)
+
+
 def _owed(happened: Happened, now: float) -> Iterator[Fact]:
     """The first kind of thing that is owed; `observe` asks again with it applied."""
     state = happened.state
     for id in happened.touched:
-        if (experiment := state.experiments.get(id)) is None or not state.is_running(experiment):
+        if (experiment := state.experiments.get(id)) is None or not state.is_watched(experiment):
             continue
         touched = list(happened.touched.of(experiment))
-        for step in (cancel.owed, health.owed, retry.owed, barrier.owed):
+        # What begins nothing is done of a ledger that was put back, too.
+        for step in _STEPS if state.is_running(experiment) else (cancel.owed,):
             if following := list(step(experiment, touched)):
                 yield from _of(id, iter(following))
                 return
-        if following := list(prepare.owed(state, experiment)):
+        if state.is_running(experiment) and (following := list(prepare.owed(state, experiment))):
             yield from _of(id, iter(following))
             return
     yield from submit.intended(state, now)

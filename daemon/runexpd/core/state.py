@@ -130,5 +130,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.experiments.values()
         yield from self.shelved.values()
 
+    def watched(self) -> Iterator[Experiment]:
+        """Those of which it is of interest what the cluster says."""
+        return (e for e in self.experiments.values() if self.is_watched(e))
+
+    def is_watched(self, experiment: Experiment) -> bool:
+        return experiment.outcome is None and experiment.id not in self.parked
+
     def is_running(self, experiment: Experiment) -> bool:
-        return experiment.outcome is None and not experiment.restored and experiment.id not in self.parked
+        """Whether anything is begun of it."""
+        return self.is_watched(experiment) and not experiment.restored

@@ -97,8 +97,8 @@ class Loop:
     ) -> None:
         """Take observations until cancelled."""
         with self._send, self._receive:
-            running = tuple(experiment.id for experiment in self.state.running())
-            self._send.send_nowait(_Told(Begun(experiments=running)))
+            watched = tuple(experiment.id for experiment in self.state.watched())
+            self._send.send_nowait(_Told(Begun(experiments=watched)))
             self.begun.set()
             task_status.started()
             while True:

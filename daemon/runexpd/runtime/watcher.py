@@ -80,6 +80,8 @@ class Watcher:
         self.trouble: tuple[float, str] | None = None
         #: When it last gave one; None: not since we began.
         self.answered_at: float | None = None
+        #: How many answers there were since we began, each with its news in the ledger.
+        self.rounds = 0
 
     def watch(self, watch: Watch) -> None:
         """Ask about a job from now on, or about one that has changed."""
@@ -163,6 +165,8 @@ class Watcher:
                 await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
             except NotTaken as error:  # the same news comes with the next round
                 logger.debug("the news of {} isn't in the ledger yet: {}", self._cluster.name, error.what)
+                return
+        self.rounds += 1
 
     def _note_trouble(self, error: ClusterUnreachable) -> None:
         if self.trouble is None:

@@ -42,6 +42,7 @@ def restore(path: Path, copy: Path, now: float, tell: Callable[[int, int], None]
     `now`: seconds since 1970, which is beyond any token that was used since. Raises LedgerError and OSError, with nothing
     changed: LedgerLocked while a daemon uses it, LedgerDamaged where the copy isn't whole.
     """
+    newest = _newest(path)
     with at_rest(path):
         if problems := check(copy, tell).problems:
             raise LedgerDamaged(f"{copy} is not whole: {problems[0]}", f"see: runexp ledger check {copy}")
@@ -49,7 +50,7 @@ def restore(path: Path, copy: Path, now: float, tell: Callable[[int, int], None]
             new = Path(directory) / path.name
             with Reader(copy) as ledger:
                 _copied(ledger, new)
-            _mark(new, now, _newest(path))
+            _mark(new, now, newest)
             return _put(path, new, time.strftime("%Y%m%d-%H%M%S", time.localtime(now)))
 
 

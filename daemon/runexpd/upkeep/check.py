@@ -40,13 +40,19 @@ def check(path: Path, tell: Callable[[int, int], None]) -> Checked:
         ((events,),) = ledger.rows("SELECT count(*) FROM events")
     return Checked(
         ledger=str(path),
-        size_bytes=path.stat().st_size,
+        size_bytes=size_bytes(path),
         format=format,
         known_format=len(shipped()),
         experiments=len(heads),
         events=events,
         problems=tuple(faults),
     )
+
+
+def size_bytes(path: Path) -> int:
+    """With what was written last, which lies beside it for a while."""
+    parts = (path, path.with_name(f"{path.name}-wal"))
+    return sum(part.stat().st_size for part in parts if part.exists())
 
 
 def _of_one(ledger: Reader, id: str, seq: int) -> Iterator[str]:

@@ -138,7 +138,7 @@ def _print_checked(found: Any) -> None:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
 
 
 def _print(line: str) -> None:

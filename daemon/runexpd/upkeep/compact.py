@@ -9,6 +9,7 @@ from runexpd.ledger import contents
 from runexpd.ledger.store import Ledger
 from runexpd.metrics.store import Store
 from runexpd.runtime.shelf import Shelf
+from runexpd.upkeep.check import size_bytes
 
 _RECIPES = (
     "SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.recipe') FROM events WHERE type = 'RecipeRecorded'"
@@ -21,7 +22,7 @@ def compact(path: Path, metrics: Path) -> tuple[int, int]:
     Raises LedgerError (LedgerLocked while a daemon uses them), OSError and sqlite3.Error; the ledger is whole whenever this is
     interrupted.
     """
-    before = _size_bytes(path, metrics)
+    before = size_bytes(path) + size_bytes(metrics)
     with Ledger(path) as ledger:
         experiments = set(ledger.heads())
         _forget_contents(ledger)
@@ -31,7 +32,7 @@ def compact(path: Path, metrics: Path) -> tuple[int, int]:
     if metrics.exists():
         with closing(Store(metrics)) as store:
             store.keep(experiments)
-    return before, _size_bytes(path, metrics)
+    return before, size_bytes(path) + size_bytes(metrics)
 
 
 def _forget_contents(ledger: Ledger) -> None:
@@ -46,7 +47,3 @@ def _needed(ledger: Ledger) -> Iterator[str]:
     yield from recipes
     for recipe in contents.recipes(ledger, recipes).values():
         yield from (text.content for text in recipe.texts)
-
-
-def _size_bytes(*paths: Path) -> int:
-    return sum(path.stat().st_size for path in paths if path.exists())
