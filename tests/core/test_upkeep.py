@@ -1,10 +1,23 @@
 """What is over can go out of sight; a ledger that was put back does nothing until somebody has looked."""
 
+import pytest
+from msgspec.structs import replace
+
 from fakes.builders import GOOD, ID, World, owed, scaffold
 from runexp.wire import events
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.commands import Watch
-from runexpd.core.observations import CancelWanted, Forgotten, Restored, RetryWanted, SightWanted, Tick
+from runexpd.core.observations import (
+    CancelWanted,
+    Forgotten,
+    Restored,
+    RetryWanted,
+    Shelved,
+    SightWanted,
+    Tick,
+)
+from runexpd.core.observe import observe
+from runexpd.core.steps.report import line, view
 
 HIDDEN, SHOWN = SightWanted(experiment=ID, archived=True), SightWanted(experiment=ID, archived=False)
 
@@ -85,3 +98,23 @@ def test_one_that_is_over_stays_over_and_uses_no_token_twice() -> None:
     assert not world.experiment.restored
     world.see(scaffold(("rank4", "rank8", "rank16")))
     assert world.token("rank16") == f"{ID}-5001"
+
+
+def test_what_was_put_away_is_forgotten_too() -> None:
+    world = over()
+    world.see(Shelved(experiment=ID, seq=world.experiment.seq, line=line(world.experiment)))
+    away = world.happened.state
+    assert ID in away.shelved
+    assert ID not in observe(away, Forgotten(experiment=ID), world.now).state.shelved
+
+
+@pytest.mark.parametrize(
+    ("cluster", "typed"), [("local", "runexp run '/my exp'"), ("della", "runexp run 'della:/my exp'")]
+)
+def test_what_to_type_after_a_restore_is_said(cluster: str, typed: str) -> None:
+    world = World()
+    world.see(replace(scaffold(dir="/my exp"), cluster=cluster))
+    world.see(Restored(tokens=5000))
+    assert typed in view(world.experiment, ID, {}).trouble
+    assert [e.id for e in world.state.watched()] == [ID]
+    assert list(world.state.running()) == []
