@@ -128,6 +128,8 @@ def errors(as_json: bool = False) -> Iterator[None]:
     except BrokenPipeError:  # whoever read us has seen enough
         _stop_writing()
         sys.exit(exits.OK)
+    except UnicodeError as error:
+        fail(f"something isn't UTF-8: {error}", "", "rename it, or write it anew", exits.REFUSED, as_json)
     except FileNotFoundError as error:
         what = "there is no such file" if error.filename else "the current directory is gone"
         fail(what, str(error.filename or ""), "", exits.REFUSED, as_json)

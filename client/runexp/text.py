@@ -8,9 +8,16 @@ _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def as_yaml(value: object) -> str:
-    """A value as YAML 1.1 reads it back: JSON, but for what isn't printable, which YAML wants as a number of its own."""
+    """A value as YAML 1.1 reads it back: JSON, but for what isn't printable, which YAML wants as a number of its own.
+
+    What isn't UTF-8 stays what it is: no YAML can hold it, and it can't be written either.
+    """
     said = json.dumps(value, ensure_ascii=False)
-    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in said)
+    return "".join(each if each.isprintable() or _is_half(each) else f"\\U{ord(each):08x}" for each in said)
+
+
+def _is_half(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
 
 
 def printable(text: str) -> str:

@@ -40,6 +40,16 @@ def config(place: Path, **said: Any) -> None:
     (place / "model" / "config.json").write_text(json.dumps(said))
 
 
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 KNOWN = ("--model", "model", "--data", "data.json")
 
 
@@ -136,6 +146,18 @@ def test_the_tokenizer_of_a_qwen_is_that_of_its_tokens(place: Path, tokens: str,
         (lambda place: (place / "cap.py").unlink(), "cap.py can't be read"),
         (lambda place: os.truncate(place / "data.json", datasets.MOST_BYTES + 1), "256 MB: too much"),
         (lambda place: (place / "model" / "config.json").write_text('{"vocab_size": "x"}'), "vocab_size"),
+        (lambda place: config(place, **{**LLAMA, "vocab_size": 10**30}), "vocab_size"),
+        (lambda place: config(place, **{**LLAMA, "rope_theta": 1e308}), "rope_theta"),
+        (lambda place: os.truncate(place / "model" / "config.json", 1 << 30), "1024 MB: too much"),
+        (lambda place: fifo(place / "model" / "config.json"), "config.json is no regular file"),
+        (lambda place: device(place / "model" / "config.json"), "config.json is no regular file"),
+        (lambda place: fifo(place / "data.json"), "data.json is no regular file"),
+        (lambda place: device(place / "data.json"), "data.json is no regular file"),
+        (lambda place: fifo(place / "cap.py"), "cap.py is no regular file"),
+        (lambda place: (place / "data.json").write_text("[" * 100_000), "neither JSON nor JSON lines"),
+        (lambda place: (place / "cap.py").write_text("@task\ndef é(): ..."), "'é' is no name for a task"),
+        (lambda place: (place / "cap.py").write_text(f"@task\ndef {'t' * 300}(): ..."), "no name for a task"),
+        (lambda place: (place / "model" / os.fsdecode(b"\xff.safetensors")).touch(), "isn't UTF-8"),
     ],
 )
 def test_what_can_not_be_made_is_said_and_nothing_is_written(place: Path, spoil: Any, why: str) -> None:
@@ -208,3 +230,43 @@ def test_any_path_is_read_back_by_yaml(place: Path, name: str) -> None:
     summary = yaml.safe_load((place / "exp" / "experiment_summary.yaml").read_text())
     assert summary["models"]["base"][0]["name"] == name
     assert trained["checkpointer"]["checkpoint_dir"] == str(place / name)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--name", "a\nb"),
+        ("--name", " "),
+        ("--partition", "#gpu"),
+        ("--partition", 'a"b'),
+        ("--account", "it's"),
+        ("--time", "soon"),
+        ("--time", "1:2:3:4"),
+        ("--lr", "nan"),
+        ("--environment", os.fsdecode(b"\xff")),
+        ("--task", "pack\x1bage/\x1b"),
+    ],
+)
+def test_what_could_be_written_and_not_be_read_is_refused(place: Path, option: str, value: str) -> None:
+    done = init(option, value)
+    assert (done.exit_code, done.output.count("\n")) == (1, 2)
+    assert done.output.replace("\n", "").isprintable()
+    assert not (place / "exp").exists()
+
+
+def test_what_a_qwens_tokenizer_would_hang_on_is_refused(place: Path) -> None:
+    config(place, **{**LLAMA, "model_type": "qwen2"})
+    fifo(place / "model" / "tokenizer.json")
+    assert "tokenizer.json is no regular file" in init().output
+
+
+def test_a_task_in_another_encoding_is_copied_as_it_is(place: Path) -> None:
+    text = "# -*- coding: latin-1 -*-\n# é\n@task\ndef cap(): ...\n".encode("latin-1")
+    (place / "cap.py").write_bytes(text)
+    assert init().exit_code == 0
+    assert (place / "exp" / "base" / "eval" / "cap" / "cap.py").read_bytes() == text
+
+
+def test_what_is_said_to_be_typed_next_can_be(place: Path) -> None:
+    done = CliRunner().invoke(main, ["init", "two words", *KNOWN, "--task", "cap.py"])
+    assert f"runexp plan '{place / 'two words'}'" in done.output

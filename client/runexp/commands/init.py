@@ -1,5 +1,6 @@
 """runexp init: an experiment to begin with."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,7 +135,8 @@ def init(directory: Path, is_example: bool, environment: Path, as_json: bool, **
         if as_json:
             output.json({"directory": str(directory), "files": files})
             return
-        say(f"{directory}: {len(files)} files; next: runexp plan {directory}, then runexp run {directory}")
+        typed = shlex.quote(str(directory))
+        say(f"{directory}: {len(files)} files; next: runexp plan {typed}, then runexp run {typed}")
 
 
 def made(make: Callable[[Callable[[str], None]], None], environment: Path) -> None:
@@ -156,7 +158,7 @@ def made(make: Callable[[Callable[[str], None]], None], environment: Path) -> No
 
 
 def say(what: str) -> None:
-    click.echo(f"==> {what}", err=True)
+    output.note(f"==> {what}")
 
 
 def _refuse_others(directory: Path, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from runexp.scaffolding import reading
 from runexp.scaffolding.problems import CannotBe
 
 #: Names that data sets have for the question and for the answer.
@@ -18,16 +19,17 @@ _SPLITS = ("train", "training")
 _SHOWN = 6
 #: Read whole, to see what it is.
 MOST_BYTES = 256 << 20
+_TOO_LARGE = (
+    f"begin with {MOST_BYTES >> 20} MB of it in a file, and name the whole in finetune.yaml afterwards"
+)
 _HINT = "rows with `input` and `output`, or with `messages`: a list, an object with the key train, or an object a line"
 
 
 def read(path: Path) -> dict[str, Any]:
     """The `dataset` of a torchtune config. Raises CannotBe, OSError."""
-    if (size_bytes := path.stat().st_size) > MOST_BYTES:
-        hint = f"begin with its first {MOST_BYTES >> 20} MB, and name the whole in finetune.yaml afterwards"
-        raise CannotBe(f"{path} has {size_bytes >> 20} MB: too much to look into here", hint)
+    data = reading.whole(path, MOST_BYTES, _TOO_LARGE)
     try:
-        sample, field = _first(path.read_text(encoding="utf-8"))
+        sample, field = _first(data.decode())
     except ValueError as error:
         raise CannotBe(
             f"{path}: {'no text' if isinstance(error, UnicodeDecodeError) else error}", _HINT
@@ -50,7 +52,7 @@ def _first(text: str) -> tuple[dict[str, Any], str | None]:
     field = None
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = _first_line(text)
     if isinstance(document, dict):
         field = next((name for name in _SPLITS if isinstance(document.get(name), list)), None)
@@ -64,5 +66,5 @@ def _first(text: str) -> tuple[dict[str, Any], str | None]:
 def _first_line(text: str) -> Any:
     try:
         return json.loads(text.lstrip().partition("\n")[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("neither JSON nor JSON lines") from None

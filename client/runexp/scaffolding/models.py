@@ -1,20 +1,26 @@
 """What torchtune has for a model as Hugging Face lays it out: its component and its tokenizer. See torchtune.models."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from runexp.scaffolding import reading
 from runexp.scaffolding.problems import CannotBe
 
 _HINT = "name the directory of a model as Hugging Face has it"
+#: Of a config, and of a tokenizer, which holds a vocabulary.
+_CONFIG_BYTES, _TOKENIZER_BYTES = 16 << 20, 256 << 20
+#: More is no model's.
+Size = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+Factor = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
 
 
 class Rope(msgspec.Struct, frozen=True):
     """transformers 5 keeps both in `rope_parameters`; before it was `rope_theta` and `rope_scaling`."""
 
-    rope_theta: float | None = None
-    factor: float | None = None
+    rope_theta: Factor | None = None
+    factor: Factor | None = None
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -22,15 +28,15 @@ class Config(msgspec.Struct, frozen=True):
 
     model_type: str = ""
     tie_word_embeddings: bool = False
-    vocab_size: int | None = None
-    num_hidden_layers: int | None = None
-    num_attention_heads: int | None = None
-    num_key_value_heads: int | None = None
-    hidden_size: int | None = None
-    intermediate_size: int | None = None
-    max_position_embeddings: int | None = None
-    rms_norm_eps: float | None = None
-    rope_theta: float | None = None
+    vocab_size: Size | None = None
+    num_hidden_layers: Size | None = None
+    num_attention_heads: Size | None = None
+    num_key_value_heads: Size | None = None
+    hidden_size: Size | None = None
+    intermediate_size: Size | None = None
+    max_position_embeddings: Size | None = None
+    rms_norm_eps: Factor | None = None
+    rope_theta: Factor | None = None
     rope_scaling: Rope | None = None
     rope_parameters: Rope | None = None
 
@@ -58,7 +64,7 @@ _LONGEST = 2048
 def read(model: Path) -> Config:
     """Raises CannotBe."""
     try:
-        return msgspec.json.decode((model / "config.json").read_bytes(), type=Config)
+        return msgspec.json.decode(reading.whole(model / "config.json", _CONFIG_BYTES, _HINT), type=Config)
     except (OSError, msgspec.DecodeError) as error:
         raise CannotBe(f"{model}/config.json can't be read: {error}", _HINT) from None
 
@@ -136,7 +142,7 @@ def tokenizer(model: Path, config: Config) -> dict[str, Any]:
 def _calls_tools(place: Path) -> bool:
     """As Qwen 2.5 does, and Qwen 2 doesn't: they share a model_type, not the special tokens."""
     try:
-        return "<tool_call>" in (place / "tokenizer.json").read_text(encoding="utf-8", errors="replace")
+        return b"<tool_call>" in reading.whole(place / "tokenizer.json", _TOKENIZER_BYTES, _HINT)
     except OSError:
         return True
 

@@ -1,5 +1,7 @@
 """An experiment for a model, data and a task of one's own: LoRA by torchtune, evaluated by inspect-ai."""
 
+import math
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,12 +10,16 @@ from typing import Any
 
 import msgspec
 
-from runexp.scaffolding import datasets, models
+from runexp.scaffolding import datasets, models, tasks
 from runexp.scaffolding.problems import CannotBe
 from runexp.scaffolding.tasks import Task
 from runexp.text import as_yaml
+from runexp.wire import names
 
 TEMPLATE = Path(__file__).parent / "own"
+#: In an #SBATCH line: nothing that sbatch would take for something else.
+_WORD = re.compile(r"[A-Za-z0-9._:,=+@%/-]*")
+_TIME = re.compile(r"(\d{1,9}-)?\d{1,9}(:\d{1,9}){0,2}|UNLIMITED", re.ASCII)
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +40,34 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def scaffold(directory: Path, wish: Wish) -> None:
-    """Write it. Raises CannotBe, and OSError; nothing is written where it can't be made."""
-    files = dict(_files(directory, wish))
-    for path, text in files.items():
+    """Write it. Raises CannotBe, UnicodeError and OSError; nothing is written where it can't be made."""
+    _check(directory, wish)
+    files = {
+        path: each if isinstance(each, bytes) else each.encode() for path, each in _files(directory, wish)
+    }
+    for path, data in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(data)
 
 
-def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
+def _check(directory: Path, wish: Wish) -> None:
+    """Raises CannotBe for what could be written, and not be read."""
+    name = wish.name or directory.name
+    if not names.is_experiments(name):
+        raise CannotBe(f"{name!r} is no name for an experiment", f"--name: {names.EXPERIMENT_RULE}")
+    if not str(directory).isprintable():
+        raise CannotBe(f"{str(directory)!r} can't be shown as it is", "name another directory")
+    if odd := [task.name for task in wish.tasks if not names.PLAIN.fullmatch(task.name)]:
+        raise CannotBe(f"{odd[0]!r} is no name for a task", names.PLAIN_RULE)
+    if odd := [said for said in (wish.partition, wish.account) if not _WORD.fullmatch(said)]:
+        raise CannotBe(f"{odd[0]!r} can't stand in an #SBATCH line", "one plain word each")
+    if not math.isfinite(wish.lr):
+        raise CannotBe(f"{wish.lr} is no learning rate", "--lr: a number above 0")
+    if not _TIME.fullmatch(wish.time_limit):
+        raise CannotBe(f"{wish.time_limit!r} is no time limit", "as sbatch has it: 90, 04:00:00 or 2-12")
+
+
+def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str | bytes]]:
     config = models.read(wish.model)
     dataset = datasets.read(wish.data)
     values = _values(directory, wish, config)
@@ -73,19 +99,19 @@ def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str]]:
             yield from _cells(directory / run, f"_epoch{epoch}", wish, {**own, **trained})
 
 
-def _cells(run: Path, suffix: str, wish: Wish, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+def _cells(
+    run: Path, suffix: str, wish: Wish, values: Mapping[str, str]
+) -> Iterator[tuple[Path, str | bytes]]:
     """Evaluations, each with its task beside it: inspect takes relative paths alone."""
     for task in wish.tasks:
         cell = run / "eval" / f"{task.name}{suffix}"
         spec = shlex.quote(task.spec)
         yield cell / "cell.slurm", _filled("cell.slurm", {**values, "cell": cell.name, "task_spec": spec})
         if task.file is not None:
-            yield cell / task.file.name, task.file.read_text()
+            yield cell / task.file.name, tasks.text(task.file)
 
 
 def _values(directory: Path, wish: Wish, config: models.Config) -> dict[str, str]:
-    if odd := [said for said in (wish.partition, wish.account, wish.time_limit) if len(said.split()) > 1]:
-        raise CannotBe(f"{odd[0]!r} can't stand in an #SBATCH line", "one word each")
     lines = [
         f"#SBATCH --{name}={value}\n"
         for name, value in (("partition", wish.partition), ("account", wish.account))

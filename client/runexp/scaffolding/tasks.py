@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from runexp.scaffolding import reading
 from runexp.scaffolding.problems import CannotBe
 
 
@@ -19,6 +20,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     file: Path | None = None
 
 
+MOST_BYTES = 16 << 20
 _HINT = "a task is FILE.py, FILE.py@task, or package/task as `inspect list tasks` shows them"
 
 
@@ -39,12 +41,17 @@ def read(said: str) -> list[Task]:
     return [Task(name=each, spec=f"{path.name}@{each}", file=path) for each in ([name] if name else there)]
 
 
+def text(path: Path) -> bytes:
+    """Of a task's file. Raises CannotBe, OSError."""
+    return reading.whole(path, MOST_BYTES, _HINT)
+
+
 def _defined(path: Path) -> list[str]:
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(text(path))
     except OSError as error:
         raise CannotBe(f"{path} can't be read: {error.strerror}", _HINT) from None
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CannotBe(f"{path} is no Python: {error}", _HINT) from None
     functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     return [function.name for function in functions if any(map(_is_task, function.decorator_list))]

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from runexp.wire import names
 from runexpd.experiments import limits, summary
 
 _WORDS = {
@@ -47,12 +48,12 @@ def schema() -> dict[str, Any]:
 
 def _limit(parts: dict[str, Any]) -> None:
     """What summary.py checks, as far as a schema can say it."""
-    named = {"type": "string", "pattern": f"^{summary._NAME.pattern}$"}
+    named = {"type": "string", "pattern": f"^{names.PLAIN.pattern}$"}
     run, entry = parts["_Run"]["properties"], parts["_Entry"]["properties"]
     run["name"] |= named
     run["type"] |= {"enum": list(summary.RUN_TYPES)}
     entry["tasks"]["items"] = named
-    parts["_Experiment"]["properties"]["name"] |= {"minLength": 1, "maxLength": limits.SHOWN_CHARACTERS}
+    parts["_Experiment"]["properties"]["name"] |= {"minLength": 1, "maxLength": names.MOST_CHARACTERS}
     parts["_Document"]["properties"]["runs"] |= {"minItems": 1, "maxItems": limits.RUNS}
     epochs = next(kind for kind in entry["epochs"]["anyOf"] if kind["type"] == "array")
     epochs |= {"minItems": 1, "maxItems": limits.EPOCHS_OF_ENTRY}

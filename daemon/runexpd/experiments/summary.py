@@ -1,6 +1,5 @@
 """experiment_summary.yaml: the design of an experiment. Unknown keys are kept and ignored; a wrong one is an error."""
 
-import re
 from collections.abc import Callable
 from posixpath import join, normpath
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import msgspec
 
 from runexp.text import printable
+from runexp.wire import names
 from runexp.wire.jobs import RunSpec
 from runexpd.experiments import documents, limits, parameters
 from runexpd.experiments.problems import BadExperiment
@@ -15,9 +15,6 @@ from runexpd.experiments.scaffold import Cells
 
 FILE = "experiment_summary.yaml"
 RUN_TYPES = ("fine-tuned", "control", "eval-only")
-#: Names that are one directory, whatever reads them: no slash, no leading dot or dash, nothing a shell would see.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@,-]{0,199}")
-_NAME_RULE = "letters, digits and . _ - + = @ , are allowed, and no . or - at the start"
 _EPOCHS_HINT = "list the epochs whose checkpoints are to be evaluated, counted from 0"
 
 
@@ -124,9 +121,9 @@ def _check(document: _Document, text: str, where: str) -> None:
         return BadExperiment(what, f"{where}:{documents.line_of(text, path)}: {path}", hint)
 
     name = document.experiment.name
-    if not name.strip() or not name.isprintable() or len(name) > limits.SHOWN_CHARACTERS:
+    if not names.is_experiments(name):
         what = f"{limits.shown(name)!r} is no name for an experiment"
-        raise bad(what, "experiment.name", "one line of plain text")
+        raise bad(what, "experiment.name", names.EXPERIMENT_RULE)
     if not document.runs:
         raise bad("there are no runs", "runs")
     if len(document.runs) > limits.RUNS:
@@ -191,8 +188,8 @@ def _check_epochs(entry: _Entry, type: str, path: str, bad: Callable[..., BadExp
 
 
 def _check_name(name: str, kind: str, path: str, bad: Callable[..., BadExperiment]) -> None:
-    if not _NAME.fullmatch(name):
-        raise bad(f"{limits.shown(name)!r} is no name for a {kind}", path, _NAME_RULE)
+    if not names.PLAIN.fullmatch(name):
+        raise bad(f"{limits.shown(name)!r} is no name for a {kind}", path, names.PLAIN_RULE)
 
 
 def _warnings(document: _Document, dir: str) -> list[str]:
