@@ -286,3 +286,24 @@ def test_accept_names_the_jobs_and_attaches(daemon: FakeDaemon, runexp: Runexp) 
 def test_accept_takes_no_results_by_itself(daemon: FakeDaemon, runexp: Runexp) -> None:
     assert runexp("accept", "words").exit_code == 2
     assert daemon.asked == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("wait", "words", "--timeout"),
+        ("ls", "--days"),
+        ("run", ".", "--stagger-evaluations"),
+        ("gc", "local", "--days"),
+        ("init", "exp", "--lr"),
+    ],
+)
+@pytest.mark.parametrize("number", ["nan", "inf", "1e999"])
+def test_what_is_no_number_is_none(runexp: Runexp, words: tuple[str, ...], number: str) -> None:
+    done = runexp(*words, number)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wait_of_ages_is_a_long_one(runexp: Runexp, daemon: FakeDaemon) -> None:
+    assert runexp("wait", "words", "--timeout", "1e300").exit_code == 1

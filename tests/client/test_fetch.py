@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from client.conftest import Runexp
 from fakes.daemon import HANG_UP, FakeDaemon, report
@@ -169,7 +170,28 @@ def test_no_link_leads_out_of_it_either(far: Far, runexp: Runexp, home: Path) ->
     done = runexp("fetch", "words", "out")
     assert done.exit_code == 1
     assert "leads out of" in done.stderr
-    assert not any((home / "elsewhere").rglob("*.eval"))
+    assert list((home / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["a" * 250, "\u00e9" * 127])
+def test_the_longest_name_that_there_is_comes_too(far: Far, runexp: Runexp, home: Path, below: str) -> None:
+    far.below = f"logs/{below}"
+    far.cuts = [(4, AWAY)]
+    assert runexp("fetch", "words", "out").exit_code == 0
+    assert [path.read_bytes() for path in (home / "out" / "logs").iterdir()] == [DATA]
+
+
+def test_a_file_that_has_no_place_costs_the_others_nothing(
+    far: Far, runexp: Runexp, home: Path, daemon: FakeDaemon
+) -> None:
+    (home / "out").mkdir()
+    (home / "out" / "mine").touch()
+    files = [replace(far.file(), below=below) for below in ("mine/a.eval", "b.eval")]
+    daemon.answer(FilesAsk, replace(far.listed(), files=tuple(files)))
+    done = runexp("fetch", "words", "out")
+    assert done.exit_code == 3
+    assert "can't be written here" in done.stderr
+    assert (home / "out" / "b.eval").read_bytes() == DATA
 
 
 def test_a_link_in_place_of_the_file_is_left_alone(far: Far, runexp: Runexp, home: Path) -> None:
@@ -191,7 +213,8 @@ def test_what_is_asked_for_is_what_was_said(far: Far, runexp: Runexp, daemon: Fa
     assert set(asked.kinds) == {Kind.REPORTS, Kind.LOGS, Kind.ADAPTERS}
     assert asked.jobs == ("rank8",)
     assert daemon.of(FileAsk)[0].bytes_per_second == 1_500_000
-    assert runexp("fetch", "words", "out", "--bandwidth", "fast").exit_code == 2
+    for rate in ("fast", "9" * 400, "9" * 15 + "G", "0.0000001", "\u0663M"):
+        assert runexp("fetch", "words", "out", "--bandwidth", rate).exit_code == 2, rate
 
 
 def test_a_record_that_is_spoiled_costs_time_alone(far: Far, runexp: Runexp, home: Path) -> None:

@@ -242,7 +242,6 @@ def test_any_path_is_read_back_by_yaml(place: Path, name: str) -> None:
         ("--account", "it's"),
         ("--time", "soon"),
         ("--time", "1:2:3:4"),
-        ("--lr", "nan"),
         ("--environment", os.fsdecode(b"\xff")),
         ("--task", "pack\x1bage/\x1b"),
     ],

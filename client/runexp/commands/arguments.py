@@ -1,5 +1,6 @@
 """The arguments and options that commands share, and what they mean when they are left out."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,16 @@ from runexp.naming import place as place
 from runexp.wire import requests
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number within bounds. `nan` is within all of them, and is none; nor is `inf`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
 
 
 def as_json(command: F) -> F:

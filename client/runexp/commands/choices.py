@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from runexp.commands import arguments
 from runexp.wire.jobs import Barrier, OnFailure, OnStall
 from runexp.wire.requests import Choices
 
@@ -40,7 +41,7 @@ _OPTIONS = (
     click.option(
         "--stagger-evaluations",
         "stagger_evaluations_seconds",
-        type=click.FloatRange(0, 86400),
+        type=arguments.Number(0, 86400),
         metavar="SECONDS",
         help="Between two submissions of evaluations (default: the cluster's `stagger_evaluations_seconds`).",
     ),

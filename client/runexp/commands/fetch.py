@@ -18,7 +18,9 @@ from runexp.wire.files import FilesAsk, FilesReply, Kind, RemoteFile
 
 #: Told of each file and of the bytes that came.
 _Bar = Callable[[RemoteFile, int], None]
-_RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmMgG]?)")
+_RATE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([kKmMgG]?)", re.ASCII)
+#: As the daemon takes it.
+_MOST = 2**53
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
 
 
@@ -30,7 +32,7 @@ class _Rate(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no argu
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = _RATE.fullmatch(value)
         rate = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
-        if not rate:
+        if not 0 < rate <= _MOST:
             self.fail(f"{value} is no rate: 500k, 10M, 1G (bytes a second)", param, ctx)
         return rate
 

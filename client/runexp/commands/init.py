@@ -83,7 +83,7 @@ def _ranks(called: click.Context, option: click.Parameter, said: tuple[str, ...]
 )
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=arguments.Number(min=0, min_open=True),
     default=3e-4,
     help="The learning rate at its highest.",
     show_default=True,

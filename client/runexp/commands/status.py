@@ -54,7 +54,7 @@ def _running(as_json: bool) -> None:
 @click.option("--state", type=click.Choice(["running", *map(str, Outcome)]), help="Only those that stand so.")
 @click.option("--cluster", default="", help="Only those on this cluster; `local` is this machine.")
 @click.option(
-    "--days", type=click.FloatRange(min=0), help="Only those that were asked for in the last so many days."
+    "--days", type=arguments.Number(min=0), help="Only those that were asked for in the last so many days."
 )
 @click.option("--archived", is_flag=True, help="Those that were put out of sight: see `runexp archive`.")
 @arguments.as_json

@@ -61,7 +61,7 @@ def rm(experiment: str, yes: bool, as_json: bool) -> None:
 @arguments.cluster
 @click.option(
     "--days",
-    type=click.FloatRange(0, 36_500),
+    type=arguments.Number(0, 36_500),
     default=7.0,
     show_default=True,
     help="Over for at least so long.",

@@ -17,6 +17,10 @@ class _TimeIsUp(Exception):
     """Raised when `--timeout` is over."""
 
 
+#: A timer takes no more than the system can count.
+_MOST_SECONDS = 10 * 365 * 86400.0
+
+
 @click.command()
 @arguments.experiment
 @click.option(
@@ -30,7 +34,7 @@ class _TimeIsUp(Exception):
 @click.option(
     "--timeout",
     "timeout_seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=arguments.Number(0, min_open=True),
     metavar="SECONDS",
     help="Wait no longer; then exit with 6.",
 )
@@ -83,7 +87,7 @@ def _limited(seconds: float | None) -> Iterator[None]:
         return
     before = signal.signal(signal.SIGALRM, is_up)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, min(seconds, _MOST_SECONDS))
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

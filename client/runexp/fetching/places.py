@@ -1,8 +1,12 @@
 """Where a file from outside goes: below one directory, whatever its name is."""
 
+import hashlib
+import os
 import re
 from pathlib import Path
 
+#: Behind the name of a file that isn't whole.
+PART = ".runexp-fetch-part"
 #: For what lies elsewhere than in the experiment's directory.
 ELSEWHERE = "elsewhere"
 _MOST_BYTES = 255
@@ -32,13 +36,20 @@ def relative(below: str, path: str) -> Path:
     return Path(*parts)
 
 
+def part(target: Path) -> Path:
+    """Where a file is until it is whole: beside it, under a name that is never too long."""
+    name = target.name + PART
+    if len(os.fsencode(name)) > _MOST_BYTES:
+        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()}{PART}"
+    return target.with_name(name)
+
+
 def prepared(root: Path, where: Path) -> Path:
     """The path below `root`, its directories made. No link leads out of there. Raises NoPlace, OSError."""
     target = root / where
-    target.parent.mkdir(parents=True, exist_ok=True)
-    real = target.parent.resolve()
-    if not real.is_relative_to(root.resolve()):
+    if not target.parent.resolve().is_relative_to(root.resolve()):
         raise NoPlace(f"{target.parent} is a link that leads out of {root}")
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise NoPlace(f"{target} is there, and is no regular file")
     return target

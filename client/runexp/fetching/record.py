@@ -12,8 +12,6 @@ import msgspec
 from runexp.wire.files import RemoteFile
 
 NAME = ".runexp-fetch.jsonl"
-#: Behind the name of a file that isn't whole.
-PART = ".runexp-fetch-part"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

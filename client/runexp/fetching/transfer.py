@@ -1,5 +1,6 @@
 """One file after the other, piece by piece: from where the last try stopped, until size and hash are right."""
 
+import errno
 import hashlib
 import os
 import time
@@ -21,6 +22,10 @@ _PAUSE_SECONDS = 1.0
 #: A file that changes while it is brought is brought again, so often.
 _TRIES = 3
 _CHUNK_BYTES = 1024 * 1024
+#: What is wrong with the place of one file, and of no other.
+_OF_ITS_OWN = frozenset(
+    {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.EILSEQ, errno.EINVAL}
+)
 #: Try again: these are no answer of the file's.
 _AWAY = frozenset({Code.UNREACHABLE, Code.BUSY})
 
@@ -84,10 +89,14 @@ class Bringing:
             return Brought(path=file.path, problem=str(error))
         except Refusal as refusal:
             return Brought(path=file.path, problem=refusal.refused.what)
+        except OSError as error:
+            if error.errno not in _OF_ITS_OWN:
+                raise
+            return Brought(path=file.path, problem=f"can't be written here: {error.strerror}")
 
     def _whole(self, file: RemoteFile, where: Path, target: Path, progress: Progress) -> Brought:
         """Raises Changed."""
-        part = target.with_name(target.name + record.PART)
+        part = places.part(target)
         if not self._record.begun(where, file):
             part.unlink(missing_ok=True)
         with _opened(part) as handle:

@@ -1,6 +1,5 @@
 """An experiment for a model, data and a task of one's own: LoRA by torchtune, evaluated by inspect-ai."""
 
-import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -61,8 +60,6 @@ def _check(directory: Path, wish: Wish) -> None:
         raise CannotBe(f"{odd[0]!r} is no name for a task", names.PLAIN_RULE)
     if odd := [said for said in (wish.partition, wish.account) if not _WORD.fullmatch(said)]:
         raise CannotBe(f"{odd[0]!r} can't stand in an #SBATCH line", "one plain word each")
-    if not math.isfinite(wish.lr):
-        raise CannotBe(f"{wish.lr} is no learning rate", "--lr: a number above 0")
     if not _TIME.fullmatch(wish.time_limit):
         raise CannotBe(f"{wish.time_limit!r} is no time limit", "as sbatch has it: 90, 04:00:00 or 2-12")
 

@@ -18,9 +18,7 @@ _TITLE, _BODY = "runexp: a test", "If you can read this, news of your experiment
 
 async def notices(context: Context, asked: Notices) -> NoticesReply:
     if context.told is None:
-        hint = (
-            f"`notify:` in {context.config_path} says who is, then start runexpd again; the README shows how"
-        )
+        hint = f"`notify:` in {context.config_path} says who is, then `runexp daemon reload`; the README shows how"
         raise Refusal(Code.UNKNOWN, "nobody is to be notified", hint=hint)
     chosen = _chosen(context.told.deliveries, asked.addresses)
     views: dict[str, AddressView] = {}
