@@ -1,11 +1,14 @@
 """Logs that real inspect-ai's of several versions wrote; see logs/README.md."""
 
 import shutil
+from array import array
 from pathlib import Path
 
 import pytest
 
+from fakes.evidence import answered
 from runexp.wire.jobs import Finding
+from runexpd.tools import eval_samples
 from tools.cells import Cell
 
 HERE = Path(__file__).parent / "logs"
@@ -36,6 +39,44 @@ def test_a_log_of(
     assert {(s.name, s.metric): s.value for s in verdict.scores} == pytest.approx(scores)
     assert verdict.detail == ("6 of 6 samples" if "several" in case else "3 of 3 samples")
     assert verdict.begun_at is not None
+
+
+VERSIONS = ("0.3.100", "0.3.150", "0.3.209", "0.3.250", "0.3.285")
+OF_LENGTH = {
+    ("of_length", "accuracy"): 1 / 3,
+    ("of_length", "short"): 0.5,
+    ("of_length", "long"): 0.0,
+    ("of_length", "all"): 1 / 3,
+}
+
+
+@pytest.mark.parametrize("kind", ["all", "all_json"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_in_both_forms_with_scorers_groups_epochs_and_a_label(
+    tmp_path: Path, version: str, kind: str
+) -> None:
+    """Its task is named `words_lr-2`, and its directory is shared with those of others."""
+    cell = Cell(tmp_path, shared_log_dir=1, tasks="words\nwords_hard", model="mockllm/model")
+    shutil.copytree(HERE / version / kind, cell.logs, dirs_exist_ok=True)
+    verdict = cell.verdict(None)
+    assert (verdict.finding, verdict.detail) == (Finding.GOOD, "6 of 6 samples")
+    assert verdict.warnings == ("odd not_a_number is nan",)
+    assert {(s.name, s.metric): s.value for s in verdict.scores} == pytest.approx({**SEVERAL, **OF_LENGTH})
+    assert {s.samples for s in verdict.scores} == {6 if version == "0.3.100" else 3}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_samples_are_the_same_in_every_version_and_both_forms(version: str) -> None:
+    (log,), (as_json,) = (list((HERE / version / kind).iterdir()) for kind in ("all", "all_json"))
+    (newest,) = (HERE / VERSIONS[-1] / "all").iterdir()
+    expected = answered(eval_samples.question(str(newest)))
+    assert {name: sorted(array("d", v)) for name, v in expected.values.items()} == {
+        "match": [0.0, 0.0, 1.0],
+        "odd": [1.0, 1.0, 1.0],
+        "of_length": [0.0, 0.0, 1.0],
+    }
+    for path in (log, as_json):
+        assert answered(eval_samples.question(str(path))) == expected
 
 
 @pytest.mark.parametrize("case", ["0.3.285/grouped", "0.3.285/grouped_json"])
