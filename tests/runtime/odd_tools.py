@@ -76,6 +76,15 @@ def raising(job: str) -> Question[Any]:
     yield
 
 
+def by_name(job: str) -> Question[Any]:
+    """That of this name, or one that reads."""
+    return (
+        yield from {"raising": raising, "asking_for_ever": asking_for_ever, "leaving": leaving}.get(
+            job, reading
+        )(job)
+    )
+
+
 def unsayable(job: str) -> Question[Any]:
     raise Unsayable
     yield

@@ -14,7 +14,7 @@ from runexpd.hosts.base import HostUnreachable, ListDir, ReadPart, StatPath
 from runexpd.hosts.local import LocalHost
 from runexpd.runtime import inspector
 from runexpd.runtime.digest import Indigestible
-from runexpd.runtime.inspector import MOST_ROUNDS, Look, look_at, progress
+from runexpd.runtime.inspector import JUDGING, SHOWING, Look, look_at, progress
 from runexpd.tools.base import Attempt, Tool
 from runtime import odd_tools
 from runtime.odd_tools import UNFIT, OddTool
@@ -47,7 +47,7 @@ async def test_what_many_ask_at_one_moment_is_fetched_at_once() -> None:
 async def test_more_than_are_looked_at_together_are_looked_at_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inspector, "TOGETHER", 2)
+    monkeypatch.setattr(inspector, "JUDGING", replace(JUDGING, together=2))
     host = MemoryHost()
     seen = await look_at(tools(reading=odd_tools.reading), host, [look(str(n), "reading") for n in range(3)])
     assert [len(asks) for asks in host.rounds] == [4, 2, 2, 2, 1, 1]
@@ -95,7 +95,7 @@ async def test_what_a_tool_gets_wrong_it_would_get_wrong_again() -> None:
     host = MemoryHost()
     seen = await look_at(known, host, [look("a", "raising"), look("b", "endless")])
     assert [s.in_vain for s in seen] == [True, True]
-    assert len(host.rounds) == MOST_ROUNDS
+    assert len(host.rounds) == JUDGING.most_rounds
 
 
 async def test_a_tool_that_cannot_be_handed_over_is_tried_apart_from_the_others() -> None:
@@ -111,8 +111,7 @@ async def test_a_tool_that_cannot_be_handed_over_is_tried_apart_from_the_others(
 async def test_one_that_takes_too_long_is_tried_apart_from_the_others_and_may_be_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inspector, "STEPS_SECONDS", 0.5)
-    monkeypatch.setattr(inspector, "STEP_SECONDS", 2.0)
+    monkeypatch.setattr(inspector, "JUDGING", replace(JUDGING, seconds=0.5, alone_seconds=2.0))
     known = tools(spinning=odd_tools.spinning, at_once=odd_tools.at_once)
     spun, other = await look_at(known, MemoryHost(), [look("a", "spinning"), look("b", "at_once")])
     assert spun.verdict.finding is Finding.UNCLEAR
@@ -182,7 +181,7 @@ async def test_progress_of_a_tool_that_is_unfit_is_one_error(question: Callable[
 
 
 async def test_progress_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspector, "PROGRESS_SECONDS", 0.5)
+    monkeypatch.setattr(inspector, "SHOWING", replace(SHOWING, alone_seconds=0.5))
     (tool,) = tools(sleeping=odd_tools.sleeping).values()
     with pytest.raises(Indigestible, match="longer than"):
         await progress(tool, MemoryHost(), job("a", "sleeping"), ATTEMPT)

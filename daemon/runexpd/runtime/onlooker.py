@@ -3,20 +3,21 @@
 All that a look asks for at one moment goes in one command. Understood in a child process, as all that comes from outside is.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 from msgspec.structs import replace
 
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec, Progress
-from runexpd.hosts.base import Answer, Ask, Files
-from runexpd.runtime import inspector
-from runexpd.runtime.digest import Indigestible, Lane, digest
+from runexpd.hosts.base import Files
+from runexpd.runtime import inspector, rounds
 from runexpd.tools import questions
 from runexpd.tools.base import Attempt, Question, Tool
 from runexpd.tools.curves import Mark, Point, Read, of_output
+
+#: A running job of a tool's, and how far its files were read.
+Running = tuple[Tool, JobSpec, Attempt, Mapping[str, Mark]]
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -30,72 +31,30 @@ async def watch(
     tool: Tool, files: Files, job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]
 ) -> Watched:
     """How far a running job is, and what it did since the last look: asked together. Raises as `progress` does."""
-    found = await _asked(watched, tool, files, job, attempt, marks)
-    assert isinstance(found, Watched)
-    return found
+    return await rounds.put_one(_watched, (tool, job, attempt, marks), files.glance, inspector.SHOWING)
 
 
 async def curves(
     tool: Tool, files: Files, job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]
 ) -> tuple[Read, ...]:
     """What a job did since the last look. Raises as `progress` does."""
-    found = await _asked(read_on, tool, files, job, attempt, marks)
-    assert isinstance(found, tuple)
-    return found
+    return await rounds.put_one(_read_on, (tool, job, attempt, marks), files.glance, inspector.SHOWING)
 
 
-async def _asked(step: Callable[..., Any], tool: Tool, files: Files, *about: Any) -> Any:
-    heard: tuple[tuple[Answer, ...], ...] = ()
-    for _ in range(inspector.MOST_ROUNDS):
-        asked = (tool, *about, heard)
-        found: Any = await digest(step, *asked, seconds=inspector.PROGRESS_SECONDS, lane=Lane.LOOKING)
-        if not isinstance(found, Wanted):
-            return found
-        heard = (*heard, tuple(await files.glance(found.asks)))
-    raise Indigestible(f"{tool.name} asked {inspector.MOST_ROUNDS} times and came to no end")
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What a question asks for next."""
-
-    asks: tuple[Ask, ...]
-
-
-def watched(
-    tool: Tool,
-    job: JobSpec,
-    attempt: Attempt,
-    marks: Mapping[str, Mark],
-    heard: tuple[tuple[Answer, ...], ...],
-) -> Wanted | Watched:
-    """In the child: what it asks for next, or what it found."""
-    step = inspector.after(
-        questions.both(tool.progress(job, attempt), _curves(tool, job, attempt, marks)), heard
-    )
-    if not isinstance(step, inspector.Done):
-        return Wanted(step)
-    assert isinstance(step.value, tuple)
-    made, reads = step.value
+def _watched(about: Running) -> Question[Watched]:
+    tool, job, attempt, _ = about
+    made, reads = yield from questions.both(tool.progress(job, attempt), _curves(about))
     return Watched(inspector.shown(made), _reads(reads))
 
 
-def read_on(
-    tool: Tool,
-    job: JobSpec,
-    attempt: Attempt,
-    marks: Mapping[str, Mark],
-    heard: tuple[tuple[Answer, ...], ...],
-) -> Wanted | tuple[Read, ...]:
-    """In the child: what it asks for next, or what it found."""
-    step = inspector.after(_curves(tool, job, attempt, marks), heard)
-    return _reads(step.value) if isinstance(step, inspector.Done) else Wanted(step)
+def _read_on(about: Running) -> Question[tuple[Read, ...]]:
+    return _reads((yield from _curves(about)))
 
 
-def _curves(
-    tool: Tool, job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]
-) -> Question[tuple[Read, ...]]:
-    asked = getattr(tool, "curves", of_output)
-    return asked(job, attempt, marks)
+def _curves(about: Running) -> Question[tuple[Read, ...]]:
+    tool, job, attempt, marks = about
+    asked: Question[tuple[Read, ...]] = getattr(tool, "curves", of_output)(job, attempt, marks)
+    return asked
 
 
 def _reads(value: object) -> tuple[Read, ...]:

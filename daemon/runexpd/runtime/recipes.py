@@ -14,17 +14,14 @@ from runexp import blank
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
 from runexp.wire.recipes import Data, Recipe, Text
-from runexpd.hosts.base import Answer, Ask, Found, Host, HostUnreachable, Kind, Part, ReadPart, StatPath
+from runexpd.hosts.base import Found, Host, HostUnreachable, Kind, Part, ReadPart, StatPath
 from runexpd.recipes import meaning
-from runexpd.runtime.digest import Indigestible, digest
-from runexpd.runtime.inspector import Done, after
+from runexpd.runtime import rounds
+from runexpd.runtime.rounds import Fault, Pace
 from runexpd.tools import ingredients
 from runexpd.tools.base import Ingredients, Question, Tool
 
-MOST_ROUNDS = 6
-#: Jobs read together.
-TOGETHER = 100
-STEPS_SECONDS = 30.0
+READING = Pace(most_rounds=6, together=100, seconds=30.0, alone_seconds=30.0)
 #: A file that is larger is known by its size and time alone.
 HASHED_BYTES = 1024 * 1024
 _GIT_SECONDS = 10.0
@@ -46,15 +43,13 @@ class Made(msgspec.Struct, frozen=True):
     contents: dict[str, str]
 
 
-Step = Made | tuple[Ask, ...] | str
-Heard = tuple[tuple[Answer, ...], ...]
-
-
 async def read(tools: Mapping[str, Tool], host: Host, dir: str, jobs: Sequence[JobSpec]) -> list[Made]:
     """The recipe of each, in order; what can't be read is said in it. `dir`: of their experiment. Raises HostUnreachable."""
-    found: list[Made] = []
-    for start in range(0, len(jobs), TOGETHER):
-        found += await _read(tools, host, jobs[start : start + TOGETHER])
+    asked = [(tools.get(job.tool), job) for job in jobs]
+    said = await rounds.put(_ingredients, asked, rounds.once(host), READING)
+    found = [
+        _unread(job, each) if isinstance(each, Fault) else each for job, each in zip(jobs, said, strict=True)
+    ]
     commit, dirty = await _git(host, dir)
     data = await _looked(host, sorted({each.path for made in found for each in made.recipe.data}))
     return [
@@ -71,61 +66,14 @@ async def read(tools: Mapping[str, Tool], host: Host, dir: str, jobs: Sequence[J
     ]
 
 
-async def _read(tools: Mapping[str, Tool], host: Host, jobs: Sequence[JobSpec]) -> list[Made]:
-    made: dict[int, Made] = {}
-    heard: dict[int, Heard] = {number: () for number in range(len(jobs))}
-    for _ in range(MOST_ROUNDS):
-        steps = await _steps([(tools.get(jobs[n].tool), jobs[n], heard[n]) for n in heard])
-        asks: dict[int, tuple[Ask, ...]] = {}
-        for number, step in zip(list(heard), steps, strict=True):
-            match step:
-                case Made():
-                    made[number] = step
-                case str():
-                    made[number] = _unread(step)
-                case _:
-                    asks[number] = step
-        if not asks:
-            break
-        answers = await _answered(host, asks)
-        heard = {number: (*heard[number], answers[number]) for number in asks}
-    return [made.get(number) or _unread("its tool came to no end") for number in range(len(jobs))]
-
-
-async def _answered(host: Host, asks: Mapping[int, tuple[Ask, ...]]) -> dict[int, tuple[Answer, ...]]:
-    """What many ask for is fetched once."""
-    once = list(dict.fromkeys(ask for each in asks.values() for ask in each))
-    answers = dict(zip(once, await host.fetch(once), strict=True)) if once else {}
-    return {number: tuple(answers[ask] for ask in each) for number, each in asks.items()}
-
-
-def _unread(why: str) -> Made:
+def _unread(job: JobSpec, fault: Fault) -> Made:
+    why = f"the {job.tool} module can't say what it is made of: {fault.what}"
     return Made(Recipe(missing=(printable(why)[:500],)), {})
 
 
-async def _steps(questions: Sequence[tuple[Tool | None, JobSpec, Heard]]) -> Sequence[Step]:
-    """A step of each; one that takes too much is tried apart from the others."""
-    try:
-        return await digest(steps, questions, seconds=STEPS_SECONDS)
-    except Indigestible as error:
-        if len(questions) == 1:
-            return [error.what]
-    return [step for question in questions for step in await _steps([question])]
-
-
-def steps(questions: Sequence[tuple[Tool | None, JobSpec, Heard]]) -> list[Step]:
-    """In the child: each question from its start, with all that it has been answered so far."""
-    return [_step(tool, job, heard) for tool, job, heard in questions]
-
-
-def _step(tool: Tool | None, job: JobSpec, heard: Heard) -> Step:
-    try:
-        step = after(getattr(tool, "ingredients", _script_alone)(job), heard)
-        return _made(step.value) if isinstance(step, Done) else step
-    except Exception as error:
-        return printable(
-            f"the {job.tool} module can't say what it is made of: {type(error).__name__}: {error}"
-        )
+def _ingredients(about: tuple[Tool | None, JobSpec]) -> Question[Made]:
+    tool, job = about
+    return _made((yield from getattr(tool, "ingredients", _script_alone)(job)))
 
 
 def _script_alone(job: JobSpec) -> Question[Ingredients]:

@@ -17,19 +17,19 @@ from loguru import logger
 from runexp.text import printable
 from runexpd.core.job import Job
 from runexpd.core.state import Experiment
-from runexpd.hosts.base import Answer, Ask, Files, HostUnreachable
-from runexpd.runtime import inspector
+from runexpd.hosts.base import Files, HostUnreachable
+from runexpd.runtime import rounds
 from runexpd.runtime.aside import aside
 from runexpd.runtime.comparing import scored
-from runexpd.runtime.digest import Indigestible, Lane, digest
-from runexpd.tools.base import Samples, Sampling, Tool
+from runexpd.runtime.digest import Lane
+from runexpd.runtime.rounds import Fault, Pace
+from runexpd.tools.base import Question, Samples, Sampling, Tool
 
 #: For whoever asks; more is read when somebody asks again.
 PATIENCE_SECONDS = 20.0
 #: Logs that are read together, 3 MiB of the usual ones, and how often each may ask again.
 TOGETHER = 100
-_MOST_ROUNDS = 4
-_STEP_SECONDS = 60.0
+READING = Pace(most_rounds=4, together=TOGETHER, seconds=60.0, alone_seconds=60.0, lane=Lane.READING)
 #: Experiments whose samples are in memory.
 _MOST_KEPT = 4
 
@@ -164,44 +164,18 @@ def _write(directory: Path, name: str, book: Book) -> None:
 
 async def read_logs(tools: Mapping[str, Tool], files: Files, jobs: Sequence[Job]) -> list[Samples | str]:
     """The samples of each job's results, or a line that says why not. Raises HostUnreachable."""
-    found: dict[int, Samples | str] = {}
-    heard: dict[int, tuple[tuple[Answer, ...], ...]] = {number: () for number in range(len(jobs))}
-    for _ in range(_MOST_ROUNDS):
-        if not heard:
-            break
-        steps = await _steps([(tools[jobs[n].spec.tool], jobs[n], heard[n]) for n in heard])
-        asks = {n: step for n, step in zip(list(heard), steps, strict=True) if isinstance(step, tuple)}
-        found |= {n: step for n, step in zip(list(heard), steps, strict=True) if not isinstance(step, tuple)}
-        answers = iter(await files.fetch([ask for each in asks.values() for ask in each]) if asks else ())
-        heard = {n: (*heard[n], tuple(next(answers) for _ in each)) for n, each in asks.items()}
-    return [found.get(number, "it asks without end") for number in range(len(jobs))]
+    asked = [(tools[job.spec.tool], job) for job in jobs]
+    found = await rounds.put(_samples, asked, files.fetch, READING)
+    return [each.what if isinstance(each, Fault) else each for each in found]
 
 
-Step = Samples | str | tuple[Ask, ...]
-
-
-async def _steps(questions: Sequence[tuple[Tool, Job, tuple[tuple[Answer, ...], ...]]]) -> Sequence[Step]:
+def _samples(about: tuple[Tool, Job]) -> Question[Samples | str]:
+    tool, job = about
+    assert isinstance(tool, Sampling)
     try:
-        return await digest(steps, questions, seconds=_STEP_SECONDS, lane=Lane.READING)
-    except Indigestible as error:
-        if len(questions) == 1:
-            return [error.what]
-    return [step for question in questions for step in await _steps([question])]
-
-
-def steps(questions: Sequence[tuple[Tool, Job, tuple[tuple[Answer, ...], ...]]]) -> list[Step]:
-    """In the child: each from its start, with all that it has been answered so far."""
-    return [_step(tool, job, heard) for tool, job, heard in questions]
-
-
-def _step(tool: Tool, job: Job, heard: tuple[tuple[Answer, ...], ...]) -> Step:
-    try:
-        assert isinstance(tool, Sampling)
-        step = inspector.after(tool.samples(job.spec, job.artifacts), heard)
-        if not isinstance(step, inspector.Done):
-            return step
-        if not isinstance(step.value, Samples):
-            raise TypeError(f"samples were expected, not {type(step.value).__name__}")
-        return step.value
-    except Exception as error:
-        return printable(f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+        found = yield from tool.samples(job.spec, job.artifacts)
+    except ValueError as why:
+        return printable(str(why))
+    if not isinstance(found, Samples):
+        raise TypeError(f"samples were expected, not {type(found).__name__}")
+    return found
