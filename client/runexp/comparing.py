@@ -3,12 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from runexp import report as summary
+from runexp.styles import MARKDOWN, TEXT, Style
 from runexp.text import on_one_line
 from runexp.wire.jobs import Score
 from runexp.wire.recipes import Recipe
@@ -204,40 +205,44 @@ def _difference(first: Cell | None, other: Cell | None) -> Difference | None:
 
 def text(found: Compared) -> str:
     """For a terminal."""
-    return "\n".join(map(on_one_line, _lines(found, lambda words: words.upper())))
+    return "\n".join(map(on_one_line, _lines(found, TEXT)))
 
 
 def markdown(found: Compared) -> str:
     """For a document."""
-    return "\n".join(map(on_one_line, _lines(found, lambda words: f"## {words}")))
+    return "\n".join(map(on_one_line, _lines(found, MARKDOWN)))
 
 
-def _lines(found: Compared, heading: Callable[[str], str]) -> Iterator[str]:
+def _lines(found: Compared, style: Style) -> Iterator[str]:
     names = [side.name for side in found.experiments]
-    yield heading("Experiments")
+    yield style.heading(2, "Experiments")
     yield ""
     rows = [[s.name, f"{s.cluster}:{s.dir}", s.outcome or "under way", s.question] for s in found.experiments]
-    yield from summary.table([["experiment", "directory", "outcome", "question"], *rows])
+    yield from _table(style, [["experiment", "directory", "outcome", "question"], *rows])
     yield ""
-    yield heading("What differs")
+    yield style.heading(2, "What differs")
     yield ""
     if found.differing:
         values = [[d.what, *(value or "-" for value in d.values)] for d in found.differing]
-        yield from summary.table([["what", *names], *values])
+        yield from _table(style, [["what", *names], *values])
     else:
         yield "Nothing that the summaries say."
     yield ""
-    yield heading("Scores")
+    yield style.heading(2, "Scores")
     yield ""
     if not found.scores:
         yield "None yet."
         return
     changes = [f"{name} - {names[0]}" for name in names[1:]]
-    yield from summary.table(
-        [["run", "task", "epoch", "score", *names, *changes], *(_shown(row) for row in found.scores)]
+    yield from _table(
+        style, [["run", "task", "epoch", "score", *names, *changes], *(_shown(row) for row in found.scores)]
     )
     yield ""
     yield "In brackets: 95 % intervals. Differences as if the samples were others; * where the interval leaves out 0."
+
+
+def _table(style: Style, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    return summary.table([list(map(style.cell, row)) for row in rows])
 
 
 def _shown(row: Row) -> list[str]:

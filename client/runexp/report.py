@@ -1,9 +1,9 @@
 """Words and tables of reports: durations, what a job was given and used. Pure."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from runexp.text import on_one_line
+from runexp.ui import cells
 from runexp.wire.jobs import Resources, Usage
 from runexp.wire.views import JobView
 
@@ -66,15 +66,10 @@ def _bytes(count: float) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """An aligned Markdown table; the first row is its header."""
-    rows = [[_cell(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """A table aligned in the cells of a terminal; the first row is its header. It is Markdown where its cells are."""
+    rows = [[on_one_line(cell) for cell in row] for row in rows]
+    widths = [max(cells.width(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
-        yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        yield "| " + " | ".join(map(cells.left, row, widths)) + " |"
         if number == 0:
             yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-
-
-def _cell(text: str) -> str:
-    """A bar in it is no border; what backslashes stand before it stay backslashes."""
-    return re.sub(r"(?<!\\)(\\*)\|", lambda bar: 2 * bar[1] + r"\|", on_one_line(text))

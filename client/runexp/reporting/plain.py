@@ -3,35 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
-import msgspec
-
 from runexp import report as words
 from runexp.reporting import content as contents
 from runexp.reporting import figures, runs, scores, times
 from runexp.reporting.content import HEADLINES, Content
+from runexp.styles import MARKDOWN, TEXT, Style
 from runexp.text import on_one_line
 from runexp.wire.states import PhaseState, Stage
 from runexp.wire.views import JobView, PhaseReport
 
 #: Rows of a table; the lists beside it have all.
 _MOST_ROWS = 200
-
-
-class Style(msgspec.Struct, frozen=True):
-    """How words are dressed up; a heading also has a level, 2 the highest."""
-
-    heading: Callable[[int, str], str]
-    bold: Callable[[str], str]
-
-
-TEXT = Style(
-    heading=lambda level, said: said.upper() if level < 4 else said,
-    bold=lambda said: said,
-)
-MARKDOWN = Style(
-    heading=lambda level, said: f"{'#' * level} {said}",
-    bold=lambda said: f"**{said}**",
-)
 
 
 def text(content: Content) -> str:
@@ -53,73 +35,78 @@ def _lines(content: Content, style: Style) -> Iterator[str]:
     report = content.report
     yield style.heading(2, HEADLINES[report.outcome])
     yield ""
-    yield from _title(content)
+    yield from _title(content, style)
     yield ""
     if content.tables:
         yield style.heading(3, "Scores")
         for table in content.tables:
             yield from _scores(table, style)
         if report.not_compared:
-            yield from (report.not_compared, "")
+            yield from (style.said(report.not_compared), "")
     yield style.heading(3, "Optimization Results")
     yield from _phase(report.optimization, ("runs", "runs", "Model checkpoints"), style)
     if any(job.attempts for job in report.optimization.jobs):
         yield style.bold("Runs:")
         yield ""
-        yield from words.table(_runs(content.runs))
+        yield from words.table([list(map(style.cell, row)) for row in _runs(content.runs)])
         yield ""
     yield style.heading(3, "Evaluation Results")
     yield from _phase(report.evaluation, ("evaluations", "evaluations", "Evaluation logs"), style)
     if report.retired:
         yield style.heading(3, "No longer in the scaffold")
-        yield from (f"- {_retired(job)}" for job in report.retired)
+        yield from (_item(style, _retired(job)) for job in report.retired)
         yield ""
     yield style.heading(3, "Total Time")
     yield from _times(content)
     yield ""
     yield style.heading(3, "Next Steps")
-    yield from (f"{number}. {step}" for number, step in enumerate(report.next_steps, start=1))
+    yield from (f"{number}. {style.said(step)}" for number, step in enumerate(report.next_steps, start=1))
     yield ""
-    yield f"Logs: {report.log}, {report.optimization.log}, {report.evaluation.log}"
+    yield f"Logs: {style.said(', '.join((report.log, report.optimization.log, report.evaluation.log)))}"
 
 
-def _title(content: Content) -> Iterator[str]:
+def _title(content: Content, style: Style) -> Iterator[str]:
     report = content.report
-    yield f"Experiment: {report.name} ({report.dir} on {report.cluster})"
+    yield f"Experiment: {style.said(f'{report.name} ({report.dir} on {report.cluster})')}"
     facts = {
         "Question": report.question,
         "When": contents.when(report),
         "Models": contents.models(report),
         "Varied": "; ".join(contents.what_varied(content)),
     }
-    yield from (f"{name}: {fact}" for name, fact in facts.items() if fact)
-    yield from (f"Result: {said}" for said in contents.result(content))
-    yield from (f"Warning: {warning}" for warning in report.warnings)
-    yield from (f"Health: {job}: {said}" for job, said in content.health)
+    yield from (f"{name}: {style.said(fact)}" for name, fact in facts.items() if fact)
+    yield from (f"Result: {style.said(said)}" for said in contents.result(content))
+    yield from (f"Warning: {style.said(warning)}" for warning in report.warnings)
+    yield from (f"Health: {style.said(f'{job}: {said}')}" for job, said in content.health)
 
 
 def _scores(table: scores.Table, style: Style) -> Iterator[str]:
-    yield style.bold(f"{table.title}:")
+    yield style.bold(style.said(f"{table.title}:"))
     yield ""
-    yield from words.table(score_rows(table, style.bold if style is MARKDOWN else lambda said: f"{said} *"))
+    best = style.bold if style is MARKDOWN else lambda said: f"{said} *"
+    yield from words.table(score_rows(table, best, style.cell))
     yield ""
-    yield from notes(table)
+    yield from map(style.said, notes(table))
     yield ""
 
 
-def score_rows(table: scores.Table, best: Callable[[str], str]) -> list[list[str]]:
-    """Header first. `best` marks the best value."""
-    header = ["run", *table.varied, *(["epoch"] if table.has_epochs else []), table.metric, "n"]
+def score_rows(
+    table: scores.Table, best: Callable[[str], str], said: Callable[[str], str] = str
+) -> list[list[str]]:
+    """Header first. `best` marks the best value; `said` is how words from outside are written."""
+    epoch = ["epoch"] if table.has_epochs else []
+    header = ["run", *map(said, table.varied), *epoch, said(table.metric), "n"]
     compared = ["difference to base [95 %]"] if table.is_compared else []
     return [
         [*header, *compared],
-        *([*_score_row(table, row, best)] for row in scores.shown(table, _MOST_ROWS)),
+        *([*_score_row(table, row, best, said)] for row in scores.shown(table, _MOST_ROWS)),
     ]
 
 
-def _score_row(table: scores.Table, row: scores.Row, best: Callable[[str], str]) -> Iterator[str]:
-    yield row.run
-    yield from row.varied
+def _score_row(
+    table: scores.Table, row: scores.Row, best: Callable[[str], str], said: Callable[[str], str]
+) -> Iterator[str]:
+    yield from map(said, (row.run, *row.varied))
     if table.has_epochs:
         yield figures.NONE if row.epoch is None else str(row.epoch)
     value = figures.with_error(row.value, row.stderr)
@@ -190,15 +177,17 @@ def _phase(phase: PhaseReport, said: tuple[str, str, str], style: Style) -> Iter
     yield f"Duration: {words.duration(phase.duration_seconds)}"
     yield ""
     titles = ("Completed", "Failed", "Skipped", "Unclear", "Open")
-    listed = [_listed(job) for job in phase.jobs]
+    listed = [_listed(job, style) for job in phase.jobs]
     groups = {
         **{
             f"{title} {noun}:": [line for group, lines in listed if group == title for line in lines]
             for title in titles
         },
-        f"{results}:": [f"- {path}" for j in phase.jobs if j.stage is Stage.VERIFIED for path in j.artifacts],
-        "Changed since:": [f"- {j.id}: {contents.changed(j)}" for j in phase.jobs if j.changes],
-        "Warnings:": [f"- {j.id}: {warning}" for j in phase.jobs for warning in j.warnings],
+        f"{results}:": [
+            _item(style, path) for j in phase.jobs if j.stage is Stage.VERIFIED for path in j.artifacts
+        ],
+        "Changed since:": [_item(style, f"{j.id}: {contents.changed(j)}") for j in phase.jobs if j.changes],
+        "Warnings:": [_item(style, f"{j.id}: {warning}") for j in phase.jobs for warning in j.warnings],
     }
     for title, rows in groups.items():
         if rows:
@@ -207,26 +196,36 @@ def _phase(phase: PhaseReport, said: tuple[str, str, str], style: Style) -> Iter
             yield ""
 
 
+def _item(style: Style, words: str) -> str:
+    return f"- {style.said(words)}"
+
+
 def mark(phase: PhaseReport) -> str:
     if phase.succeeded == phase.total and phase.state is not PhaseState.STOPPED:
         return "✓"
     return "…" if phase.state in (PhaseState.WAITING, PhaseState.RUNNING) else "✗"
 
 
-def _listed(job: JobView) -> tuple[str, list[str]]:
+def _listed(job: JobView, style: Style) -> tuple[str, list[str]]:
     """Under which heading, and how."""
+    title, found = _standing(job)
+    last = style.quoted(contents.last_lines(job)) if title == "Failed" else []
+    return title, [_item(style, f"{job.id}: {found}"), *last]
+
+
+def _standing(job: JobView) -> tuple[str, str]:
     match job.stage:
         case Stage.VERIFIED:
             took = words.elapsed(job)
             time = words.duration(took) if took is not None else "done before"
-            return "Completed", [f"- {job.id}: {time} ({job.detail})"]
+            return "Completed", f"{time} ({job.detail})"
         case Stage.FAILED:
             output = f"; output: {job.output}" if job.output else ""
-            return "Failed", [f"- {job.id}: {contents.saying(job)}{output}", *_last_lines(job)]
+            return "Failed", f"{contents.saying(job)}{output}"
         case Stage.SKIPPED:
-            return "Skipped", [f"- {job.id}: {job.detail}"]
+            return "Skipped", job.detail
         case Stage.IN_DOUBT:
-            return "Unclear", [f"- {job.id}: needs a decision: {job.detail}"]
+            return "Unclear", f"needs a decision: {job.detail}"
         case (
             Stage.PLANNED
             | Stage.SUBMITTING
@@ -236,14 +235,9 @@ def _listed(job: JobView) -> tuple[str, list[str]]:
             | Stage.MENDING
             | Stage.SETTING_ASIDE
         ):
-            return "Open", [f"- {job.id}: {job.state}"]
+            return "Open", job.state
         case _:
             assert_never(job.stage)
-
-
-def _last_lines(job: JobView) -> list[str]:
-    """Of its output, as a quotation."""
-    return [f"      {line}" for line in contents.last_lines(job)]
 
 
 def _retired(job: JobView) -> str:
