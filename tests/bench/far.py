@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -79,7 +79,7 @@ class Far(Counted):
     def at(self, type: str) -> float | None:
         """When the training of `shards` had this event, in seconds since 1970."""
         query = "SELECT at FROM events WHERE type = ? AND body ->> 'job' = 'sharded'"
-        with sqlite3.connect(self.dir / "state" / "ledger.sqlite") as ledger:
+        with closing(sqlite3.connect(self.dir / "state" / "ledger.sqlite")) as ledger, ledger:
             return next((at for (at,) in ledger.execute(query, (type,))), None)
 
     def over(self) -> None:

@@ -8,6 +8,7 @@ import gzip
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -94,7 +95,7 @@ def every() -> dict[str, Recording]:
 
 
 def record(home: Path, name: str, slots: int) -> Recording:
-    with sqlite3.connect(home / "state" / "ledger.sqlite") as ledger:
+    with closing(sqlite3.connect(home / "state" / "ledger.sqlite")) as ledger, ledger:
         rows = ledger.execute("SELECT at, experiment, body FROM events ORDER BY seq").fetchall()
     added = [id for _, id, body in rows if f'"name":"{name}"'.encode() in body and b"ExperimentAdded" in body]
     events = [(at, msgspec.json.decode(body, type=Event)) for at, id, body in rows if id == added[0]]

@@ -3,7 +3,7 @@
 import gc
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -318,7 +318,7 @@ async def test_a_crash_between_a_write_and_its_position_doubles_and_loses_nothin
             keep(*args)
 
         site.here.files.clear()
-        with sqlite3.connect(site.ledger.path) as connection:
+        with closing(sqlite3.connect(site.ledger.path)) as connection, connection:
             connection.execute("DELETE FROM log_positions")
         monkeypatch.setattr(logbooks, "PAGE_EVENTS", page)
         monkeypatch.setattr(site.ledger, "set_log_position", crash)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +94,13 @@ class Home:
 
     def events(self) -> list[dict[str, Any]]:
         """The ledger, read from its file beside a daemon that may be dead."""
-        with sqlite3.connect(self.dir / "state" / "ledger.sqlite") as ledger:
+        with closing(sqlite3.connect(self.dir / "state" / "ledger.sqlite")) as ledger, ledger:
             rows = ledger.execute("SELECT body FROM events ORDER BY seq").fetchall()
         return [json.loads(body) for (body,) in rows]
 
     def seconds_between(self, first: str, last: str, count: int) -> float:
         """From the first to the last of the newest `count` events of these types, by the ledger's times."""
-        with sqlite3.connect(self.dir / "state" / "ledger.sqlite") as ledger:
+        with closing(sqlite3.connect(self.dir / "state" / "ledger.sqlite")) as ledger, ledger:
             newest = "SELECT at FROM events WHERE type = ? ORDER BY seq DESC LIMIT ?"
             began = min(at for (at,) in ledger.execute(newest, (first, count)))
             ended = max(at for (at,) in ledger.execute(newest, (last, count)))

@@ -162,7 +162,7 @@ def test_a_ledger_of_the_first_format_keeps_its_events_and_loses_what_they_add_u
         assert ledger.log_position(ID, "/exp/run.log") == LogPosition(2, 20)
         with pytest.raises(NotUnique):
             ledger.append([intended(ledger.last_seq + 1, "e1-1")])
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     assert {name for (name,) in tables} == {"contents", "events", "log_positions", "removed", "snapshots"}
 

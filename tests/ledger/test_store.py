@@ -2,6 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def filled(path: Path) -> World:
 
 
 def rows(path: Path, table: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
@@ -77,7 +78,7 @@ def test_it_is_the_users_alone(path: Path) -> None:
 
 def test_events_are_never_changed(path: Path) -> None:
     filled(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         with pytest.raises(sqlite3.IntegrityError, match="never changed"):
             connection.execute("UPDATE events SET at = 0")
         with pytest.raises(sqlite3.IntegrityError, match="never deleted"):
@@ -199,7 +200,7 @@ def test_a_file_that_is_no_ledger_is_said_to_be_damaged(path: Path, damage: byte
 
 def test_an_event_that_nobody_can_read_is_damage(path: Path) -> None:
     filled(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             """INSERT INTO events VALUES (1000, 0, 'e1', '?', CAST('{"type": "Levitated"}' AS BLOB))"""
         )

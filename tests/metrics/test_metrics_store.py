@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_marks_positions_and_durations_are_kept(store: Store) -> None:
 
 def test_a_file_of_another_version_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "metrics.sqlite"
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path)) as other, other:
         other.execute("PRAGMA user_version = 99")
     other.close()
     store = Store(path)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ async def test_even_if_nothing_can_be_told_of_what_is_due_the_loop_goes_on(
 
 
 def damage(path: Path, experiment: str) -> None:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             """INSERT INTO events VALUES (1000, 0, ?, '?', CAST('{"type": "Levitated"}' AS BLOB))""",
             (experiment,),

@@ -1,7 +1,7 @@
 """Snapshots: what is over is put away and recalled, and what can't be read of one is made anew."""
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
@@ -110,7 +110,7 @@ def test_a_snapshot_that_is_lost_or_damaged_or_of_another_version_is_made_anew(
 ) -> None:
     _, path = kept
     before = opened(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(change)
     assert opened(path) == before
     assert opened(path) == before

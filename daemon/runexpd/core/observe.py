@@ -202,9 +202,6 @@ def _checked(before: State, facts: list[Fact], after: State) -> Iterator[Fact]:
         yield id, watch.checked(after.experiments[id], phase)
 
 
-_STEPS = (cancel.owed, health.owed, retry.owed, barrier.owed)
-
-
 def _owed(happened: Happened, now: float) -> Iterator[Fact]:
     """The first kind of thing that is owed; `observe` asks again with it applied."""
     state = happened.state
@@ -213,7 +210,8 @@ def _owed(happened: Happened, now: float) -> Iterator[Fact]:
             continue
         touched = list(happened.touched.of(experiment))
         # What begins nothing is done of a ledger that was put back, too.
-        for step in _STEPS if state.is_running(experiment) else (cancel.owed,):
+        begins = (health.owed, retry.owed, barrier.owed) if state.is_running(experiment) else ()
+        for step in (cancel.owed, *begins):
             if following := list(step(experiment, touched)):
                 yield from _of(id, iter(following))
                 return
