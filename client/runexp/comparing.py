@@ -1,16 +1,11 @@
 """Experiments side by side: what differs in them, and their scores with intervals. Pure."""
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
-from runexp import report as summary
-from runexp.styles import MARKDOWN, TEXT, Style
-from runexp.text import on_one_line
 from runexp.wire.jobs import Score
 from runexp.wire.recipes import Recipe
 from runexp.wire.views import JobView, Report
@@ -61,8 +56,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Differing(msgspec.Struct, frozen=True, kw_only=True):
     """Something that isn't the same in all of them."""
 
+    #: `rank4: lora_rank`
     what: str
     values: tuple[str | None, ...]
+    #: The run or job that it is said of; empty: of all of it.
+    of: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of what is said, without of which run: `lora_rank`."""
+        return self.what.removeprefix(f"{self.of}: ")
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,35 +119,58 @@ def _differing(reports: Sequence[Report], recipes: Sequence[Mapping[str, Recipe]
         {**dict(_described(report)), **dict(_of_recipes(report.dir, known))}
         for report, known in zip(reports, recipes, strict=True)
     ]
-    for what in _in_order(described):
-        values = tuple(each.get(what) for each in described)
+    for of, name in _in_order(described):
+        values = tuple(each.get((of, name)) for each in described)
         if len(set(values)) > 1:
-            yield Differing(what=what, values=values)
+            yield Differing(what=f"{of}: {name}" if of else name, values=values, of=of)
 
 
-def _described(report: Report) -> Iterator[tuple[str, str]]:
+_Said = tuple[tuple[str, str], str]
+"""Of which run or job, what, and its value."""
+
+
+def _described(report: Report) -> Iterator[_Said]:
     """All that is known of how it was made: its runs, what was chosen for each, and what was changed by rule."""
-    yield "cluster", report.cluster
+    yield ("", "cluster"), report.cluster
     for run in report.runs:
-        yield f"{run.name}: type", run.type
+        yield (run.name, "type"), run.type
         if run.model is not None:
-            yield f"{run.name}: model", run.model
+            yield (run.name, "model"), run.model
         for name, value in run.parameters.items():
-            yield f"{run.name}: {name}", str(value)
+            yield (run.name, name), str(value)
     for job in (*report.optimization.jobs, *report.evaluation.jobs):
         if job.mended:
-            yield f"{job.id}: changed by rule", "; ".join(job.mended)
+            yield (job.id, "changed by rule"), "; ".join(job.mended)
 
 
-def _of_recipes(dir: str, recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, str]]:
+def _of_recipes(dir: str, recipes: Mapping[str, Recipe]) -> Iterator[_Said]:
     """What ran: settings and versions. Where an experiment lies makes no difference."""
     for job, recipe in recipes.items():
         for key, value in recipe.values.items():
-            yield f"{job}: config {key}", value.replace(dir, "...")
+            yield (job, f"config {key}"), value.replace(dir, "...")
         for name, version in recipe.versions.items():
-            yield f"{job}: {name}", version
+            yield (job, name), version
         if recipe.commit:
-            yield f"{job}: commit", recipe.commit[:12] + ("+" if recipe.dirty else "")
+            yield (job, "commit"), recipe.commit[:12] + ("+" if recipe.dirty else "")
+
+
+#: Runs that are named where the same differs in them; of more, how many there are.
+_MOST_NAMED = 3
+
+
+def together(differing: Sequence[Differing]) -> tuple[Differing, ...]:
+    """The same difference in several runs is one: `rank4, rank8: lr`, `60 runs: lr`. In the order in which each first comes."""
+    found: dict[tuple[str, tuple[str | None, ...]], list[str]] = {}
+    for each in differing:
+        found.setdefault((each.name, each.values), []).append(each.of)
+    return tuple(
+        Differing(what=f"{_named(of)}: {name}" if any(of) else name, values=values, of=_named(of))
+        for (name, values), of in found.items()
+    )
+
+
+def _named(of: Sequence[str]) -> str:
+    return ", ".join(of) if len(of) <= _MOST_NAMED else f"{len(of)} runs"
 
 
 def _in_order(tables: Sequence[Mapping[K, object]]) -> list[K]:
@@ -157,7 +183,7 @@ _Key = tuple[str, str, int | None, str, str]
 
 def _rows(reports: Sequence[Report]) -> Iterator[Row]:
     tables = [_cells(report.evaluation.jobs) for report in reports]
-    for key in _in_order(tables):
+    for key in _by_run(_in_order(tables)):
         run, task, epoch, score, metric = key
         cells = tuple(table.get(key) for table in tables)
         yield Row(
@@ -169,6 +195,13 @@ def _rows(reports: Sequence[Report]) -> Iterator[Row]:
             cells=cells,
             differences=tuple(_difference(cells[0], cell) for cell in cells[1:]),
         )
+
+
+def _by_run(keys: Sequence[_Key]) -> list[_Key]:
+    """An epoch that only one of them has stands with the run's others, wherever that run first comes."""
+    runs = {run: place for place, run in enumerate(dict.fromkeys(key[0] for key in keys))}
+    tasks = {task: place for place, task in enumerate(dict.fromkeys(key[1] for key in keys))}
+    return sorted(keys, key=lambda key: (runs[key[0]], tasks[key[1]], -1 if key[2] is None else key[2]))
 
 
 def _cells(jobs: Sequence[JobView]) -> dict[_Key, Cell]:
@@ -201,86 +234,3 @@ def _difference(first: Cell | None, other: Cell | None) -> Difference | None:
         return Difference(value=value)
     reach = _Z * math.hypot(first.stderr, other.stderr)
     return Difference(value=value, low=value - reach, high=value + reach)
-
-
-def text(found: Compared) -> str:
-    """For a terminal."""
-    return "\n".join(map(on_one_line, _lines(found, TEXT)))
-
-
-def markdown(found: Compared) -> str:
-    """For a document."""
-    return "\n".join(map(on_one_line, _lines(found, MARKDOWN)))
-
-
-def _lines(found: Compared, style: Style) -> Iterator[str]:
-    names = [side.name for side in found.experiments]
-    yield style.heading(2, "Experiments")
-    yield ""
-    rows = [[s.name, f"{s.cluster}:{s.dir}", s.outcome or "under way", s.question] for s in found.experiments]
-    yield from _table(style, [["experiment", "directory", "outcome", "question"], *rows])
-    yield ""
-    yield style.heading(2, "What differs")
-    yield ""
-    if found.differing:
-        values = [[d.what, *(value or "-" for value in d.values)] for d in found.differing]
-        yield from _table(style, [["what", *names], *values])
-    else:
-        yield "Nothing that the summaries say."
-    yield ""
-    yield style.heading(2, "Scores")
-    yield ""
-    if not found.scores:
-        yield "None yet."
-        return
-    changes = [f"{name} - {names[0]}" for name in names[1:]]
-    yield from _table(
-        style, [["run", "task", "epoch", "score", *names, *changes], *(_shown(row) for row in found.scores)]
-    )
-    yield ""
-    yield "In brackets: 95 % intervals. Differences as if the samples were others; * where the interval leaves out 0."
-
-
-def _table(style: Style, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    return summary.table([list(map(style.cell, row)) for row in rows])
-
-
-def _shown(row: Row) -> list[str]:
-    epoch = "-" if row.epoch is None else str(row.epoch)
-    cells = ["-" if cell is None else f"{cell.value:.3f}{_interval(cell)}" for cell in row.cells]
-    changes = [
-        "-" if change is None else f"{change.value:+.3f}{_interval(change)}{' *' * change.is_clear}"
-        for change in row.differences
-    ]
-    return [row.run, row.task, epoch, f"{row.score} {row.metric}", *cells, *changes]
-
-
-def _interval(of: Cell | Difference) -> str:
-    return "" if of.low is None or of.high is None else f" [{of.low:.3f}, {of.high:.3f}]"
-
-
-def as_csv(found: Compared) -> str:
-    """A line a score and experiment, for whoever reads tables."""
-    columns = [
-        "experiment",
-        "id",
-        "run",
-        "task",
-        "epoch",
-        "score",
-        "metric",
-        "value",
-        "stderr",
-        "low",
-        "high",
-        "samples",
-    ]
-    written = io.StringIO()
-    table = csv.writer(written, lineterminator="\n")
-    table.writerow(columns)
-    for row in found.scores:
-        for side, cell in zip(found.experiments, row.cells, strict=True):
-            if cell is not None:
-                key = (side.name, side.id, row.run, row.task, row.epoch, row.score, row.metric)
-                table.writerow([*key, cell.value, cell.stderr, cell.low, cell.high, cell.samples])
-    return written.getvalue()

@@ -17,6 +17,7 @@ from mcp_types import ToolAnnotations
 
 from runexp import __version__, aio, comparing, reports
 from runexp.connection import Lost, NoDaemon, Refusal, Unsendable
+from runexp.reporting import side_by_side
 from runexp.waiting import Goal
 from runexp.wire.jobs import Barrier, OnFailure
 from runexp.wire.requests import Choices
@@ -140,7 +141,7 @@ async def compare(experiments: list[str]) -> str:
         raise ToolError("name two experiments or more")
     reports = [await (await _named(name)).report() for name in experiments]
     recipes = [await (await _named(each.id)).recipes(comparing.to_be_compared(reports)) for each in reports]
-    return comparing.markdown(comparing.compared(reports, recipes))
+    return side_by_side.markdown(comparing.compared(reports, recipes))
 
 
 async def plan(directory: str) -> str:

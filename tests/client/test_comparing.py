@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from client.conftest import Runexp
 from fakes.daemon import FakeDaemon, job, report
 from runexp import comparing
+from runexp.reporting import side_by_side
 from runexp.wire import requests, views
 from runexp.wire.jobs import RunSpec, Score
 from runexp.wire.recipes import Recipe, WithTexts
@@ -101,5 +102,55 @@ def test_two_of_one_name_are_told_apart_and_one_is_not_enough(both: FakeDaemon, 
 
 def test_without_scores_that_is_said(runexp: Runexp) -> None:
     found = comparing.compared([report(None), replace(report(None), id="e2", name="b")])
-    assert "None yet." in comparing.text(found)
-    assert "Nothing that the summaries say." in comparing.text(found)
+    assert "None yet." in side_by_side.text(found)
+    assert "Nothing that the summaries say." in side_by_side.text(found)
+
+
+def table_of(text: str, heading: str) -> list[list[str]]:
+    """The rows below a heading, its rule left out."""
+    lines = text.partition(f"{heading}\n\n")[2].partition("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if not line.startswith("|-")]
+
+
+def test_names_that_are_long_are_letters_in_the_columns() -> None:
+    long = [replace(FIRST, name="a" * 80), replace(SECOND, name="b" * 80)]
+    text = side_by_side.text(comparing.compared(long))
+    assert [row[0] for row in table_of(text, "EXPERIMENTS")] == ["", "A", "B"]
+    assert table_of(text, "SCORES")[0][-3:] == ["A", "B", "B - A"]
+    assert text.count("b" * 80) == 1
+    assert table_of(text, "WHAT DIFFERS")[0] == ["what", "A", "B"]
+
+
+def test_the_same_difference_in_many_runs_is_said_once() -> None:
+    def of(number: int, lr: float, seed: int) -> RunSpec:
+        return RunSpec(f"r{number}", "fine-tuned", "llama", {"lr": lr, "seed": seed})
+
+    first = replace(FIRST, runs=tuple(of(n, 1e-4, 1) for n in range(60)))
+    second = replace(SECOND, runs=tuple(of(n, 3e-4, 1 if n > 1 else 2) for n in range(60)))
+    found = comparing.compared([first, second])
+    assert len(found.differing) == 62
+    text = side_by_side.text(found)
+    assert [row[0] for row in table_of(text, "WHAT DIFFERS")] == ["what", "60 runs: lr", "r0, r1: seed"]
+
+
+def test_epochs_of_a_run_stand_together() -> None:
+    first = replace(
+        FIRST,
+        evaluation=replace(FIRST.evaluation, jobs=tuple(scored(f"r{n}", 0, 0.5, None) for n in range(3))),
+    )
+    second = replace(
+        first,
+        id="e2",
+        evaluation=replace(
+            first.evaluation, jobs=tuple(scored(f"r{n}", e, 0.5, None) for n in range(3) for e in (0, 1))
+        ),
+    )
+    rows = comparing.compared([first, second]).scores
+    assert [(row.run, row.epoch) for row in rows] == [(f"r{n}", e) for n in range(3) for e in (0, 1)]
+
+
+def test_no_spreadsheet_computes_a_name() -> None:
+    found = comparing.compared([replace(FIRST, name="=1+1"), SECOND])
+    rows = list(csv.reader(io.StringIO(side_by_side.as_csv(found))))
+    assert {row[0] for row in rows[1:]} == {"'=1+1", "words2"}
+    assert {row[7] for row in rows[1:]} == {"0.1", "0.5", "0.7", "0.9"}

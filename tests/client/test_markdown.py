@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakes.daemon import job, report
 from runexp import comparing, styles
 from runexp.report import table
-from runexp.reporting import content, plain
+from runexp.reporting import content, plain, side_by_side
 from runexp.text import on_one_line
 from runexp.ui import cells
 from runexp.wire.jobs import Failure, RunSpec, Score
@@ -133,7 +133,7 @@ def test_a_report_is_made_of_the_same_whatever_things_are_called(name: str) -> N
 def test_so_is_a_comparison(name: str) -> None:
     def form(name: str) -> str:
         recipes = [{name: Recipe(values={name: name})}, {name: Recipe(values={name: "other"})}]
-        return comparing.markdown(comparing.compared([of(name), replace(of(name), id="e2")], recipes))
+        return side_by_side.markdown(comparing.compared([of(name), replace(of(name), id="e2")], recipes))
 
     assert kinds(form(name)) == kinds(form("words"))
     assert as_they_are(name) in list(every(form(name)))

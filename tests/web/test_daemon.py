@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -17,6 +18,8 @@ from runexpd.settings import Web, parse
 from web import browser as browsers
 from web.browser import window
 from web.site import Client
+
+FORMS = ("text", "markdown", "csv", "json")
 
 
 def opened(home: Home) -> tuple[str, int]:
@@ -134,6 +137,42 @@ def test_every_page_and_answer_of_a_real_experiment(tmp_path: Path) -> None:
             each.close()
         client.close()
     assert "Traceback" not in home.log()
+
+
+@pytest.mark.real
+def test_two_real_experiments_side_by_side(tmp_path: Path) -> None:
+    long = "qwen2.5-7b-instruct_lora_rank64_alpha128_lr2e-4"
+    home = Home(tmp_path / "home", CONFIG + "web: on\n")
+    runs = (Run("base", epochs=0), Run("rank4"), Run(long))
+    build(tmp_path / "one", *runs, name="one")
+    build(tmp_path / "two", *runs[:2], Run(long, epochs=2), name="two")
+    with home.running(), browsers.running() as browser:
+        for each in ("one", "two"):
+            assert home.runexp("run", str(tmp_path / each)).returncode == 0
+        said = {form: home.runexp("compare", "one", "two", "--format", form).stdout for form in FORMS}
+        assert f"| {long}: config epochs | 1   | 2   |" in said["text"]
+        assert "## Scores" in said["markdown"]
+        assert (
+            f"\n{'two'},{home.json('status', 'two')['id']},{long},words,1,match,accuracy,0.5," in said["csv"]
+        )
+        compared = json.loads(said["json"])
+        assert [row["epoch"] for row in compared["scores"] if row["run"] == long] == [0, 1]
+        for width in browsers.WIDTHS:
+            with window(browser, width) as opened_window:
+                page = opened_window.page
+                page.goto(opened(home)[0])
+                page.get_by_role("link", name="Compare").click()
+                for each in ("one", "two"):
+                    page.get_by_role("checkbox", name=each).check()
+                page.get_by_role("button", name="Side by side").click()
+                differs = page.get_by_role("region", name="What differs").get_by_role("row")
+                expect(differs.filter(has_text="config epochs")).to_have_text(re.compile(r"epochs\s*2\s*1"))
+                expect(page.locator("#curves .line")).to_have_count(4)
+                expect(page.locator("#curves .line").filter(has_text="rank4")).to_have_text(
+                    ["two: rank4", "one: rank4"]
+                )
+                expect(page.locator(".scores tbody tr")).to_have_count(7)
+                assert not opened_window.is_too_wide()
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from runexp.wire.jobs import Score
 from runexp.wire.metrics import Series
 from runexp.wire.states import Stage
 from runexp.wire.views import JobView
-from runexpd.web import actions, answers, curves, scores, shapes
+from runexpd.web import actions, answers, curves, rendering, scores, shapes
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +59,28 @@ def test_an_attempt_that_another_one_followed_is_fainter() -> None:
     assert drawn.lines[0].label == "rank8, attempt 1"
 
 
+def test_of_hundreds_of_lines_some_are_named_and_more_are_in_a_fold() -> None:
+    drawn = curves.picture("loss", [series(2.0, 1.0, job=f"r{n}") for n in range(200)])
+    assert drawn is not None
+    assert (len(drawn.lines), len(drawn.named), len(drawn.more), drawn.unnamed) == (200, 12, 100, 88)
+    assert [line.place for line in (*drawn.named, *drawn.more)] == list(range(112))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.5, "0.5"),
+        (1500.0, "1500"),
+        (0.00015, "0.00015"),
+        (2e-5, "2e-5"),
+        (1050000.0, "1.05e+6"),
+        (0.0, "0"),
+    ],
+)
+def test_a_figure_beside_an_axis_is_short(value: float, said: str) -> None:
+    assert curves._said(value) == said
+
+
 def test_no_two_of_many_runs_look_alike() -> None:
     looks = [curves.look(place) for place in range(curves.COLOURS * curves.DASHES)]
     assert len(set(looks)) == len(looks)
@@ -88,6 +110,40 @@ def test_a_score_has_its_error_beside_it(
     (row,) = chart.rows
     assert 0 <= row.low <= row.at <= row.high <= 100
     assert ends is None or (row.low, row.high) == pytest.approx(ends)
+
+
+def test_the_same_run_of_several_experiments_stands_side_by_side() -> None:
+    both = [
+        shown.experiment(
+            *(
+                shown.job(f"{run}/words/epoch{epoch}", Stage.VERIFIED, task="words", epoch=epoch, scores=(Score("match", "accuracy", 0.5),))
+                for run in ("a", "b")
+                for epoch in epochs
+            ),
+            id=id, name=id,
+        )
+        for id, epochs in (("e1", (1,)), ("e2", (0, 1)))
+    ]  # fmt: skip
+    (chart,) = scores.charts(both)
+    assert [(row.run, row.of, row.experiment, row.side) for row in chart.rows] == [
+        ("a", "epoch 0", "e2", 1), ("a", "epoch 1", "e1", 0), ("a", "epoch 1", "e2", 1),
+        ("b", "epoch 0", "e2", 1), ("b", "epoch 1", "e1", 0), ("b", "epoch 1", "e2", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("rank8", "rank8"),
+        ("lora_rank8", "lora_<wbr>rank8"),
+        ("lr2e-4", 'lr<span class="whole">2e-4</span>'),
+        ("a_0.03", 'a_<wbr><span class="whole">0.03</span>'),
+        ("/exp/<b>_&", "/<wbr>exp/<wbr>&lt;b&gt;_<wbr>&amp;"),
+        ("\u202e_\x00", "\\u202e_<wbr>\\x00"),
+    ],
+)
+def test_a_name_may_end_a_line_but_never_within_a_number(name: str, made: str) -> None:
+    assert str(rendering.FILTERS["name"](name)) == made
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

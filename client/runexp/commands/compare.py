@@ -4,6 +4,7 @@ import click
 
 from runexp import comparing, connection, exits, library, output
 from runexp.commands import arguments
+from runexp.reporting import side_by_side
 from runexp.wire import requests, views
 
 
@@ -50,8 +51,8 @@ def compare(experiments: tuple[str, ...], form: str, as_json: bool) -> None:
 def _say(found: comparing.Compared, form: str) -> None:
     match form:
         case "markdown":
-            output.say(comparing.markdown(found))
+            output.say(side_by_side.markdown(found))
         case "csv":
-            output.raw(output.clean(comparing.as_csv(found)))
+            output.raw(output.clean(side_by_side.as_csv(found)))
         case _:
-            output.say(comparing.text(found))
+            output.say(side_by_side.text(found))

@@ -31,15 +31,16 @@ def spreadsheet(content: Content) -> str:
         for table in content.tables
         for row in table.rows
     )
-    return "".join(_lines([*_FIXED, *names, *_SCORED, *_COMPARED], cells)).rstrip("\n")
+    return "".join(lines([*_FIXED, *names, *_SCORED, *_COMPARED], cells)).rstrip("\n")
 
 
 def points(series: Iterable[Series]) -> Iterator[str]:
     """Lines: a header, and one a point: its step, the seconds since the attempt began, the value, `nan` where it is none."""
-    return _lines(_POINT, (cells for each in series for cells in _points(each)))
+    return lines(_POINT, (cells for each in series for cells in _points(each)))
 
 
-def _lines(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> Iterator[str]:
+def lines(header: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> Iterator[str]:
+    """Each with its end. Numbers are written whole."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for row in chain((header,), rows):

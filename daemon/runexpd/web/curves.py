@@ -1,6 +1,7 @@
 """Curves as a picture that needs no script: lines in the box of an SVG. Pure."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -8,14 +9,16 @@ import msgspec
 from runexp.wire.metrics import Series
 
 WIDTH, HEIGHT = 720.0, 300.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 8.0, 8.0, 26.0
+LEFT, RIGHT, TOP, BOTTOM = 72.0, 8.0, 8.0, 26.0
 #: Colours, and patterns of dashes for what comes after: no meaning hangs on a colour alone.
 COLOURS, DASHES = 8, 4
-#: More lines than this nobody can tell apart; the list below names these.
-MOST_NAMED = 12
+#: The list below names these; so many more in a fold.
+MOST_NAMED, MOST_MORE = 12, 100
 
 
 class Line(msgspec.Struct, frozen=True):
+    #: Among all lines of the picture, from 0.
+    place: int
     label: str
     #: Class names.
     look: str
@@ -39,11 +42,19 @@ class Picture(msgspec.Struct, frozen=True):
 
     @property
     def named(self) -> tuple[Line, ...]:
-        return tuple(line for line in self.lines if not line.is_earlier)[:MOST_NAMED]
+        return self._newest[:MOST_NAMED]
+
+    @property
+    def more(self) -> tuple[Line, ...]:
+        return self._newest[MOST_NAMED : MOST_NAMED + MOST_MORE]
 
     @property
     def unnamed(self) -> int:
-        return sum(not line.is_earlier for line in self.lines) - len(self.named)
+        return max(0, len(self._newest) - MOST_NAMED - MOST_MORE)
+
+    @property
+    def _newest(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if not line.is_earlier)
 
 
 def picture(name: str, series: Sequence[Series]) -> Picture | None:
@@ -60,13 +71,14 @@ def picture(name: str, series: Sequence[Series]) -> Picture | None:
         name=name,
         lines=tuple(
             Line(
+                place=place,
                 label=each.job + (f", attempt {each.attempt}" if each.attempt != newest[each.job] else ""),
                 look=looks[each.job],
                 pieces=tuple(_pieces(each, across, up)),
                 is_earlier=each.attempt != newest[each.job],
                 last=next((value for value in reversed(each.values) if value is not None), None),
             )
-            for each in drawn
+            for place, each in enumerate(drawn)
         ),
         across=tuple(Tick(_x(at, across), _said(at)) for at in ticks(*across) if at == int(at)),
         up=tuple(Tick(_y(at, up), _said(at)) for at in ticks(*up)),
@@ -116,4 +128,4 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def _said(value: float) -> str:
-    return f"{value:g}"
+    return re.sub(r"e([-+])0+", r"e\1", f"{value:g}")

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from runexp import comparing
 from runexp.wire import metrics, requests
 from runexp.wire.metrics import Curves
 from runexp.wire.recipes import WithTexts
@@ -97,6 +98,7 @@ async def compare(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
         "chosen": set(chosen),
         "shown": found.experiments,
         "compared": found.compared,
+        "differing": comparing.together(found.compared.differing),
         "charts": scores.charts(found.experiments),
         "here_is": "&".join(f"e={quote(id)}" for id in chosen),
         **await _drawn(asking, query.get("series", "")),

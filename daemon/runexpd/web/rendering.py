@@ -1,6 +1,7 @@
 """Templates to text: everything is escaped, and what a browser would obey of somebody's name is spelled out."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from runexp import report
 from runexp.text import printable_lines
@@ -60,6 +61,26 @@ def _when(at: float | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(iso, here)
 
 
+#: What a name is made of: where a line may end, after these; numbers, which are never broken.
+_PARTS = re.compile(r"(?P<number>\d+(?:\.\d+)?[eE][-+]?\d+|\d+\.\d+)|(?P<end>[_/=,:]+)")
+
+
+def _name(text: str) -> Markup:
+    """A name or a path, with places where a line may end; none within a number."""
+    made, at = [], 0
+    shown = printable_lines(text)
+    for found in _PARTS.finditer(shown):
+        made += [escape(shown[at : found.start()]), _part(found)]
+        at = found.end()
+    return Markup("").join([*made, escape(shown[at:])])
+
+
+def _part(found: re.Match[str]) -> Markup:
+    if found["number"]:
+        return Markup('<span class="whole">{}</span>').format(found["number"])
+    return escape(found["end"]) + Markup("<wbr>")
+
+
 def _number(value: float) -> str:
     return f"{value:.4g}"
 
@@ -68,6 +89,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": _when,
     "duration": report.duration,
     "number": _number,
+    "name": _name,
     "progress": rows.progress,
     "running_seconds": rows.running_seconds,
     "utilization": report.utilization,

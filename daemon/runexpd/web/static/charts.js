@@ -4,6 +4,10 @@
   const own = document.getElementById("charts");
   const PAUSE = 10000;
   const MANY = 12;
+  const NARROW = 30;
+  const WIDE = 70;
+  //: Lines that the reader has hidden, by what they are called.
+  const hidden = new Set();
   let loading = null;
   let drawnAt = 0;
 
@@ -45,11 +49,19 @@
   // Plotly reads a little HTML in names; ours are text.
   function text(name) {
     const printable = name.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu, "\ufffd");
-    return printable.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const most = matchMedia("(max-width: 700px)").matches ? NARROW : WIDE;
+    const half = Math.floor(most / 2);
+    const short = printable.length > most ? `${printable.slice(0, half)}…${printable.slice(-half)}` : printable;
+    return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   }
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  // The lines of the picture are those that have a value.
+  function drawn(series) {
+    return series.filter((each) => each.values.some((value) => value !== null));
   }
 
   function traces(series) {
@@ -76,8 +88,8 @@
     const rule = colour("--rule");
     const axis = { gridcolor: rule, zerolinecolor: rule, linecolor: rule };
     return {
-      height: 380,
-      margin: { l: 56, r: 10, t: 10, b: 40 },
+      height: 340,
+      margin: { l: 64, r: 10, t: 10, b: 32 },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: ink, family: "system-ui, sans-serif", size: 13 },
@@ -85,8 +97,7 @@
       hovermode: count > MANY ? "closest" : "x unified",
       dragmode: "zoom",
       uirevision: name,
-      showlegend: count <= 40,
-      legend: { orientation: "h", y: -0.12 },
+      showlegend: false,
       xaxis: axis,
       yaxis: { ...axis, title: { text: text(name.replaceAll("_", " ")) } },
     };
@@ -101,13 +112,14 @@
     try {
       const [reply] = await Promise.all([fetch(address), load()]);
       if (!reply.ok) return;
-      const { series } = await reply.json();
+      const series = drawn((await reply.json()).series);
       const options = { displayModeBar: false, responsive: true };
       const plot = box.querySelector(".plot");
       await Plotly.react(plot, traces(series), layout(box.dataset.name, series.length), options);
       plot.setAttribute("role", "img");
       plot.setAttribute("aria-label", `${box.dataset.name} by step, ${series.length} lines`);
       hideButton();
+      hideLines();
     } catch {
       // the picture stays
     }
@@ -124,11 +136,39 @@
     box.querySelector(".zoom").hidden = Boolean(isDrawn());
   }
 
+  // The legend is a list beside the picture, the same for both; its buttons hide lines and show them.
+  function hideLines() {
+    const box = figure();
+    if (!box) return;
+    const buttons = [...box.querySelectorAll(".line")];
+    for (const each of buttons) {
+      const isShown = !hidden.has(each.textContent.trim());
+      each.setAttribute("aria-pressed", String(isShown));
+      const line = box.querySelector(`g[data-place="${each.dataset.place}"]`);
+      if (line) line.classList.toggle("off", !isShown);
+    }
+    if (!isDrawn()) return;
+    const count = box.querySelector(".plot").data.length;
+    const off = new Set(buttons.filter((each) => each.ariaPressed === "false").map((each) => Number(each.dataset.place)));
+    const visible = Array.from({ length: count }, (_, place) => !off.has(place));
+    Plotly.restyle(box.querySelector(".plot"), { visible });
+  }
+
+  function toggle(button) {
+    const name = button.textContent.trim();
+    if (!hidden.delete(name)) hidden.add(name);
+    hideLines();
+  }
+
   document.addEventListener("click", (event) => {
-    if (event.target.classList.contains("zoom")) draw();
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.classList.contains("zoom")) draw();
+    if (button.classList.contains("line")) toggle(button);
   });
   document.addEventListener("runexp:refreshed", () => {
     hideButton();
+    hideLines();
     if (isDrawn() && Date.now() - drawnAt > PAUSE) draw();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => isDrawn() && draw());
