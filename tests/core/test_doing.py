@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import Concern
@@ -39,6 +40,46 @@ def steady(upto: int, pause: float = 30.0, **more: float) -> list[tuple[float, L
 def test_of_what_nothing_was_seen_nothing_is_said() -> None:
     assert doing.judged(Vital(), About(), 1e6) == ((), ())
     assert doing.judged(watched((5.0, at(1, 5.0))), About(), 1e6)[0] == (Concern.NOT_FINITE,)
+
+
+SILENT = About(trains=True)
+BESIDE = About(firsts=[40.0, 90.0, 100.0])
+PRINTED = Look(has_printed=True)
+
+
+@pytest.mark.parametrize(
+    ("about", "patience"), [(SILENT, 1800.0), (BESIDE, 900.0), (About(firsts=[5.0]), 600.0)]
+)
+def test_a_run_that_hangs_before_its_first_step_is_said_in_its_time(about: About, patience: float) -> None:
+    vital = watched((0.0, NOTHING), (50.0, PRINTED), (300.0, NOTHING))
+    assert wrong(vital, 50.0 + patience - 1, about) == {}
+    assert set(wrong(vital, 50.0 + patience, about)) == {Concern.NO_STEP}
+
+
+def test_it_says_what_its_siblings_took() -> None:
+    said = wrong(watched((0.0, NOTHING)), 900.0, BESIDE)[Concern.NO_STEP].what
+    assert said == "no step yet, and no word in its output for 15 min (its siblings' first came after 90 s)"
+
+
+def test_once_said_it_stays_until_there_is_a_step() -> None:
+    said = replace(BESIDE, said=frozenset({Concern.NO_STEP}))
+    vital = watched((0.0, NOTHING), (900.0, PRINTED))
+    assert Concern.NO_STEP in wrong(vital, 901.0, said)
+    judged, symptoms = doing.judged(doing.after(vital, at(1, 950.0), 950.0), said, 951.0)
+    assert Concern.NO_STEP in judged
+    assert symptoms == ()
+
+
+@pytest.mark.parametrize("made", [Progress(done=3), Progress(finishing=True)])
+def test_what_is_known_to_go_on_hangs_before_nothing(made: Progress) -> None:
+    vital, said = watched((0.0, NOTHING)), frozenset({Concern.NO_STEP})
+    judged, symptoms = doing.judged(vital, replace(SILENT, progress=made, said=said), 1e6)
+    assert (judged, symptoms) == ((Concern.NO_STEP,), ())
+    assert wrong(vital, 1e6, replace(SILENT, progress=Progress(total=90)))
+
+
+def test_of_what_may_make_no_steps_none_are_missed() -> None:
+    assert doing.judged(watched((0.0, NOTHING)), About(), 1e6) == ((), ())
 
 
 def test_a_run_that_makes_no_step_for_five_minutes_stands_still() -> None:

@@ -79,6 +79,13 @@ def test_other_concerns_end_nothing() -> None:
     assert isinstance(raised, events.ConcernRaised)
 
 
+def test_what_has_made_no_step_yet_is_not_ended_by_rule() -> None:
+    world = running(Policy(on_stall=OnStall.CANCEL))
+    silent = Symptom(Concern.NO_STEP, "no step yet")
+    seen = Examined(experiment=ID, job="rank4", token="e1-1", judged=(Concern.NO_STEP,), symptoms=(silent,))
+    assert [type(event) for event in world.see(seen)] == [events.ConcernRaised]
+
+
 @pytest.mark.parametrize("verdict", [GOOD])
 def test_what_was_given_up_and_is_good_all_the_same_is_good(verdict: Verdict) -> None:
     world = running(Policy(on_stall=OnStall.CANCEL))

@@ -87,6 +87,28 @@ async def test_a_run_that_stands_still_is_said_once_and_withdrawn_when_it_goes_o
     assert len(site.told) == 2
 
 
+async def test_a_run_that_makes_no_first_step_is_said_once_and_withdrawn_with_one(site: Site) -> None:
+    well, hangs, eye = site.run("rank4"), site.run("rank8"), Vitals(site)
+    await looked(site, eye, well, range(1, 3))
+    for _ in range(30):
+        site.now += 30.0
+        await eye.note(hangs, None, [])
+    assert site.concerns("rank8") == [Concern.NO_STEP]
+    await eye.note(hangs, None, [], has_printed=True)
+    assert len(site.told) == 1
+    await looked(site, eye, hangs, range(1, 2))
+    assert site.concerns("rank8") == []
+    assert len(site.told) == 2
+
+
+async def test_one_that_prints_has_not_hung(site: Site) -> None:
+    watch, eye = site.run("rank4"), Vitals(site)
+    for _ in range(100):
+        site.now += 30.0
+        await eye.note(watch, None, [], has_printed=True)
+    assert site.told == []
+
+
 async def test_what_an_earlier_life_saw_counts_on(site: Site) -> None:
     watch, eye = site.run("rank4"), Vitals(site)
     site.now += 5000.0

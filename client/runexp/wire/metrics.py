@@ -81,6 +81,8 @@ class Concern(StrEnum):
 
     #: No new step for far longer than is usual for it.
     STALLED = "stalled"
+    #: It has made no step at all, and says nothing, for far longer than its siblings took to their first.
+    NO_STEP = "no_step"
     #: Its loss is not a number, or infinite.
     NOT_FINITE = "not_finite"
     #: Fewer tokens a second than its siblings.

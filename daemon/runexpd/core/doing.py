@@ -17,6 +17,8 @@ from runexpd.core.when.lengths import Length, Pace
 
 #: No new step for so many times the usual pause, for so long at least, and for so many times the longest pause there was.
 STALL_PAUSES, STALL_SECONDS, STALL_LONGEST = 10.0, 300.0, 1.5
+#: The same before its first step, for so many times as long as its siblings took to theirs; without any, for so long.
+FIRST_TIMES, FIRST_SECONDS, ALONE_SECONDS = 10.0, 600.0, 1800.0
 #: What a run lost while it stood still, if it is so long, is not its pace.
 LOST_SECONDS = 60.0
 #: Of the siblings' median rate: it is slow below the first, and no longer above the second; for so long, by so many looks.
@@ -40,6 +42,8 @@ class Vital(msgspec.Struct, frozen=True, kw_only=True):
     longest: float = 0.0
     #: When a look last saw a new step.
     news_at: float | None = None
+    #: When a look last saw something new in its output, or was the first.
+    heard_at: float | None = None
     #: The last loss, and its step.
     loss: float | None = None
     step: int = 0
@@ -69,6 +73,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     losses: Sequence[tuple[int, float]] = ()
     rates: Sequence[float] = ()
     gpu: Sequence[tuple[float, float]] = ()
+    #: Its output has grown.
+    has_printed: bool = False
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +86,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     limit_seconds: float | None = None
     #: Tokens a second of siblings that should be as fast.
     siblings: Sequence[float] = ()
+    #: From their beginning to their first step.
+    firsts: Sequence[float] = ()
+    #: It makes steps, if it is well.
+    trains: bool = False
     #: What was said already.
     said: frozenset[Concern] = frozenset()
 
@@ -87,6 +97,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 def after(vital: Vital, look: Look, now: float) -> Vital:
     """With what a look brought."""
     vital = _stepped(vital, look, now)
+    if look.has_printed or vital.heard_at is None:
+        vital = msgspec.structs.replace(vital, heard_at=now)
     if look.losses:
         step, loss = look.losses[-1]
         vital = msgspec.structs.replace(vital, loss=loss, step=step)
@@ -159,6 +171,10 @@ def judged(vital: Vital, about: About, now: float) -> tuple[tuple[Concern, ...],
 def _judged(vital: Vital, about: About, now: float) -> Iterator[tuple[Concern, Symptom | None]]:
     if vital.pauses and vital.news_at is not None:
         yield Concern.STALLED, _stalled(vital, about, now - vital.news_at)
+    if vital.pace is None and vital.heard_at is not None and (about.firsts or about.trains):
+        yield Concern.NO_STEP, _unbegun(about, now - vital.heard_at)
+    elif Concern.NO_STEP in about.said and vital.pace is not None:
+        yield Concern.NO_STEP, None
     if vital.loss is not None:
         yield Concern.NOT_FINITE, _not_finite(vital)
     if (share := _share(vital, about, now)) is not None:
@@ -179,6 +195,19 @@ def _stalled(vital: Vital, about: About, seconds: float) -> Symptom | None:
         return None
     what = f"no new step for {span(seconds)} (usually one in {span(usual)})"
     return Symptom(Concern.STALLED, what, "look at the end of its output: it may hang, or save for long")
+
+
+def _unbegun(about: About, seconds: float) -> Symptom | None:
+    """Once said it stays, whatever it prints: until there is a step."""
+    usual = median(about.firsts) if about.firsts else None
+    patience = ALONE_SECONDS if usual is None else max(FIRST_SECONDS, FIRST_TIMES * usual)
+    has_some = about.progress is not None and bool(about.progress.done or about.progress.finishing)
+    if has_some or (seconds < patience and Concern.NO_STEP not in about.said):
+        return None
+    others = f" (its siblings' first came after {span(usual)})" if usual is not None else ""
+    what = f"no step yet, and no word in its output for {span(seconds)}{others}"
+    hint = "look at the end of its output: it may wait for other processes, a download, or a file system"
+    return Symptom(Concern.NO_STEP, what, hint)
 
 
 def _not_finite(vital: Vital) -> Symptom | None:

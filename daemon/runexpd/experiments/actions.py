@@ -44,6 +44,8 @@ class Action(StrEnum):
     RESOURCE_STATUS = "RESOURCE_STATUS"
     #: A running job makes no step any more; or does again.
     HEALTH_STALLED = "HEALTH_STALLED"
+    #: A running job has made no step at all, and says nothing; or has made one.
+    HEALTH_NO_STEP = "HEALTH_NO_STEP"
     #: A running job's loss is no number; or is one again.
     HEALTH_NOT_FINITE = "HEALTH_NOT_FINITE"
     #: A running job is slower than its siblings; or no longer.

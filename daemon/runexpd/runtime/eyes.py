@@ -1,5 +1,7 @@
 """What a look into a running job's files brings: how far it is, for the watcher; what it did, for the metrics."""
 
+from collections.abc import Mapping, Sequence
+
 from loguru import logger
 
 from runexp.wire.jobs import Progress
@@ -10,7 +12,9 @@ from runexpd.runtime import inspector, onlooker
 from runexpd.runtime.digest import Indigestible
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.vitals import Vitals
+from runexpd.tools import gpu_metrics
 from runexpd.tools.base import Attempt, Tool
+from runexpd.tools.curves import Mark, Read
 
 
 class Eyes:
@@ -43,7 +47,8 @@ class Eyes:
             return made
         brought = await self._recorder.note(_owner(watch), found.reads)
         try:
-            await self._vitals.note(watch, found.progress, brought)
+            printed = _has_printed(found.reads, marks)
+            await self._vitals.note(watch, found.progress, brought, has_printed=printed)
         except Exception:  # a fault of ours: how far it is was seen all the same
             if watch.token not in self._unjudged:
                 logger.exception("how {} is doing could not be judged", watch.job.id)
@@ -54,6 +59,15 @@ class Eyes:
         self._recorder.forget(token)
         self._faulty.discard(token)
         self._unjudged.discard(token)
+
+
+def _has_printed(reads: Sequence[Read], marks: Mapping[str, Mark]) -> bool:
+    """Whether any of its files has grown, but for what is measured of its GPUs whatever it does."""
+    return any(
+        read.mark.offset > marks.get(read.mark.path, Mark(read.mark.path)).offset
+        for read in reads
+        if not read.mark.path.endswith(f"/{gpu_metrics.FILE}")
+    )
 
 
 def _owner(watch: Watch) -> Owner:

@@ -4,7 +4,7 @@ In memory only: after a restart a job is watched anew before anything is said of
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import anyio
 from loguru import logger
@@ -12,7 +12,7 @@ from loguru import logger
 from runexp.wire import metrics, states
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import Concern
-from runexp.wire.states import Stage
+from runexp.wire.states import Phase, Stage
 from runexpd.core import doing, waiting
 from runexpd.core.commands import Watch
 from runexpd.core.doing import About, Look, Vital
@@ -39,6 +39,15 @@ class Teller(Protocol):
     async def tell(self, observation: Observation) -> object: ...
 
 
+class Beside(NamedTuple):
+    """Of jobs that should be as fast as each other, by token."""
+
+    #: Tokens a second.
+    rates: Mapping[str, float]
+    #: Seconds to the first step.
+    firsts: Mapping[str, float]
+
+
 class Vitals:
     def __init__(self, loop: Teller) -> None:
         self._loop = loop
@@ -46,7 +55,7 @@ class Vitals:
         self._vitals: dict[str, Vital] = {}
         #: By token: the experiment, and what should be as fast as each other.
         self._alike: dict[str, tuple[str, str]] = {}
-        self._rates: dict[tuple[str, str], tuple[float, dict[str, float]]] = {}
+        self._beside: dict[tuple[str, str], tuple[float, Beside]] = {}
 
     def pace(self, token: str) -> Pace | None:
         """Of a job's steps, as far as they were seen."""
@@ -64,12 +73,19 @@ class Vitals:
             vital = Vital(pace=pace, pauses=(pace.seconds_a_step,), news_at=clock.steady() - silent)
         self._vitals[watch.token] = vital
 
-    async def note(self, watch: Watch, progress: Progress | None, brought: Sequence[Brought]) -> None:
-        """A look brought this; nothing, too, says something."""
+    async def note(
+        self,
+        watch: Watch,
+        progress: Progress | None,
+        brought: Sequence[Brought],
+        *,
+        has_printed: bool = False,
+    ) -> None:
+        """A look brought this; nothing, too, says something. `has_printed`: its output has grown."""
         now = clock.steady()
         alike = (watch.experiment, str(watch.job.facts.get("pace") or watch.job.phase))
         self._alike[watch.token] = alike
-        vital = doing.after(self._vitals.get(watch.token, Vital()), _look(brought), now)
+        vital = doing.after(self._vitals.get(watch.token, Vital()), _look(brought, has_printed), now)
         job = _job(self._loop.state, watch)
         about = self._about(watch, vital, progress, job)
         self._vitals[watch.token] = vital = doing.noticed(vital, about, now)
@@ -79,6 +95,7 @@ class Vitals:
     def _about(self, watch: Watch, vital: Vital, progress: Progress | None, job: Job | None) -> About:
         attempt = job.attempt if job else None
         mended = job is not None and job.mends > 0
+        rates, firsts = self._siblings(watch.token)
         known = Known(
             progress={watch.token: progress} if progress else {},
             paces={watch.token: vital.lately} if vital.lately else {},
@@ -87,20 +104,24 @@ class Vitals:
             progress=progress,
             length=lengths.of_running(attempt, known, clock.now(), None) if attempt else None,
             limit_seconds=watch.job.time_limit_seconds,
-            siblings=() if mended else self._siblings(watch.token),
+            siblings=() if mended else rates,
+            firsts=firsts,
+            trains=watch.job.phase is Phase.OPTIMIZATION,
             said=frozenset(each.concern for each in attempt.health) if attempt else frozenset(),
         )
 
-    def _siblings(self, token: str) -> list[float]:
-        """The rates of others that should be as fast."""
+    def _siblings(self, token: str) -> tuple[list[float], list[float]]:
+        """The rates of others that should be as fast, and how long they took to their first step."""
         alike, now = self._alike[token], clock.steady()
-        at, rates = self._rates.get(alike, (-_SIBLINGS_SECONDS, {}))
-        if now - at >= _SIBLINGS_SECONDS:
-            vitals = ((t, self._vitals.get(t)) for t, of in self._alike.items() if of == alike)
-            found = ((t, v.rate) for t, v in vitals if v is not None and doing.is_fresh(v, now))
-            rates = {other: rate for other, rate in found if rate is not None}
-            self._rates[alike] = now, rates
-        return [rate for other, rate in rates.items() if other != token]
+        known = self._beside.get(alike)
+        if known is None or now - known[0] >= _SIBLINGS_SECONDS:
+            known = self._beside[alike] = now, self._put_together(alike, now)
+        return _others(known[1].rates, token), _others(known[1].firsts, token)
+
+    def _put_together(self, alike: tuple[str, str], now: float) -> Beside:
+        vitals = {t: v for t, of in self._alike.items() if of == alike and (v := self._vitals.get(t))}
+        rates = {t: v.rate for t, v in vitals.items() if v.rate is not None and doing.is_fresh(v, now)}
+        return Beside(rates, {t: v.pace.first_seconds for t, v in vitals.items() if v.pace is not None})
 
     async def run(self) -> None:
         """Look at what waits, now and then; until cancelled."""
@@ -126,7 +147,7 @@ class Vitals:
         for token in [t for t, (experiment, _) in self._alike.items() if experiment not in running]:
             del self._alike[token]
             self._vitals.pop(token, None)
-        self._rates = {alike: known for alike, known in self._rates.items() if alike[0] in running}
+        self._beside = {alike: known for alike, known in self._beside.items() if alike[0] in running}
 
     async def _tell(
         self,
@@ -149,6 +170,10 @@ class Vitals:
             logger.debug("how {} is doing isn't in the ledger yet: {}", job.spec.id, error.what)
 
 
+def _others(known: Mapping[str, float], token: str) -> list[float]:
+    return [value for other, value in known.items() if other != token]
+
+
 def _has_queue(experiment: Experiment) -> bool:
     """Whether something waits, or something was said of what waited."""
     kinds = [kind for kind, _ in experiment.jobs.counts() if kind.stage is Stage.QUEUED]
@@ -166,7 +191,7 @@ def _job(state: State, watch: Watch) -> Job | None:
     return experiment.jobs.get(watch.job.id) if experiment else None
 
 
-def _look(brought: Sequence[Brought]) -> Look:
+def _look(brought: Sequence[Brought], has_printed: bool) -> Look:
     by_name: Mapping[str, Brought] = {series.name: series for series in brought}
 
     def of(name: str) -> Brought:
@@ -177,5 +202,6 @@ def _look(brought: Sequence[Brought]) -> Look:
         steps=[(point.step, point.seconds) for point in steps],
         losses=[(point.step, point.value) for point in of(metrics.LOSS).points],
         rates=[point.value for point in of(metrics.TOKENS_PER_SECOND).points if point.value == point.value],
+        has_printed=has_printed,
         gpu=[(point.seconds, point.value) for point in of(metrics.GPU_UTILIZATION).points],
     )
