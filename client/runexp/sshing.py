@@ -6,35 +6,40 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from runexp import reading
+
 _SECONDS = 20
-_MOST_BYTES = 1_000_000
+_MOST_BYTES, _MOST_FILES = 1_000_000, 1_000
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MARK = "runexp-account"
 
 
 def hosts(config: Path | None = None) -> list[str]:
     """The aliases of ~/.ssh/config and of what it includes, in their order; patterns are none."""
-    return list(dict.fromkeys(_hosts(config or Path.home() / ".ssh" / "config", 0)))
+    return list(dict.fromkeys(_hosts(config or Path.home() / ".ssh" / "config", set())))
 
 
-def _hosts(path: Path, depth: int) -> list[str]:
+def _hosts(path: Path, seen: set[Path]) -> list[str]:
+    """Each file once, whoever includes it."""
     try:
-        lines = path.read_bytes()[:_MOST_BYTES].decode(errors="replace").splitlines()
-    except OSError:
+        text = reading.whole(path, _MOST_BYTES).decode(errors="replace")
+    except (OSError, reading.Unreadable):
         return []
     found: list[str] = []
-    for line in lines:
+    for line in text.split("\n"):
         words = line.replace("=", " ", 1).replace('"', "").split()
         if len(words) < 2:
             continue
         if words[0].lower() == "host":
             found += [word for word in words[1:] if _WORD.fullmatch(word)]
-        elif words[0].lower() == "include" and depth < 4:
+        elif words[0].lower() == "include":
             for pattern in words[1:]:
                 base = Path(os.path.expanduser(pattern))
                 place = base if base.is_absolute() else Path.home() / ".ssh" / base
-                for each in sorted(place.parent.glob(place.name)):
-                    found += _hosts(each, depth + 1)
+                for each in sorted({*place.parent.glob(place.name)} - seen)[:_MOST_FILES]:
+                    if each not in seen:
+                        seen.add(each)
+                        found += _hosts(each, seen)
     return found
 
 

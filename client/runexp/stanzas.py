@@ -17,12 +17,12 @@ class Unwritable(Exception):
 
 def has(text: str, name: str) -> bool:
     """Whether there is a cluster of the name."""
-    return _found(text.splitlines(), name) is not None
+    return _found(_lines(text), name) is not None
 
 
 def put(text: str, name: str, settings: Mapping[str, str]) -> str:
     """The text with the cluster in it, in place of the one of its name if there is one. Raises Unwritable."""
-    lines = text.splitlines()
+    lines = _lines(text)
     if (there := _found(lines, name)) is not None:
         lines[there.start : there.stop] = _stanza(name, settings, _indentation(lines))
     else:
@@ -32,6 +32,11 @@ def put(text: str, name: str, settings: Mapping[str, str]) -> str:
             begin = len(lines) - 1
         lines[begin + 1 : begin + 1] = _stanza(name, settings, _indentation(lines))
     return "\n".join(lines) + "\n"
+
+
+def _lines(text: str) -> list[str]:
+    """What ends at a newline and nowhere else: the rest is the user's."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _stanza(name: str, settings: Mapping[str, str], indentation: str) -> list[str]:

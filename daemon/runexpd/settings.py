@@ -20,7 +20,9 @@ _MOST_BYTES = 1024 * 1024
 _MOST = 31_536_000
 Count = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
-PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=_MOST)]
+#: Between two looks: what looks without a pause does nothing else.
+Pause = Annotated[float, msgspec.Meta(ge=0.01, le=_MOST)]
+_SSH_WORD = re.compile(r"[^\s-]\S{0,254}")
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -38,7 +40,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     #: Run once by a login shell, in the experiment's directory, before its first evaluation.
     before_evaluations: str = ""
     #: Between two looks at what runs.
-    poll_seconds: PositiveSeconds = 0.5
+    poll_seconds: Pause = 0.5
     #: From SIGTERM to SIGKILL, for a job that is cancelled or at its limit.
     kill_wait_seconds: Seconds = 5.0
     #: How long results that a network file system shows late are looked for.
@@ -184,8 +186,18 @@ def parse(text: str, where: str) -> Settings:
             raise BadExperiment(
                 f"{limits.shown(name)!r} is no name for a cluster", f"{where}:{line}: clusters", hint
             )
+        _check_host(name, settings.clusters[name], text, where)
     _check_web(settings.web, text, where)
     return settings
+
+
+def _check_host(name: str, cluster: Cluster, text: str, where: str) -> None:
+    """Raises BadExperiment for what `ssh` would take for something else."""
+    for key, said in (("host", cluster.host), ("user", cluster.user)):
+        if said is not None and not (_SSH_WORD.fullmatch(said) and said.isprintable()):
+            place = f"{where}:{documents.line_of(text, f'clusters.{name}.{key}')}: clusters.{name}.{key}"
+            hint = "one word, as `ssh` takes it: an alias of ~/.ssh/config, or an address"
+            raise BadExperiment(f"{limits.shown(said)!r} is no {key}", place, hint)
 
 
 def _wrong(name: str, notify: Notify) -> str:

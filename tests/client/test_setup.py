@@ -50,6 +50,22 @@ def test_one_is_replaced() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["a: 1\r\nb: 2\r\n", 'a: "x\u2028y\x85z"\n', "a: 1 # \x0c\x1c\n", "a: 1", "a: 1\n\n"]
+)
+def test_what_the_user_wrote_stays_to_the_byte(text: str) -> None:
+    assert stanzas.put(text, "della", {"host": "h"}).startswith(text)
+
+
+def test_a_clusters_own_lines_may_end_as_on_windows() -> None:
+    text = "clusters:\r\n  della:\r\n    host: h\r\nlocal: {}\r\n"
+    assert yaml.safe_load(stanzas.put(text, "della", {"host": "i"})) == {
+        "clusters": {"della": {"host": "i"}},
+        "local": {},
+    }
+    assert "  della:\r\n    host: h\r\n" in stanzas.put(text, "tiger", {"host": "i"})
+
+
+@pytest.mark.parametrize(
     "text", ["", "# nothing\n", "local: {max_running: 1}", "clusters:\n", "clusters: # none yet\nlocal: {}\n"]
 )
 def test_the_first_one(text: str) -> None:
@@ -92,6 +108,14 @@ def test_hosts_of_the_ssh_configuration(tmp_path: Path) -> None:
     assert sshing.hosts(tmp_path / "none") == []
 
 
+def test_an_ssh_configuration_that_would_not_end_does(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"c{number}").write_text(f"Include {tmp_path}/c*\nHost h{number}\n")
+    os.mkfifo(tmp_path / "c-pipe")
+    (tmp_path / "c-zero").symlink_to("/dev/zero")
+    assert sorted(sshing.hosts(tmp_path / "c0")) == sorted(f"h{number}" for number in range(30))
+
+
 def test_the_daemon_reads_it_and_a_wrong_one_changes_nothing(tmp_path: Path) -> None:
     """Nobody answers on that port: what is to be mended is said."""
     home = Home(tmp_path / "home")
@@ -116,3 +140,12 @@ def test_the_daemon_reads_it_and_a_wrong_one_changes_nothing(tmp_path: Path) -> 
             again = home.runexp("setup", *words, "--yes")
             assert (again.returncode, again.stderr.count("\n")) == (code, 2), again.stderr
         assert config.read_text() == written
+        for spoil in (_as_a_pipe, lambda path: path.write_bytes(b"\xff")):
+            config.unlink()
+            spoil(config)
+            again = home.runexp("setup", "tiger", "--yes", timeout_seconds=20)
+            assert (again.returncode, again.stderr.count("\n")) == (exits.REFUSED, 2), again.stderr
+
+
+def _as_a_pipe(path: Path) -> None:
+    os.mkfifo(path)

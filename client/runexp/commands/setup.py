@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from runexp import connection, exits, output, paths, sshing, stanzas, starting
+from runexp import connection, exits, output, paths, reading, sshing, stanzas, starting
 from runexp.commands import arguments
 from runexp.ui import rows
 from runexp.wire import requests
 from runexp.wire.views import Verdict
 
+#: More is no configuration.
+_MOST_BYTES = 1_000_000
 #: As the configuration takes them.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -111,13 +113,13 @@ def _one_of(what: str, offered: list[str]) -> str:
 def _write(name: str, settings: dict[str, str], replace: bool, as_json: bool) -> None:
     """The configuration with the cluster, if the daemon's program takes it. Exits, with nothing changed, where it doesn't."""
     path = Path(os.path.realpath(paths.config()))
-    before = path.read_text() if path.exists() else ""
     try:
+        before = _read(path)
         if stanzas.has(before, name) and not replace:
             hint = f"--replace: in its place; `runexp doctor {name}` looks it over"
             output.fail(f"there is a cluster {name} already", str(path), hint, exits.REFUSED, as_json)
         after = stanzas.put(before, name, settings)
-    except stanzas.Unwritable as error:
+    except (stanzas.Unwritable, reading.Unreadable) as error:
         output.fail(
             str(error),
             str(path),
@@ -134,10 +136,18 @@ def _write(name: str, settings: dict[str, str], replace: bool, as_json: bool) ->
         output.note(f"{name} is in {path}")
 
 
+def _read(path: Path) -> str:
+    """Raises reading.Unreadable and OSError."""
+    try:
+        return reading.whole(path, _MOST_BYTES).decode() if path.exists() else ""
+    except UnicodeDecodeError:
+        raise reading.Unreadable("isn't UTF-8") from None
+
+
 def _replace(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text)
+        beside.write_bytes(text.encode())
         if path.exists():
             beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)

@@ -4,6 +4,7 @@ Never guesses: without a person at hand, a server that asks for a password or a 
 question is fetched then, since asking alone makes some sites send a push to a telephone, and counts as a failed login.
 """
 
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -283,4 +284,4 @@ def describe(error: BaseException) -> str:
 
 
 def _by_hand(target: ssh_target.SshTarget) -> str:
-    return f"ssh {target.user}@{target.host}" if target.user else f"ssh {target.host}"
+    return shlex.join(["ssh", f"{target.user}@{target.host}" if target.user else target.host])

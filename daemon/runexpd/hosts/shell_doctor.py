@@ -1,5 +1,6 @@
 """A look at the shell at the other end: what it says by itself, whether what is sent arrives, how far away it is."""
 
+import shlex
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,7 @@ async def examine(host: ShellHost) -> list[Check]:
     try:
         return [await _quiet(host), await _as_sent(host), await _files(host), await _round_trip(host)]
     except HostUnreachable as error:
-        hint = f"see what this prints: ssh {host.shell.name} /bin/sh -c true"
+        hint = f"see what this prints: ssh {shlex.quote(host.shell.name)} /bin/sh -c true"
         return [Check(name="commands", verdict=Verdict.BAD, found=error.what, hint=hint)]
 
 

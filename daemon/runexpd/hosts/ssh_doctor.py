@@ -1,5 +1,6 @@
 """A look at an SSH connection: who we are there, by which key, and how many sessions it has room for."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
@@ -29,11 +30,11 @@ async def examine(host: SshHost) -> list[Check]:
         with anyio.fail_after(60):
             connection = await link.connection()
     except HostUnreachable as error:
-        hint = f"see whether this works: ssh {link.target.host}; {_OTHER_WAY}"
+        hint = f"see whether this works: ssh {shlex.quote(link.target.host)}; {_OTHER_WAY}"
         return [Check(name="login", verdict=Verdict.BAD, found=error.what, hint=hint)]
     except TimeoutError:
         found = "no connection within a minute"
-        hint = f"see whether this works: ssh {link.target.host}; {_OTHER_WAY}"
+        hint = f"see whether this works: ssh {shlex.quote(link.target.host)}; {_OTHER_WAY}"
         return [Check(name="login", verdict=Verdict.BAD, found=found, hint=hint)]
     took = "connected already" if was_there else f"in {time.monotonic() - began:.2f} s"
     return [
