@@ -1,4 +1,4 @@
-"""What is released, alone: the wheel in an empty environment, without the checkout."""
+"""What is released, alone: the sdist, and the wheel made of it in an empty environment, without the checkout."""
 
 import subprocess
 import sys
@@ -23,9 +23,10 @@ def ran(*words: str | Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of an environment that holds the wheel and what it depends on, and nothing else."""
+    """Of an environment that holds the wheel, made from the sdist, and what it depends on, and nothing else."""
     place = tmp_path_factory.mktemp("wheel")
-    ran(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", place, ROOT)
+    ran(sys.executable, "-m", "build", "--outdir", place, ROOT)
+    assert list(place.glob("runexp-*.tar.gz"))
     (wheel,) = place.glob("runexp-*.whl")
     ran(sys.executable, "-m", "venv", place / "venv")
     ran(place / "venv" / "bin" / "pip", "install", "-q", wheel)
