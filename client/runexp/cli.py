@@ -55,7 +55,7 @@ class _InOrder(click.Group):
 
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.HELP)
-@click.version_option(__version__, prog_name="runexp")
+@click.version_option(__version__, "-v", "--version", prog_name="runexp")
 def main() -> None:
     """Run fine-tuning experiments through runexpd: train, evaluate, report. Come and go as you like; the jobs go on."""
 

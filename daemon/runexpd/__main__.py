@@ -38,7 +38,7 @@ _CHILDREN_SECONDS = 1.0
     show_default=True,
     help="Of what is logged, the least that is.",
 )
-@click.version_option(__version__, prog_name="runexpd")
+@click.version_option(__version__, "-v", "--version", prog_name="runexpd")
 @click.pass_context
 def main(called: click.Context, check: bool, log_level: str) -> None:
     """Submit, watch and verify experiments, until stopped. Jobs outlive it; the ledger remembers them.

@@ -8,6 +8,7 @@ import pytest
 from client.conftest import Runexp
 from fakes.daemon import LIVE, FakeDaemon, experiment, job, report, seen, shown
 from runexp.wire import events, requests, views
+from runexp.wire.completing import Directories, DirectoriesReply
 from runexp.wire.jobs import Barrier, Failure, OnFailure
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
@@ -307,3 +308,29 @@ def test_what_is_no_number_is_none(runexp: Runexp, words: tuple[str, ...], numbe
 
 def test_a_wait_of_ages_is_a_long_one(runexp: Runexp, daemon: FakeDaemon) -> None:
     assert runexp("wait", "words", "--timeout", "1e300").exit_code == 1
+
+
+def completed(runexp: Runexp, typed: str) -> str:
+    environment = {
+        "_RUNEXP_COMPLETE": "zsh_complete",
+        "COMP_WORDS": f"runexp run {typed}",
+        "COMP_CWORD": "2",
+    }
+    return runexp(env=environment, prog_name="runexp").stdout
+
+
+def test_directories_of_a_cluster_are_completed(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(Directories, DirectoriesReply(paths=("/scratch/me/exp7/", "/scratch/me/exp8/")))
+    assert "della:/scratch/me/exp8/" in completed(runexp, "della:/scratch/me/e")
+
+
+def test_a_directory_here_is_the_shells_affair(daemon: FakeDaemon, runexp: Runexp) -> None:
+    daemon.answer(
+        requests.Info,
+        requests.InfoReply(
+            version="1", pid=1, started_at=0.0, ledger="", config="", clusters=("local", "della"), tools=()
+        ),
+    )
+    said = completed(runexp, "de")
+    assert "della:" in said
+    assert "dir\n" in said

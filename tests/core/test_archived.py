@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from core.test_rerun import finished
 from fakes.builders import BAD, GOOD, SCORED, World, cell, owed, scaffold
 from runexp.wire.failures import FailureKind
-from runexp.wire.jobs import Failure, Verdict
+from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.observations import ScaffoldSeen
 from runexpd.core.steps import archived, forecast, jobviews
@@ -116,3 +116,13 @@ def test_what_an_attempt_failed_at_is_not_archived_and_what_was_verified_once_is
     verdicts = {"rank8": GOOD, "rank4": ABSENT, **ALL}
     taken = archived.taken(scaffold().jobs, verdicts, {"rank4": job})
     assert (taken["rank4"].detail == archived.DETAIL) == (kind == "results_gone")
+
+
+def test_scores_from_before_the_model_was_trained_anew_are_none_of_it() -> None:
+    world = finished()
+    outdated = Failure(FailureKind.OUTDATED, "scored before its model was trained anew")
+    job = replace(world.job("rank4/words/epoch0"), stage=Stage.FAILED, failure=outdated)
+    verdicts = {"rank8": GOOD, "rank4": ABSENT, **ALL}
+    taken = archived.taken(scaffold().jobs, verdicts, {"rank4": world.job("rank4"), job.spec.id: job})
+    assert taken["rank4"].detail != archived.DETAIL
+    assert taken["rank4"].finding is not Finding.GOOD

@@ -13,6 +13,7 @@ from runexp import connection, exits, output
 from runexp.naming import SUMMARY, named
 from runexp.naming import place as place
 from runexp.wire import requests
+from runexp.wire.completing import Directories, DirectoriesReply
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,8 +80,27 @@ def job(command: F) -> F:
     return click.argument("job", metavar="[JOB]", required=False, shell_complete=complete_job)(command)
 
 
+def _complete_directory(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Of this machine as the shell does it; on a cluster as far as its connection is open."""
+    cluster, colon, path = incomplete.partition(":")
+    if not colon or "/" in cluster:
+        clusters = _complete_cluster(context, parameter, incomplete)
+        there = [CompletionItem(f"{item.value}:") for item in clusters if item.value != "local"]
+        return [*there, CompletionItem(incomplete, type="dir")]
+    try:
+        asked = Directories(cluster=cluster, path=path)
+        found = connection.ask(asked, DirectoriesReply, connection.give_up).paths
+    except Exception:  # completion never complains
+        return []
+    return [CompletionItem(f"{cluster}:{each}") for each in found]
+
+
 def directory(command: F) -> F:
-    return click.argument("directory", metavar="[DIR]", default=".", type=click.Path())(command)
+    return click.argument(
+        "directory", metavar="[DIR]", default=".", type=click.Path(), shell_complete=_complete_directory
+    )(command)
 
 
 def chosen(experiment: str | None) -> str:

@@ -5,6 +5,9 @@ from click.shell_completion import get_completion_class
 
 from runexp import output
 
+#: bash takes `della:/scratch` apart otherwise.
+_WHOLE_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n"
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -18,4 +21,5 @@ def completion(context: click.Context, shell: str) -> None:
     root = context.find_root().command
     kind = get_completion_class(shell)
     assert kind is not None
-    output.say(kind(root, {}, "runexp", "_RUNEXP_COMPLETE").source())
+    script = kind(root, {}, "runexp", "_RUNEXP_COMPLETE").source()
+    output.say(_WHOLE_WORDS + script if shell == "bash" else script)

@@ -3,6 +3,7 @@
 import msgspec
 
 from runexp.wire.choices import Choices as Choices
+from runexp.wire.completing import Directories, DirectoriesReply
 from runexp.wire.events import Envelope
 from runexp.wire.files import FileAsk, FileEnd, FilesAsk, FilesReply, Piece
 from runexp.wire.login import Answers as Answers
@@ -244,6 +245,7 @@ Request = (
     | PageAsk
     | Doctor
     | Notices
+    | Directories
     | FilesAsk
     | FileAsk
     | Login
@@ -279,6 +281,7 @@ Reply = (
     | PageOpened
     | DoctorReply
     | NoticesReply
+    | DirectoriesReply
     | FilesReply
     | Piece
     | FileEnd

@@ -11,6 +11,7 @@ from loguru import logger
 from runexp import __version__
 from runexp.text import on_one_line
 from runexp.wire import framing, requests
+from runexp.wire.completing import Directories
 from runexp.wire.files import FileAsk, FilesAsk
 from runexp.wire.notices import Notices
 from runexp.wire.outputs import Logs
@@ -22,6 +23,7 @@ from runexpd.api import (
     asking,
     bringing,
     clusters,
+    completing,
     logging_in,
     looking_over,
     opening,
@@ -65,6 +67,7 @@ _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] =
     requests.Clusters: clusters.clusters,
     requests.PageAsk: opening.open_page,
     requests.Doctor: looking_over.doctor,
+    Directories: completing.directories,
     Notices: telling.notices,
     FilesAsk: bringing.files,
 }

@@ -33,7 +33,7 @@ def taken(
         and verdicts[spec.id].is_absent
         and _may_be(known.get(spec.id))
     ]
-    return {**verdicts, **{spec.id: _as_archived(spec, specs, verdicts) for spec in gone}}
+    return {**verdicts, **{spec.id: _as_archived(spec, specs, verdicts, known) for spec in gone}}
 
 
 def lost(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
@@ -51,9 +51,11 @@ def _may_be(job: Job | None) -> bool:
     return job.failure is not None and job.failure.kind == FailureKind.RESULTS_GONE
 
 
-def _as_archived(training: JobSpec, specs: Iterable[JobSpec], verdicts: Mapping[str, Verdict]) -> Verdict:
+def _as_archived(
+    training: JobSpec, specs: Iterable[JobSpec], verdicts: Mapping[str, Verdict], known: Mapping[str, Job]
+) -> Verdict:
     of_run = [spec.id for spec in specs if spec.phase is Phase.EVALUATION and spec.run == training.run]
-    good = [id for id in of_run if id in verdicts and verdicts[id].finding is Finding.GOOD]
+    good = [id for id in of_run if id in verdicts and _is_done(verdicts[id], known.get(id))]
     if not good:
         return verdicts[training.id]
     if len(good) == len(of_run):
@@ -61,6 +63,12 @@ def _as_archived(training: JobSpec, specs: Iterable[JobSpec], verdicts: Mapping[
     missing = _listed([_lacking(id, verdicts.get(id)) for id in of_run if id not in good])
     failure = Failure(FailureKind.RESULTS_GONE, f"its checkpoints are gone, and {missing}")
     return replace(verdicts[training.id], detail=failure.message, failure=failure)
+
+
+def _is_done(verdict: Verdict, job: Job | None) -> bool:
+    """A log from before its model was trained anew is none of the model that was there last."""
+    is_outdated = job is not None and job.failure is not None and job.failure.kind == FailureKind.OUTDATED
+    return verdict.finding is Finding.GOOD and not is_outdated
 
 
 def _lacking(id: str, verdict: Verdict | None) -> str:
