@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from runexp.wire.choices import ShellCommand
 from runexpd.experiments import documents, limits
 from runexpd.experiments.problems import BadExperiment
 from runexpd.notices import quiet
@@ -38,7 +39,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     #: Between two submissions of evaluations.
     stagger_evaluations_seconds: Seconds = 0.0
     #: Run once by a login shell, in the experiment's directory, before its first evaluation.
-    before_evaluations: str = ""
+    before_evaluations: ShellCommand = ""
     #: Between two looks at what runs.
     poll_seconds: Pause = 0.5
     #: From SIGTERM to SIGKILL, for a job that is cancelled or at its limit.
@@ -78,7 +79,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     #: Between two submissions of evaluations.
     stagger_evaluations_seconds: Seconds = 0.0
     #: Run once by a login shell on the login node, in the experiment's directory, before its first evaluation.
-    before_evaluations: str = ""
+    before_evaluations: ShellCommand = ""
     #: Slurm queries on average, however many experiments run; spent where a change is near.
     queries_per_minute: Annotated[float, msgspec.Meta(gt=0, le=_MOST)] = 4.0
     #: SSH sessions at a time at most; fewer where the server has room for fewer.

@@ -44,6 +44,7 @@ def test_what_is_said_is_taken() -> None:
             "expected a number, at least 0.01",
             "c.yaml:1:23: local.poll_seconds",
         ),
+        (f"local: {{before_evaluations: {'x' * 5000}}}", "a text of at most 4096 characters", "c.yaml:1:29"),
         ("local: {", "not YAML", "c.yaml:1"),
         ("- local", "expected a mapping of keys to values, found a list", "c.yaml:1:1"),
     ],

@@ -154,6 +154,17 @@ def test_a_date_where_a_name_should_be_is_to_be_quoted() -> None:
     assert raised.value.hint.endswith('quote it: "2025-01-01"')
 
 
+def test_a_text_where_a_number_should_be_is_quoted_already() -> None:
+    with pytest.raises(BadExperiment, match="expected a number, found a text") as raised:
+        documents.load('{name: a, share: "5"}', "f", Shared)
+    assert raised.value.hint == ""
+
+
+class Shared(msgspec.Struct):
+    name: str
+    share: float
+
+
 def test_ten_thousand_runs_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "NODES", limits.NODES // 20)
     runs = "".join(

@@ -20,6 +20,7 @@ from runexpd.experiments.problems import BadExperiment
 T = TypeVar("T")
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
+_WANTS_TEXT = re.compile(r"Expected `[^`]*\bstr\b[^`]*`, got")
 _EXPECTED = {
     "str": "a text",
     "int": "a whole number",
@@ -118,7 +119,7 @@ def _bad(error: msgspec.ValidationError, root: yaml.Node, where: str) -> BadExpe
     what, hint = _plain(match["what"]), ""
     if match["key"]:
         what, hint = f"a key is no text: {what}", "quote it"
-    elif isinstance(node, yaml.ScalarNode) and "`str`" in match["what"]:
+    elif isinstance(node, yaml.ScalarNode) and _WANTS_TEXT.match(match["what"]):
         value = limits.shown(node.value)
         hint = f'YAML reads {value} as something else than text; quote it: "{value}"'
     return BadExperiment(what, f"{place}: {limits.shown(path)}" if path else place, hint)
@@ -151,6 +152,8 @@ def _plain(what: str) -> str:
     if match := re.fullmatch(r"Expected `(.*)` (>=|<=|>) (.*)", what):
         bound = {">=": "at least", "<=": "at most", ">": "more than"}[match[2]]
         return f"expected {_kinds(match[1])}, {bound} {match[3]}"
+    if match := re.fullmatch(r"Expected `str` of length <= (.*)", what):
+        return f"expected a text of at most {match[1]} characters"
     if match := re.fullmatch(r"Expected `(.*)`", what):
         return f"expected {_kinds(match[1])}"
     if match := re.fullmatch(r"Object missing required field `(.*)`", what):
