@@ -18,11 +18,13 @@ from runexp.wire.jobs import Progress
 from runexp.wire.metrics import LOSS, SAMPLES, Series
 from runexpd.core.apply import apply
 from runexpd.core.state import Experiment, State
-from runexpd.core.when.lengths import Known, Pace
+from runexpd.core.when.lengths import Known, Pace, swing
 from runexpd.metrics.store import Store
 
 #: Of each series.
 MOST_POINTS = 400
+#: As a daemon looks: so often, and so many of them are remembered.
+LOOK_SECONDS, MOST_LOOKS = 30.0, 15
 FOLDER = Path(__file__).parent / "recorded"
 
 
@@ -56,8 +58,9 @@ class Recording(msgspec.Struct):
             seen = bisect_right(series.seconds, moment - attempt.started_at)
             if seen:
                 first, last = (series.steps[n] for n in (0, seen - 1))
-                lately = _lately(series, seen)
-                paces[attempt.token] = Pace(first, series.seconds[0], last, series.seconds[seen - 1], lately)
+                lately, swung = _lately(series, seen), swing(list(_pauses(series, seen)))
+                times = series.seconds[0], series.seconds[seen - 1]
+                paces[attempt.token] = Pace(first, times[0], last, times[1], lately, swung)
                 progress[attempt.token] = Progress(done=last, total=self.steps(series.name))
         return Known(progress=progress, paces=paces)
 
@@ -83,6 +86,18 @@ def _lately(series: Series, seen: int) -> float | None:
     first, last = min(since, seen - 1), seen - 1
     steps, seconds = series.steps[last] - series.steps[first], series.seconds[last] - series.seconds[first]
     return seconds / steps if steps > 0 and seconds > 0 else None
+
+
+def _pauses(series: Series, seen: int) -> Iterator[float]:
+    """Seconds a step, of the last looks."""
+    last = seen - 1
+    for _ in range(MOST_LOOKS):
+        first = bisect_right(series.seconds, series.seconds[last] - LOOK_SECONDS, 0, last + 1) - 1
+        if first < 0:
+            return
+        seconds = series.seconds[last] - series.seconds[first]
+        yield seconds / max(1, series.steps[last] - series.steps[first])
+        last = first
 
 
 def read(path: Path) -> Recording:

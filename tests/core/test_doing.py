@@ -240,3 +240,9 @@ def test_its_pace_lately_is_that_of_the_last_looks() -> None:
     vital = watched(*steady(10)).lately
     assert vital is not None
     assert vital.lately == 3.0
+    assert vital.swing == 0.0
+    slower = watched(
+        *steady(10), *((270.0 + 60.0 * n, at(90 + 10 * n, 270.0 + 60.0 * n)) for n in range(1, 7))
+    ).lately
+    assert slower is not None
+    assert slower.swing == pytest.approx(0.41, abs=0.01)

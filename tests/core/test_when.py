@@ -315,3 +315,27 @@ def test_what_would_take_ten_years_is_no_estimate() -> None:
     world.report("rank4", "RUNNING", 1000.0)
     made = Progress(done=1, total=999_999_999_999_999)
     assert world.forecast(1100.0, progress={world.token("rank4"): made}) == Forecast()
+
+
+def test_a_pace_that_went_up_and_down_may_do_so_again() -> None:
+    steady, moved = [1.0] * 15, [1.0] * 5 + [1.5] * 5 + [1.2] * 5
+    assert lengths.swing(steady) == 0
+    assert lengths.swing(moved) == pytest.approx(0.24, abs=0.01)
+    assert lengths.swing(moved[:8]) == 0, "too few to tell"
+    assert lengths.swing([0.0] * 9) == 0, "looks at one moment say nothing"
+    assert lengths.swing([1.0, 2.0] * 8) < 0.1, "a step more or less in a look is chance"
+
+
+def test_the_range_is_as_wide_as_its_pace_has_swung_and_the_middle_stays() -> None:
+    world = site("rank4")
+    world.take("rank4")
+    world.report("rank4", "RUNNING", 1000.0)
+    token = world.token("rank4")
+    calm, swung = (
+        world.forecast(
+            1100.0, progress={token: HALF}, paces={token: Pace(1, 1.0, 50, 100.0, 2.0, swing)}
+        ).ends["rank4"]
+        for swing in (0.0, 0.3)
+    )
+    assert swung.latest_at - swung.earliest_at > 1.5 * (calm.latest_at - calm.earliest_at)
+    assert swung.likely_at == pytest.approx(calm.likely_at, abs=2)

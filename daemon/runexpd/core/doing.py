@@ -13,7 +13,7 @@ import msgspec
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import Concern
 from runexpd.core.observations import Symptom
-from runexpd.core.when.lengths import Length, Pace
+from runexpd.core.when.lengths import Length, Pace, swing
 
 #: No new step for so many times the usual pause, for so long at least, and for so many times the longest pause there was.
 STALL_PAUSES, STALL_SECONDS, STALL_LONGEST = 10.0, 300.0, 1.5
@@ -58,7 +58,7 @@ class Vital(msgspec.Struct, frozen=True, kw_only=True):
         """Its pace, with what it was in the last looks."""
         if self.pace is None or not self.pauses:
             return self.pace
-        return msgspec.structs.replace(self.pace, lately=median(self.pauses))
+        return msgspec.structs.replace(self.pace, lately=median(self.pauses), swing=swing(self.pauses))
 
     @property
     def rate(self) -> float | None:

@@ -6,7 +6,7 @@ sure each is.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import median
+from statistics import harmonic_mean, median
 
 import msgspec
 
@@ -21,6 +21,9 @@ OWN_FIRST, OWN_LAST = 0.3, 0.02
 SIBLINGS, FEW_SIBLINGS, OTHERS = 0.06, 0.25, 0.2
 #: What follows the last step, as a share of all, where nobody knows: saving, ending.
 TAIL_SHARE = 0.02
+#: Of a part of the looks by which a swing is told; and how many standard deviations the range of three normal values has in the
+#: mean (L. H. C. Tippett, 1925).
+FEWEST_LOOKS, RANGE_OF_THREE = 3, 1.693
 #: What takes longer than ten years is no estimate, and no date that can be shown.
 MOST_SECONDS = 10 * 365 * 86400.0
 #: Between two looks at what a job does, at most.
@@ -37,6 +40,8 @@ class Pace(msgspec.Struct, frozen=True):
     last_seconds: float
     #: Seconds a step, lately; None: as ever.
     lately: float | None = None
+    #: How far that went up and down while it was watched: the spread of its logarithm, from some minutes to the next.
+    swing: float = 0.0
 
     @property
     def seconds_a_step(self) -> float | None:
@@ -83,8 +88,23 @@ def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -
         spread += abs(math.log(lately / step)) / 2 * (1 - share)
         # What it lost since its last step is lost; a look may be so old without that.
         seconds = max(pace.last_seconds, elapsed - LOOK_SECONDS) + left
+        # A pace that others on its machine have moved will be moved again: by as much, in what is left.
+        spread += pace.swing * left / max(seconds, 1e-3)
         seconds += seconds * TAIL_SHARE if tail is None else tail
     return Length(max(seconds, elapsed), spread, "its own rate") if seconds < MOST_SECONDS else None
+
+
+def swing(pauses: Sequence[float]) -> float:
+    """Of seconds a step, look by look: the spread of its logarithm, by how far the means of three parts lie apart.
+
+    Within a part looks differ by chance, as they catch a step more or less, and that evens out. 0: too few of them.
+    """
+    pauses = [each for each in pauses if each > 0]
+    part = len(pauses) // 3
+    if part < FEWEST_LOOKS:
+        return 0.0
+    means = [math.log(harmonic_mean(pauses[at : at + part])) for at in (0, part, len(pauses) - part)]
+    return (max(means) - min(means)) / RANGE_OF_THREE
 
 
 def tail_seconds(experiment: Experiment, phase: Phase, known: Known) -> float | None:
