@@ -317,3 +317,20 @@ def test_no_experiments_name_breaks_the_list(name: str) -> None:
     every = Everything([replace(LINE, name=name, dir=name, trouble=name)])
     assert plain(every.row(0, 80)).isprintable()
     assert cells.width(plain(every.row(0, 80))) <= 80
+
+
+def test_the_time_of_day_goes_before_the_name_is_cut() -> None:
+    name = "capitalization-sweep-long"
+    view = experiment(TRAINING, name=name, asked_at=NOW - 8000, as_of=NOW - 3, estimates=Estimates(end=SOON))
+    for room, shown in ((80, "  0:03 ago"), (110, "as of 0")):
+        title = plain(Board(view).head(room, 24)[0])
+        assert name in title
+        assert shown in title
+        assert cells.width(title) <= room
+
+
+def test_one_long_name_leaves_room_for_what_is_said_of_the_others() -> None:
+    long = job("rank99/capitalization_with_a_very_long_task_name/epoch0", Stage.SKIPPED, "SKIPPED")
+    board = Board(experiment(BROKEN, long))
+    said = next(plain(board.row(n, 80)) for n, row in enumerate(board.jobs.rows) if row == BROKEN)
+    assert "missing_model: no" in said

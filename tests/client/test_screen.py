@@ -211,6 +211,17 @@ async def test_what_is_done_is_asked_first(
         assert told.of(type(asked)) == [asked]
 
 
+async def test_a_question_is_as_wide_as_its_words(told: FakeDaemon) -> None:
+    name = "日本語のモデル" * 5
+    view = experiment(replace(TRAINING, id=name, run=name))
+    told.follow([LIVE, shown(view)])
+    async with driven(watching(view)) as pilot:
+        await pilot.press("c")
+        await until(pilot, says(pilot, "any other key no"))
+        await until(pilot, says(pilot, name))
+        await pilot.press("n")
+
+
 async def test_a_refusal_is_said_and_nothing_to_do_is_said(told: FakeDaemon) -> None:
     told.answer(
         requests.Retry, Refused(code=Code.UNREACHABLE, what="della does not answer", hint="ask again")

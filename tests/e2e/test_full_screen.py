@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.experiments import Run, build
+from fakes.experiments import Run, build, executions, write_run
 from fakes.home import BIN, Home, wait_for
 from runexp.ui import cells
 
@@ -99,6 +99,72 @@ def test_a_day_at_the_terminal(home: Home, words: Path, tmp_path: Path, size: tu
         assert home.outcome("words") is None
     finally:
         terminal.end()
+
+
+@pytest.fixture
+def undecided(home: Home, tmp_path: Path) -> Path:
+    """One run failed, and one was finished by hand, without logs: nobody can tell whether it made all its steps."""
+    dir = build(tmp_path / "exp", Run("rank4", fate="bad_config"), Run("rank16", fate="silent"))
+    by_hand = ["bash", "-c", "mkdir -p artifacts; SLURM_JOB_ID=by-hand bash finetune.slurm"]
+    subprocess.run(by_hand, cwd=dir / "rank16", check=True, timeout=20)
+    assert home.runexp("run", "--detach", str(dir)).returncode == 0
+    wait_for(lambda: home.states("words")["rank4"] == "FAILED", "one fails")
+    return dir
+
+
+def chosen(terminal: Tmux, typed: str, key: str) -> list[str]:
+    """What stands on the screen once a key is pressed on the one job that these words leave."""
+    terminal.type("/", typed, "Enter", "End", key)
+    return terminal.until("any other key")
+
+
+@pytest.mark.long
+def test_what_failed_is_retried_and_what_is_unclear_accepted(
+    home: Home, undecided: Path, tmp_path: Path
+) -> None:
+    write_run(undecided, Run("rank4"))
+    terminal = Tmux(home, tmp_path, (80, 24))
+    try:
+        terminal.type(f"{shlex.quote(str(BIN / 'runexp'))} attach words; echo code $?", "Enter")
+        terminal.until("UNCLEAR")
+        assert any("Retry" in line for line in chosen(terminal, "rank4 failed", "r"))
+        terminal.type("n")
+        terminal.until("d detach")
+        assert executions(undecided).count("rank4") == 1, "no is no"
+        terminal.type("r")
+        terminal.until("any other key")
+        terminal.type("y")
+        wait_for(lambda: home.states("words")["rank4"] == "VERIFIED", "it runs, mended")
+        assert executions(undecided).count("rank4") == 2
+        terminal.type("Escape")
+        terminal.until("UNCLEAR")
+        assert any("Accept" in line for line in chosen(terminal, "rank16 whole", "a"))
+        terminal.type("y")
+        terminal.until("code 0")
+        assert home.outcome("words") == "succeeded"
+        assert executions(undecided).count("rank16") == 1, "taken as it is"
+    finally:
+        terminal.end()
+
+
+@pytest.mark.long
+def test_what_is_made_anew_runs_again_with_its_evaluation(home: Home, tmp_path: Path) -> None:
+    dir = build(tmp_path / "exp", Run("rank8"), Run("rank4", seconds=60))
+    assert home.runexp("run", "--detach", str(dir)).returncode == 0
+    wait_for(lambda: home.states("words")["rank8"] == "VERIFIED", "one is whole")
+    terminal = Tmux(home, tmp_path, (60, 15))
+    try:
+        terminal.type(f"{shlex.quote(str(BIN / 'runexp'))} attach words; echo code $?", "Enter")
+        terminal.until("RUNNING")
+        assert any("Rerun" in line for line in chosen(terminal, "rank8 verified", "R"))
+        assert executions(dir).count("rank8") == 1, "it asks first"
+        terminal.type("y")
+        wait_for(lambda: executions(dir).count("rank8") == 2, "it runs anew")
+        wait_for(lambda: home.states("words")["rank8"] == "VERIFIED", "it is whole again")
+    finally:
+        terminal.end()
+        home.runexp("cancel", "words", "--yes")
+        wait_for(lambda: home.outcome("words") is not None, "it ends")
 
 
 def test_what_is_cancelled_is_cancelled(home: Home, words: Path, tmp_path: Path) -> None:

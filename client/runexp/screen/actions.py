@@ -37,7 +37,7 @@ _KINDS = {
         lambda job: (
             job.stage in IN_FLIGHT | {Stage.PLANNED, Stage.MENDING, Stage.SETTING_ASIDE, Stage.IN_DOUBT}
         ),
-        "They end, with every process of theirs. What was done stays done.",
+        "Every process of it ends. What was done stays done.",
         lambda experiment, jobs: requests.Cancel(experiment=experiment, jobs=jobs),
         requests.CancelReply,
     ),
@@ -51,14 +51,14 @@ _KINDS = {
     "rerun": _Kind(
         "making anew",
         lambda job: job.stage in (Stage.VERIFIED, Stage.FAILED, Stage.IN_DOUBT),
-        "They are made anew, whatever they came to, with the evaluations of what is trained; old results are moved aside.",
+        "Made anew, whatever came of it, with the evaluations of what is trained; old results are moved aside.",
         lambda experiment, jobs: recipes.Rerun(experiment=experiment, jobs=jobs),
         recipes.RerunReply,
     ),
     "accept": _Kind(
         "accepting",
         lambda job: job.stage in (Stage.FAILED, Stage.IN_DOUBT),
-        "Their results are taken as they are, and it is recorded that a person did so.",
+        "Results are taken as they are, and it is recorded that a person did so.",
         lambda experiment, jobs: requests.Accept(experiment=experiment, jobs=jobs),
         requests.AcceptReply,
     ),

@@ -8,6 +8,7 @@ from textual.events import Click, Key
 from textual.screen import ModalScreen
 
 from runexp.screen.lines import Lines
+from runexp.ui import cells
 from runexp.ui.palette import Line
 
 
@@ -36,7 +37,7 @@ class Box(ModalScreen[bool]):
         self.on_resize()
 
     def on_resize(self) -> None:
-        wide = max(len("".join(span.text for span in line)) for line in self._lines)
+        wide = max(cells.width("".join(span.text for span in line)) for line in self._lines)
         box, words = self.query_one(Vertical), self.query_one(Lines)
         box.styles.width = min(wide + 5, self.app.size.width)
         words.styles.height = min(len(self._lines), self.app.size.height - 2)

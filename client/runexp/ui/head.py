@@ -51,8 +51,9 @@ def lines(view: ExperimentView, stand: Numbers, trouble: str, room: int, height:
 
 def _title(view: ExperimentView, room: int) -> Line:
     how, tone = _how(view)
-    age, age_tone = _age(view, room)
-    name = cells.cut_middle(on_one_line(view.name), max(8, room - len(how) - len(age) - 5))
+    whole = on_one_line(view.name)
+    age, age_tone = _age(view, room, room - len(how) - cells.width(whole) - 5)
+    name = cells.cut_middle(whole, max(8, room - len(how) - len(age) - 5))
     spans = [Span(f" {name}", "strong"), Span(f"  {how}", tone)]
     place = on_one_line(f"  {view.id} on {view.cluster}, {view.dir}")
     left = room - sum(cells.width(span.text) for span in spans) - len(age) - 3
@@ -76,12 +77,15 @@ def _how(view: ExperimentView) -> tuple[str, str]:
             return f"! {view.outcome} in {took}", "doubt"
 
 
-def _age(view: ExperimentView, room: int) -> tuple[str, str]:
+def _age(view: ExperimentView, room: int, left: int) -> tuple[str, str]:
+    """The time of day only where that leaves the experiment its name."""
     if view.as_of is None or view.outcome is not None:
         return "", ""
     old = max(0.0, time.time() - view.as_of)
     at = time.strftime("%H:%M:%S", time.localtime(view.as_of))
-    said = f"as of {at}, {stopwatch(old)} ago" if room >= _ROOMY else f"{stopwatch(old)} ago"
+    ago = f"{stopwatch(old)} ago"
+    whole = f"as of {at}, {ago}"
+    said = whole if room >= _ROOMY and len(whole) <= left else ago
     return said, "doubt" if view.trouble or old > _OLD_SECONDS else "dim"
 
 

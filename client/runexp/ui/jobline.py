@@ -18,6 +18,8 @@ _LEAST_PROSE = 8
 _MOST_STATE = 14
 #: `1:03:22`: wide enough that the columns stand still while most jobs run.
 _CLOCK = 7
+#: Per cent of the room that names get at most, on a narrow terminal and on a wide one.
+_NAMES_NARROW, _NAMES_WIDE = 60, 50
 #: From so many cells on there is room for the scheduler's own number.
 _WIDE = 110
 
@@ -53,7 +55,8 @@ def narrowed(wanted: Widths, room: int, now: float) -> Widths:
     number = wanted.number if room >= _WIDE else 0
     clock = max(wanted.clock, len(stopwatch(now - wanted.oldest)) if wanted.oldest is not None else 0)
     others = 4 + sum(len(_GAP) + each for each in (wanted.state, number, clock) if each)
-    most = max(_LEAST_NAME, (room - others) * (3 if room < _WIDE else 2) // 4)
+    # One long name doesn't take from the others what is to be said of them.
+    most = max(_LEAST_NAME, (room - others) * (_NAMES_NARROW if room < _WIDE else _NAMES_WIDE) // 100)
     return Widths(min(wanted.name, most), wanted.state, number, clock)
 
 
