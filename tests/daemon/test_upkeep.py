@@ -44,6 +44,7 @@ def test_what_is_over_goes_out_of_sight_and_out_of_the_ledger(home: Home, tmp_pa
     done(home, "rm", "--yes", "words")
     assert names(home) == ["other"]
     assert home.runexp("status", "words").returncode == 1
+    assert "Traceback" not in home.log()
     home.kill()
     home.start()
     assert names(home) == ["other"]

@@ -23,6 +23,7 @@ from runexpd.runtime.bell import Bell
 from runexpd.runtime.digest import Indigestible
 from runexpd.runtime.followers import Followers, NotYet
 from runexpd.runtime.recorder import Recorder
+from runexpd.runtime.shelf import Removed
 from runexpd.tools import base as tools
 from runexpd.tools.base import Tool
 
@@ -100,6 +101,13 @@ class Rest:
 
     async def catch_up(self) -> Sequence["Rest"]:
         """See Follower. Raises NotYet."""
+        try:
+            await self._catch_up()
+        except Removed:
+            self._is_over = True
+        return ()
+
+    async def _catch_up(self) -> None:
         ledger, id = self._means.ledger, self.experiment
         while page := await desk.ask(lambda: following.page(ledger, id, self._seq, PAGE_EVENTS)):
             for envelope in page:
@@ -111,7 +119,6 @@ class Rest:
             if len(page) < PAGE_EVENTS:
                 break
         await self._keep_place()
-        return ()
 
     async def _keep_place(self) -> None:
         experiment = await self._means.at_hand(self.experiment) if self._seq != self._kept else None

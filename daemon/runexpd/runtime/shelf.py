@@ -31,6 +31,10 @@ AT_HAND_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 
 
+class Removed(NotTaken):
+    """Raised when a person has had an experiment taken out of the ledger."""
+
+
 class Shelf:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -79,13 +83,13 @@ class Shelf:
         self._events[experiment.id] = experiment.events
 
     async def recall(self, loop: Loop, id: str) -> Experiment:
-        """The experiment, at hand for a while. Raises LedgerError, and NotTaken where it was taken out of the ledger."""
+        """The experiment, at hand for a while. Raises LedgerError, and NotTaken where its past can't be read, Removed where it was taken out."""
         self._asked_at[id] = clock.steady()
         if id not in loop.state.experiments and id in loop.state.shelved:
             known = await desk.ask(lambda: self._whole(id))
             await loop.tell(Recalled(experiment=known))
         if (there := loop.state.experiments.get(id)) is None:
-            raise NotTaken("it is not in the ledger any more", "runexp ls shows what is")
+            raise Removed("it is not in the ledger any more", "runexp ls shows what is")
         return there
 
     def _whole(self, id: str) -> Experiment:
