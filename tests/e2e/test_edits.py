@@ -293,6 +293,7 @@ class Editor:
         if undone:
             self.runexp("retry", "--detach", place.name, *(undone if doubted else []))
             self.rest()
+        self.train_anew_what_was_accepted_though_it_was_gone(place)
         states = {
             job["id"]: (job["state"], job["detail"])
             for job in self.status(place)["jobs"]
@@ -300,6 +301,15 @@ class Editor:
         }
         assert not {id: said for id, said in states.items() if said[0] != "VERIFIED"}
         assert self.status(place)["outcome"] == "succeeded"
+
+    def train_anew_what_was_accepted_though_it_was_gone(self, place: Place) -> None:
+        """There is no model for its evaluations, which a person has chosen."""
+        jobs = {job["id"]: job for job in self.status(place)["jobs"] if not job["retired"]}
+        failed = {job["run"] for job in jobs.values() if job["state"] == "FAILED"}
+        taken = [run for run in failed if "taken as it is" in jobs.get(run, {"detail": ""})["detail"]]
+        if taken:
+            self.runexp("rerun", "--detach", place.name, *taken)
+            self.rest()
 
 
 @pytest.fixture
