@@ -308,7 +308,7 @@ class Editor:
         failed = {job["run"] for job in jobs.values() if job["state"] == "FAILED"}
         taken = [run for run in failed if "taken as it is" in jobs.get(run, {"detail": ""})["detail"]]
         if taken:
-            self.runexp("rerun", "--detach", place.name, *taken)
+            self.runexp("rerun", "--yes", "--detach", place.name, *taken)
             self.rest()
 
 
