@@ -11,6 +11,8 @@ import platformdirs
 #: A directory for each user who is logged in (pam_systemd).
 SESSIONS = Path("/run/user")
 _SOCKET = "runexpd.sock"
+#: Of what is ours alone.
+PRIVATE = 0o700
 
 
 def _home() -> Path | None:
@@ -65,3 +67,14 @@ def config() -> Path:
         if home
         else platformdirs.user_config_path("runexp", appauthor=False) / "config.yaml"
     )
+
+
+def make_private(path: Path) -> None:
+    """A directory, whatever the umask: a parent that is missing is as private as what it is made for. Raises OSError."""
+    missing = [level for level in (path, *path.parents) if not os.path.lexists(level)]
+    for level in reversed(missing):
+        try:
+            os.mkdir(level, PRIVATE)
+        except FileExistsError:  # somebody else was faster
+            continue
+        os.chmod(level, PRIVATE)  # a umask can also take from the owner

@@ -34,8 +34,8 @@ def start() -> requests.InfoReply:
     if (there := info()) is not None:
         return there
     path = log()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("ab") as file:
+    paths.make_private(path.parent)
+    with open(path, "ab", opener=_private) as file:
         begin = file.tell()
         process = subprocess.Popen(
             [program("runexpd")],
@@ -51,6 +51,10 @@ def start() -> requests.InfoReply:
     said = " ".join(path.read_bytes()[begin:][-_SAID_BYTES:].decode(errors="replace").split())
     said = said.removeprefix("error: ")
     raise NoDaemon(f"runexpd doesn't start: {said or 'it says nothing'}", f"all that it said is in {path}")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def stop() -> int:

@@ -10,7 +10,7 @@ from loguru import logger
 
 from runexp import paths
 
-_PRIVATE = 0o700
+_PRIVATE = paths.PRIVATE
 _ELSEWHERE = "RUNEXP_HOME=DIR keeps everything in another place"
 
 
@@ -32,7 +32,7 @@ def prepare() -> None:
 def make_private(path: Path) -> None:
     """A directory of mode 0700 that belongs to us, whatever the umask. Raises HomeRefused."""
     try:
-        _make(path)
+        paths.make_private(path)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise _refusal(path, error) from error
@@ -42,17 +42,6 @@ def make_private(path: Path) -> None:
         raise _refusal(path, error) from error
     finally:
         os.close(handle)
-
-
-def _make(path: Path) -> None:
-    """Level by level: a parent that is missing is as private as what it is made for."""
-    missing = [level for level in (path, *path.parents) if not os.path.lexists(level)]
-    for level in reversed(missing):
-        try:
-            os.mkdir(level, _PRIVATE)
-        except FileExistsError:  # somebody else was faster; it is checked with the others
-            continue
-        os.chmod(level, _PRIVATE)  # a umask can also take from the owner
 
 
 def _check(path: Path, handle: int) -> None:

@@ -124,6 +124,18 @@ def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
     assert "runexpd doesn't start: no_key is no key here" in done.stderr
 
 
+@pytest.mark.parametrize("umask", ["000", "002"])
+def test_a_home_that_is_new_is_private_whatever_the_umask(tmp_path: Path, umask: str) -> None:
+    new = tmp_path / "above" / "new"
+    environment = {**os.environ, "RUNEXP_HOME": str(new)}
+    for verb, code in (("start", 0), ("stop", 0)):
+        command = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", str(BIN / "runexp"), "daemon", verb]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+    everything = [new, *(path for path in new.rglob("*") if not path.is_symlink())]
+    assert [str(path) for path in everything if path.stat().st_mode & 0o077] == []
+
+
 def test_what_a_person_has_to_mend_is_not_tried_again(home: Home) -> None:
     (home.dir / "config.yaml").write_text("no_key: 1\n")
     done = subprocess.run([BIN / "runexpd"], env=home.environment, capture_output=True, check=False)

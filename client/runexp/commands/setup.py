@@ -127,7 +127,7 @@ def _write(name: str, settings: dict[str, str], replace: bool, as_json: bool) ->
             exits.REFUSED,
             as_json,
         )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.make_private(path.parent)
     _replace(path, after)
     if wrong := starting.wrong_configuration():
         _replace(path, before) if before else path.unlink()
