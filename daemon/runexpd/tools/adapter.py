@@ -6,8 +6,10 @@ from runexpd.hosts.base import Part
 from runexpd.tools import questions
 
 CONFIG = "adapter_config.json"
-#: What transformers and peft load; `adapter_model.pt` is torchtune's own, for resuming.
+#: What transformers and peft load.
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+#: torchtune's, for resuming.
+OWN = "adapter_model.pt"
 MOST_CONFIG_BYTES = 1024 * 1024
 
 

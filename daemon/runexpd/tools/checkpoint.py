@@ -3,6 +3,7 @@ whose base model is there. All directories are looked at side by side, in three 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -16,6 +17,9 @@ from runexpd.tools.shards import Problem, State
 
 #: A model in one file; one in several has an index by this name. transformers, too, takes the first of them that is there.
 SINGLE = ("model.safetensors", "pytorch_model.bin")
+_SHARD = re.compile(r"model-\d{5}-of-(\d{5})\.bin")
+#: Nobody has more; a name may say anything.
+_MOST_SHARDS = 1000
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 #: Of an index, and of all of them together, as far as each is left enough for a model of some hundred tensors.
 _INDEX_BYTES = 8 * 1024 * 1024
@@ -39,6 +43,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     rope_for_5: bool = False
     #: There is a file of weights, whole or not.
     has_weights: bool = False
+    #: Shards that no index names: transformers finds none of them.
+    lacks_index: bool = False
     #: The base model of an epoch that is an adapter alone, where it is named by its path.
     base: str | None = None
 
@@ -103,7 +109,15 @@ def _weights(listing: Answer, config: Answer, indexes: Sequence[Answer]) -> Chec
             return _indexed(entries[f"{single}.index.json"], index, entries)
         if single in entries:
             return _with_shards({single}, entries)
+    if names := _counted(entries):
+        return msgspec.structs.replace(_with_shards(names, entries), lacks_index=True)
     return _adapter(config, entries)
+
+
+def _counted(entries: Mapping[str, FileFact]) -> set[str]:
+    """The shards that there should be by the name of one: torchtune's own format, and Meta's, have no index."""
+    count = max((int(match[1]) for name in entries if (match := _SHARD.fullmatch(name))), default=0)
+    return {f"model-{number:05}-of-{count:05}.bin" for number in range(1, min(count, _MOST_SHARDS) + 1)}
 
 
 def _has_rope_of_5(config: Answer) -> bool:
@@ -155,7 +169,8 @@ def _with_shards(names: set[str], entries: Mapping[str, FileFact]) -> Checkpoint
 def _adapter(config: Answer, entries: Mapping[str, FileFact]) -> Checkpoint:
     weights = next((entries[name] for name in adapter.WEIGHTS if name in entries), None)
     if weights is None:
-        return _wrong(State.ABSENT, "holds no model")
+        own = f" but {adapter.OWN}, which torchtune alone reads" if adapter.OWN in entries else ""
+        return _wrong(State.ABSENT, f"holds no model{own}")
     match config:
         case Part():
             try:

@@ -29,7 +29,10 @@ _STEP = re.compile(r"^Step (\d{1,9}) \|", re.MULTILINE)
 _LOGGED_LOSS = re.compile(r"^Step \d{1,9} \| loss:(\S{1,40})", re.MULTILINE)
 #: The last thing that a recipe says, after its last epoch; and what it says of adapters alone.
 _SAVED = "The full model checkpoint, including all weights and configurations, has been saved successfully"
-_FINAL, _FINAL_SAVED = "Saving final epoch checkpoint.", "Checkpoint saved in"
+_FINAL, _FINAL_SAVED = (
+    "Saving final epoch checkpoint.",
+    re.compile("Checkpoint saved in|Saving checkpoint took"),
+)
 _LOG_NAME = re.compile(r"log_(\d{1,12})\.txt")
 
 
@@ -140,13 +143,16 @@ def seen(sources: Sources, attempt: Attempt | None, training: Training, saved_la
     logged = in_log(sources.log_end)
     began = float(sources.log.began) if sources.log else None
     since = starts(attempt) or (began if attempt is None and began else 0.0)
+    exact = training.log_every_n_steps in (None, 1)
+    blank = logged == 0 and exact
+    # A log of every step needs no bars beside it; one of nobody's attempt is newer than any output that could speak against it.
+    told = (logged and exact) or (attempt is None and (logged or blank))
+    shown = None if told else _shown(sources, attempt, training, saved_last)
+    if shown and shown.step > (logged or 0):
+        lost = shown.loss is None
+        return Seen(steps=shown.step, since=since, begun_at=began if logged else None, diverged=lost)
     if logged:
         return Seen(steps=logged, since=since, begun_at=began, diverged=_is_logged_as_lost(sources.log_end))
-    blank = logged == 0 and training.log_every_n_steps in (None, 1)
-    # A blank log of nobody's attempt is newer than any output that could speak against it.
-    shown = None if blank and attempt is None else _shown(sources, attempt, training, saved_last)
-    if shown and shown.step:
-        return Seen(steps=shown.step, since=since, diverged=shown.loss is None)
     return Seen(steps=0 if blank else None, since=since)
 
 
@@ -216,7 +222,7 @@ def progress(text: str, epochs: int | None) -> Progress | None:
         done=last.step,
         total=last.steps_of_epoch * epochs if last.steps_of_epoch and epochs else None,
         loss=last.loss,
-        finishing=_SAVED in text or _FINAL_SAVED in text.partition(_FINAL)[2],
+        finishing=_SAVED in text or _FINAL_SAVED.search(text.partition(_FINAL)[2]) is not None,
     )
 
 

@@ -21,6 +21,9 @@ from runexpd.tools.torchtune_steps import CLOCK_TOLERANCE_SECONDS, Seen
 OLDER = "is older than this training: an earlier one left it"
 #: Of what is whole, and most likely worthless.
 DIVERGED = "the loss of its last step is no number: what it saved is likely worthless"
+NO_INDEX = (
+    "its epochs have no index, as in torchtune's own format and Meta's: transformers loads none of them"
+)
 NO_STEPS = "trained no step: is the batch larger than the data set?"
 
 
@@ -128,6 +131,7 @@ def _failure(problem: Problem) -> Failure:
 def _good(evidence: Evidence) -> Verdict:
     steps = evidence.seen.steps
     merged = any(found.merged_adapter for found in evidence.checkpoints.values())
+    indexless = any(found.lacks_index for found in evidence.checkpoints.values())
     rope = any(found.rope_for_5 for found in evidence.checkpoints.values())
     return Verdict(
         finding=Finding.GOOD,
@@ -135,6 +139,7 @@ def _good(evidence: Evidence) -> Verdict:
         artifacts=tuple(questions.path(f"{evidence.output_dir}/epoch_{epoch}") for epoch in evidence.epochs),
         warnings=(
             *([] if steps else [questions.line(_no_sign(evidence))]),
+            *([NO_INDEX] if indexless else []),
             *([DIVERGED] if evidence.seen.diverged else []),
             *_age_warnings(evidence.attempt),
             *(environment.of_merged(evidence.environments) if merged else ()),
