@@ -13,7 +13,7 @@ from hostile import corpus
 pytestmark = pytest.mark.timeout(300)
 CONFIG = "local: {max_running: 8, stagger_seconds: 0, poll_seconds: 0.1, kill_wait_seconds: 1.0, results_seconds: 0.5}\n"
 #: One of so many here: all of it is read by tests of their own.
-SCAFFOLDS, RESULTS = 9, 4
+SCAFFOLDS, RESULTS = 15, 6
 ORDINARY = ("alone", "beside")
 
 
