@@ -39,3 +39,18 @@ async def test_no_program_of_a_repositorys_own_is_run_to_look_at_it(
     assert len(made.recipe.commit) == 40
     assert made.recipe.dirty == is_known
     assert not (tmp_path / "ran").exists()
+
+
+async def test_a_repository_that_the_environment_names_is_not_the_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@y"]
+    subprocess.run([*git, "init", "-q", str(other)], check=True)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    (tmp_path / "x.txt").write_text("a")
+    subprocess.run([*git, "add", "x.txt"], check=True)
+    (made,) = await read({}, LocalHost(), str(tmp_path), [training("r", str(tmp_path))])
+    assert made.recipe.commit == ""

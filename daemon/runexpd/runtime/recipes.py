@@ -26,9 +26,10 @@ READING = Pace(most_rounds=6, together=100, seconds=30.0, alone_seconds=30.0)
 HASHED_BYTES = 1024 * 1024
 _GIT_SECONDS = 10.0
 _MOST_CHARACTERS = 256 * 1024
-#: Without the programs that a repository has its files filtered by (git-lfs): a look runs nothing of the experiment's.
+#: Of the repository that the directory is in, whatever the environment names; without the programs that it has its files filtered by (git-lfs): a look runs nothing of the experiment's.
 _ASK_GIT = (
-    'command -v git >/dev/null || exit 0; [ -n "$("$@" ls-files -- . 2>/dev/null | head -c 1)" ] || exit 0; '
+    "command -v git >/dev/null || exit 0; unset $(git rev-parse --local-env-vars); "
+    '[ -n "$("$@" ls-files -- . 2>/dev/null | head -c 1)" ] || exit 0; '
     '"$@" rev-parse HEAD 2>/dev/null || exit 0; set -f; IFS=$(printf "\\nx"); IFS=${IFS%x}; '
     'for name in $("$@" config --name-only --get-regexp "^filter[.].*[.](clean|process|required)$" 2>/dev/null); '
     'do case $name in *=*) exit 0;; esac; set -- "$@" -c "$name="; done; '
