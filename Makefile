@@ -40,7 +40,7 @@ demo-clean: ## end the demo's daemon, and remove .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
 	$(BIN)/pytest tests/core -n 3 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest --ignore=tests/core -n 4 --dist loadgroup
+	$(BIN)/pytest --ignore=tests/core -n 6 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm, whole experiments nor many tries
 	$(BIN)/pytest -m "not real and not long" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -30,6 +31,8 @@ def install_service(only_print: bool, no_start: bool) -> None:
     if only_print:
         click.echo("\n".join(f"# {_place() / name}\n{text}" for name, text in units.items()), nl=False)
         return
+    if shutil.which("systemctl") is None:
+        _without_systemd()
     _place().mkdir(parents=True, exist_ok=True)
     for name, text in units.items():
         (_place() / name).write_text(text)
@@ -110,13 +113,17 @@ def _systemctl(*words: str) -> None:
             ["systemctl", "--user", *words], capture_output=True, text=True, check=False, env=_environment()
         )
     except FileNotFoundError:
-        _fail("there is no systemctl here", "without systemd: runexp daemon start")
+        _without_systemd()
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
         _fail(
             f"systemctl --user {' '.join(words)}: {said}",
             "without a session of systemd's: runexp daemon start",
         )
+
+
+def _without_systemd() -> Never:
+    _fail("there is no systemctl here", "without systemd: runexp daemon start")
 
 
 def _environment() -> dict[str, str]:

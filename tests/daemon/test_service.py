@@ -187,3 +187,12 @@ def test_one_that_began_without_a_session_is_still_found_in_one(
     before.touch()
     (tmp_path / "user" / str(os.getuid())).mkdir(parents=True)
     assert paths.socket() == before
+
+
+def test_where_there_is_no_systemd_nothing_is_written(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    argv = [sys.executable, "-m", "runexpd", "install-service"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: there is no systemctl here\nhint: without systemd: runexp daemon start\n"
+    assert list(tmp_path.iterdir()) == []
