@@ -27,7 +27,7 @@ CONFIG = "local: {max_running: 4, stagger_seconds: 0, poll_seconds: 0.1, kill_wa
 BASE = Run("base", epochs=0)
 FATES = ("bad_config", "no_steps", "truncated", "cuda_oom", "silent", "adapter")
 EVAL_FATES = ("error", "started", "no_log")
-UNDER_WAY = ("submitting", "unclear", "queued", "ended", "mending")
+UNDER_WAY = ("submitting", "unclear", "queued", "ended", "mending", "setting_aside")
 #: In backquotes, or to the end of a clause.
 SUGGESTED = re.compile(
     r"`(runexp [^`]+)`|(?<![`\w/])(runexp (?:attach|run|retry|accept|status|report|logs|ls|cancel)\b[^`;)\n]*)"
@@ -108,7 +108,7 @@ class Editor:
         edits: list[Callable[[Place], None]] = [
             self.drop, self.put_back, self.reorder, self.add_epoch, self.mend, self.break_one, self.lose, self.lose,
             self.run, self.run, self.run, self.run, self.retry, self.retry, self.cancel, self.accept, self.kill,
-            self.move_ledger, self.follow_a_hint, self.lose_a_log, self.link,
+            self.move_ledger, self.follow_a_hint, self.lose_a_log, self.link, self.rerun, self.rerun, self.decide,
         ]  # fmt: skip
         edit = self.chance.choice(edits)
         self.done.append(f"{edit.__name__} {place.name}")
@@ -197,6 +197,17 @@ class Editor:
         jobs = self.named(place)
         place.touch(*(job.split("/")[0] for job in jobs))
         self.runexp("retry", "--detach", place.name, *jobs)
+
+    def rerun(self, place: Place) -> None:
+        if jobs := self.named(place):
+            place.touch(jobs[0].split("/")[0])
+            self.runexp("rerun", "--yes", "--detach", place.name, *jobs)
+
+    def decide(self, place: Place) -> None:
+        """What is said otherwise since."""
+        place.touch()
+        decision = self.chance.choice(("rerun", "keep"))
+        self.runexp("run", "--detach", "--changed", decision, str(place.dir))
 
     def cancel(self, place: Place) -> None:
         self.runexp("cancel", "--yes", place.name, *self.named(place))
