@@ -5,9 +5,17 @@ from typing import Any
 import pytest
 
 from fakes.builders import BAD, DOUBTFUL, GOOD, ID, SCORED, World, scaffold
-from runexp.wire.jobs import Barrier, Policy, Progress, Verdict
+from runexp.wire.jobs import BEFORE, Barrier, Policy, Progress, Verdict
 from runexp.wire.metrics import Estimate
-from runexpd.core.observations import Accepted, Judged, Listed, Observation, Report
+from runexpd.core.observations import (
+    Accepted,
+    AcceptWanted,
+    Judged,
+    Listed,
+    Observation,
+    PreparationSaid,
+    Report,
+)
 from runexpd.core.state import Limits
 from runexpd.core.when import forecast, lengths, simulate
 from runexpd.core.when.forecast import Forecast
@@ -204,6 +212,18 @@ def test_what_has_ended_is_judged_soon_and_what_is_in_doubt_waits_for_a_person()
     assert seen.whole.optimization.likely_at == pytest.approx(1100.0, abs=1)
     world.look_at("rank8", DOUBTFUL)
     assert world.forecast(1100.0).whole.optimization is None
+
+
+def test_nothing_is_said_of_evaluations_that_a_person_holds() -> None:
+    world = site("rank4", policy=Policy(before_evaluations="make cache"))
+    world.ran("rank4", 1000.0, 1100.0)
+    others = {"base/words": (30.0,), "rank4/words/epoch0": (30.0,)}
+    for exit_code in (None, 1):
+        if exit_code is not None:
+            world.see(PreparationSaid(experiment=ID, number=1, exit_code=exit_code))
+        assert world.forecast(1100.0, others=others) == Forecast()
+    world.see(AcceptWanted(experiment=ID, jobs=(BEFORE,)))
+    assert world.forecast(1100.0, others=others).whole.end is not None
 
 
 def test_evaluations_of_a_run_that_failed_are_left_out() -> None:

@@ -8,7 +8,7 @@ import msgspec
 from runexp.wire import states
 from runexp.wire.jobs import Barrier
 from runexp.wire.metrics import Estimate, Estimates
-from runexp.wire.states import Phase, PhaseState, Stage
+from runexp.wire.states import Phase, PhaseState, Preparation, Stage
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment, Limits
 from runexpd.core.when import lengths, simulate
@@ -75,12 +75,18 @@ def _tasks(
         for job in of_phase:
             alike = siblings.get(job.spec.task) or siblings.get(None)
             length = _length(job, own[job.spec.id], alike, usual, known)
-            if length is None or job.stage is Stage.IN_DOUBT:
+            if length is None or job.stage is Stage.IN_DOUBT or _is_held(e, job):
                 vague.add(phase)
                 continue
             tasks.append(_task(job, length, known, earliest.get(job.spec.id, 0.0), now))
             bases.append(length.basis)
     return tasks, bases, vague
+
+
+def _is_held(e: Experiment, job: Job) -> bool:
+    """By what is run before the evaluations: nobody knows how long that takes, nor when a person decides."""
+    holds = e.preparation in (Preparation.RUNNING, Preparation.FAILED)
+    return holds and job.spec.phase is Phase.EVALUATION and job.stage is Stage.PLANNED
 
 
 def _own(job: Job, known: Known, now: float, tail: float | None) -> Length | None:
