@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -273,23 +274,44 @@ async def test_many_clients_at_once_are_all_answered(path: Path) -> None:
 async def test_one_too_many_is_told_so_and_a_place_that_gets_free_is_given(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def never(context: Context, asked: requests.Info) -> requests.Reply:
+        begun.append(asked)
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    begun: list[requests.Info] = []
+    monkeypatch.setitem(ANSWERS, requests.Info, never)
     monkeypatch.setattr(socket, "MAX_CLIENTS", 3)
     monkeypatch.setattr(socket, "PLACE_SECONDS", 0.05)
     async with served(path):
-        idle = [await in_place(path) for _ in range(3)]
+        waiting = [await greeted(path, HELLO, framing.pack(requests.Info())) for _ in range(3)]
+        while len(begun) < 3:
+            await anyio.lowlevel.checkpoint()
         [refused] = await told(path, HELLO, LS)
         assert isinstance(refused, Refused)
         assert "all are taken" in refused.what
-        await idle[0].aclose()
+        await waiting[0].aclose()
         while not await is_served(path):
             pass
+        for client in waiting:
+            await client.aclose()
+
+
+async def test_who_says_nothing_takes_no_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "MAX_CLIENTS", 1)
+    monkeypatch.setattr(socket, "PLACE_SECONDS", 0.05)
+    async with served(path):
+        idle = [await greeted(path) for _ in range(20)]
+        assert await is_served(path)
         for client in idle:
             await client.aclose()
 
 
-async def in_place(path: Path) -> SocketStream:
-    """A client that was greeted, and says nothing."""
+async def greeted(path: Path, *data: bytes) -> SocketStream:
+    """A client that says this, and no more."""
     client = await anyio.connect_unix(path)
+    for part in data:
+        await client.send(part)
     await BufferedByteReceiveStream(client).receive_until(b"\n", 1000)
     return client
 

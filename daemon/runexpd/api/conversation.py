@@ -85,16 +85,21 @@ REQUEST_SECONDS = 60.0
 _UNREADABLE = (ValueError, RecursionError)
 
 
-async def hold(client: Line, context: Context) -> None:
-    """Hear a request and answer it. Raises HungUp."""
+async def heard(client: Line) -> requests.Request | None:
+    """What the client asks for; None where it is no request, which is told. Raises HungUp."""
     try:
         with anyio.fail_after(REQUEST_SECONDS):
-            request = await _asked(client)
+            return await _asked(client)
     except Refusal as refusal:
-        return await client.send(refusal.refused)
+        await client.send(refusal.refused)
     except TimeoutError:
         what = f"no request came within {REQUEST_SECONDS:.0f} s"
-        return await client.send(Refused(code=Code.BAD_REQUEST, what=what))
+        await client.send(Refused(code=Code.BAD_REQUEST, what=what))
+    return None
+
+
+async def hold(client: Line, context: Context, request: requests.Request) -> None:
+    """Answer it. Raises HungUp."""
     if isinstance(request, requests.Login):
         # The one conversation in which the client speaks more than once: hanging up shows when it is to answer.
         return await _guard(client, _log_in(client, context, request))

@@ -23,8 +23,8 @@ from runexpd.api.line import HungUp, Line
 #: struct ucred of unix(7): pid, uid, gid.
 _UCRED = struct.Struct("3i")
 
-#: So many are served at a time. Some more are let in, and told when no place gets free; the rest wait in the system's queue.
-MAX_CLIENTS, MAX_WAITING = 256, 64
+#: So many are served at a time. More are let in, and heard, and told when no place gets free; the rest wait in the system's queue.
+MAX_CLIENTS, MAX_WAITING = 256, 512
 PLACE_SECONDS = 5.0
 #: More would only be a burden to children, some of which close every descriptor that they may have.
 MAX_DESCRIPTORS = 65536
@@ -62,7 +62,7 @@ class _Door:
         #: Clients may hold a quarter of the open files that we may have: the rest is for the work.
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.most = min(MAX_CLIENTS, max(1, allowed // 4)) if allowed > 0 else MAX_CLIENTS
-        self.room = anyio.Semaphore(self.most + min(MAX_WAITING, self.most))
+        self.room = anyio.Semaphore(self.most + min(MAX_WAITING, max(self.most, allowed // 4 - self.most)))
         self.places = anyio.Semaphore(self.most)
 
 
@@ -182,7 +182,10 @@ async def _attended(client: socket.socket, door: _Door) -> None:
 
 
 async def _placed(client: Line, door: _Door) -> None:
+    """Who says nothing takes no place."""
     await client.send(framing.Hello(framing.PROTOCOL, __version__))
+    if (request := await conversation.heard(client)) is None:
+        return None
     with anyio.move_on_after(PLACE_SECONDS) as waited:
         await door.places.acquire()
     if waited.cancelled_caught:
@@ -190,7 +193,7 @@ async def _placed(client: Line, door: _Door) -> None:
         hint = "detach some (runexp attach, runexp logs -f), or try again"
         return await client.send(Refused(code=Code.BUSY, what=what, hint=hint))
     try:
-        await conversation.hold(client, door.context)
+        await conversation.hold(client, door.context, request)
     finally:
         door.places.release()
 
