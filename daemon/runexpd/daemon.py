@@ -1,7 +1,6 @@
 """The composition root: builds the parts, starts them in order, stops them in reverse. The only file that knows them all."""
 
 import os
-import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
@@ -21,13 +20,9 @@ from runexpd.clusters.slurm import environment
 from runexpd.clusters.slurm.cluster import SlurmCluster
 from runexpd.core import names
 from runexpd.core.state import Limits, State
-from runexpd.hosts import openssh_doctor, ssh_doctor
 from runexpd.hosts.base import Host
+from runexpd.hosts.link import Connected, Link
 from runexpd.hosts.local import LocalHost
-from runexpd.hosts.openssh import open_openssh
-from runexpd.hosts.ssh import open_ssh
-from runexpd.hosts.ssh_link import AnyLink, Connected, Pace
-from runexpd.hosts.ssh_target import SshTarget
 from runexpd.ledger import desk
 from runexpd.ledger.store import Ledger
 from runexpd.metrics.store import Store
@@ -47,7 +42,7 @@ from runexpd.runtime.shelf import Shelf
 from runexpd.runtime.vitals import Vitals
 from runexpd.runtime.watcher import Watcher
 from runexpd.settings import Cluster as ClusterSettings
-from runexpd.settings import Local, Settings, Transport
+from runexpd.settings import Local, Settings
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
 from runexpd.web.page import Page
@@ -62,7 +57,7 @@ class _Site:
 
     cluster: Cluster
     watcher: Watcher
-    link: AnyLink | None = None
+    link: Link | None = None
     #: Looks the connection over.
     doctor: Doctor | None = None
     budget: Budget | None = None
@@ -181,7 +176,7 @@ async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook:
     await desk.ask_long(context.ledger.examine)
 
 
-async def _catch_up(link: AnyLink, watcher: Watcher) -> None:
+async def _catch_up(link: Link, watcher: Watcher) -> None:
     """One round as soon as a lost connection is back."""
     while True:
         await link.changed().wait()
@@ -208,7 +203,7 @@ async def _slurm(
     asked = {"partition": settings.partition, "account": settings.account}
     defaults = {option: value for option, value in asked.items() if value is not None}
 
-    def site(host: Host, link: AnyLink | None = None, doctor: Doctor | None = None) -> _Site:
+    def site(host: Host, link: Link | None = None, doctor: Doctor | None = None) -> _Site:
         cluster = SlurmCluster(name, host, defaults)
         budget = Budget(
             settings.queries_per_minute,
@@ -222,21 +217,10 @@ async def _slurm(
     if settings.host is None:
         yield site(LocalHost(prepend))
         return
-    target = SshTarget(
-        name=name,
-        host=settings.host,
-        user=settings.user,
-        port=settings.port,
-        identity=settings.identity,
-    )
-    now, jitter, pace = clock.steady, random.random, Pace(sessions=settings.sessions)
-    if settings.transport is Transport.OPENSSH:
-        opened = open_openssh(target, dir=paths.state(), now=now, jitter=jitter, prepend=prepend, pace=pace)
-        async with opened as ours:
-            yield site(ours, ours.link, lambda: openssh_doctor.examine(ours))
-    else:
-        async with open_ssh(target, now=now, jitter=jitter, prepend=prepend, pace=pace) as host:
-            yield site(host, host.link, lambda: ssh_doctor.examine(host))
+    from runexpd import reaching  # it takes a third of a start, and nobody else needs it
+
+    async with reaching.far(name, settings, prepend) as (host, link, doctor):
+        yield site(host, link, doctor)
 
 
 def _limits(settings: Settings) -> dict[str, Limits]:

@@ -1,6 +1,7 @@
 """What each command asks, prints and exits with."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def test_a_report_is_written_whole_or_not_at_all(daemon: FakeDaemon, runexp: Run
     assert list(tmp_path.glob(".report*")) == []
     runexp("report", "words", "--json", "-o", str(path))
     assert json.loads(path.read_text())["name"] == "words"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert runexp("report", "words", "-o", str(tmp_path / "pipe")).exit_code == 0
+    assert os.read(reader, 10)
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to(path)
+    runexp("report", "words", "-o", str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
     refused = runexp("report", "words", "-o", str(tmp_path / "nowhere" / "x"))
     assert (refused.exit_code, "error: " in refused.stderr) == (1, True)
 

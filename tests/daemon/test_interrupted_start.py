@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from fakes.builders import World, scaffold
 from fakes.home import BIN, Home
+from fakes.ledgers import written
 from runexpd.ledger import codec
 from runexpd.ledger.migrate import shipped
 from runexpd.ledger.store import Ledger, Row
@@ -43,8 +44,7 @@ def test_a_start_that_is_killed_at_any_moment_costs_nothing(tmp_path: Path, form
     home, rows = Home(tmp_path / "home"), past(tmp_path)
     (home.dir / "state").mkdir(mode=0o700)
     ledger_path = home.dir / "state" / "ledger.sqlite"
-    with Ledger(ledger_path, shipped()[:format]) as ledger:
-        ledger.append(rows)
+    written(ledger_path, format, rows)
     for moment in MOMENTS_SECONDS:
         with subprocess.Popen([BIN / "runexpd"], env=home.environment, stderr=subprocess.DEVNULL) as daemon:
             with suppress(subprocess.TimeoutExpired):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fakes.sshd import FakeSshd, Question, run_sshd
 from runexp.wire.views import Verdict
-from runexpd.hosts import openssh, openssh_doctor, openssh_master, ssh_link
+from runexpd.hosts import link, openssh, openssh_doctor, openssh_master, ssh_link
 from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.login import Keepalive
 from runexpd.hosts.ssh_target import SshTarget
@@ -117,7 +117,7 @@ async def test_a_machine_that_froze_is_noticed(server: FakeSshd, tmp_path: Path)
         with pytest.raises(HostUnreachable), anyio.fail_after(30):
             await host.run(["true"])
         with anyio.fail_after(30):
-            while not isinstance(host.link.status, ssh_link.Down):
+            while not isinstance(host.link.status, link.Down):
                 await anyio.sleep(0.01)
 
 
@@ -129,7 +129,7 @@ async def test_where_a_person_is_needed_it_is_said_how(server: FakeSshd, tmp_pat
             HostUnreachable, match=r"open the connection by hand: ssh .* -M -N -f -S \S+/della\.ssh"
         ):
             await host.run(["true"])
-        assert isinstance(host.link.status, ssh_link.LoginNeeded)
+        assert isinstance(host.link.status, link.LoginNeeded)
 
 
 async def test_what_was_then_opened_by_hand_is_used(server: FakeSshd, tmp_path: Path) -> None:
@@ -213,4 +213,4 @@ async def test_a_look_at_her_connection_that_fails_ends_nothing(
             while looks < 3:
                 await anyio.sleep(0.01)
         assert (await host.run(["echo", "out"])).stdout == "out\n"
-        assert isinstance(host.link.status, ssh_link.Connected)
+        assert isinstance(host.link.status, link.Connected)

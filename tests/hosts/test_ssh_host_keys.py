@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from fakes.sshd import FakeSshd, run_sshd
-from runexpd.hosts import login, ssh, ssh_link, ssh_target
+from runexpd.hosts import link, ssh, ssh_link, ssh_target
 from runexpd.hosts.base import HostUnreachable
 
 PACE = ssh_link.Pace(floor_seconds=0.01)
@@ -29,7 +29,7 @@ async def opened(target: ssh_target.SshTarget) -> AsyncIterator[ssh.SshHost]:
         yield host
 
 
-async def nobody(prompts: login.Prompts) -> None:
+async def nobody(prompts: link.Prompts) -> None:
     """A person who has nothing to say."""
 
 
@@ -50,7 +50,7 @@ async def test_an_unknown_host_key_is_refused_with_its_fingerprint(server: FakeS
         )
         assert f"ssh -o UserKnownHostsFile={server.known_hosts} -p {server.port} alice@127.0.0.1" in told
         assert server.logins == []
-        assert isinstance(host.link.status, ssh_link.Refused)
+        assert isinstance(host.link.status, link.Refused)
 
 
 async def test_the_line_that_is_offered_is_the_one_to_add(server: FakeSshd) -> None:
@@ -81,7 +81,7 @@ async def test_a_host_key_that_changes_later_is_refused_too(server: FakeSshd) ->
         await server.change_host_key()
         server.cut_all()
         with anyio.fail_after(5):
-            while not isinstance(host.link.status, ssh_link.Refused):
+            while not isinstance(host.link.status, link.Refused):
                 changed = host.link.changed()
                 told = await ask(host)
                 if "HAS CHANGED" not in told:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.sshd import FakeSshd, Fate, run_sshd
-from runexpd.hosts import login, ssh, ssh_link
+from runexpd.hosts import link, login, ssh, ssh_link
 from runexpd.hosts.base import HostUnreachable
 
 FAST = ssh_link.Pace(floor_seconds=0.05, ceiling_seconds=0.2, steady_seconds=0.0)
@@ -31,7 +31,7 @@ async def opened(server: FakeSshd, pace: ssh_link.Pace = FAST) -> AsyncIterator[
         yield host
 
 
-async def until(host: ssh.SshHost, kind: type[ssh_link.Status]) -> ssh_link.Status:
+async def until(host: ssh.SshHost, kind: type[link.Status]) -> link.Status:
     """Wait for the link to have a status of a kind."""
     with anyio.fail_after(5):
         while True:
@@ -61,9 +61,9 @@ async def wait_for(condition: Callable[[], bool]) -> None:
 async def test_connects_when_asked_and_not_before(server: FakeSshd) -> None:
     async with opened(server) as host:
         await anyio.wait_all_tasks_blocked()
-        assert (host.link.status, server.logins) == (ssh_link.Idle(), [])
+        assert (host.link.status, server.logins) == (link.Idle(), [])
         await host.run(["true"])
-        assert isinstance(host.link.status, ssh_link.Connected)
+        assert isinstance(host.link.status, link.Connected)
         assert host.link.trouble() == ""
 
 
@@ -110,7 +110,7 @@ async def test_a_link_lost_during_a_command_is_unclear_although_it_ran(
         with pytest.raises(HostUnreachable):
             await host.run(["touch", f"{tmp_path}/done"])
         assert (tmp_path / "done").exists()
-        assert isinstance(host.link.status, ssh_link.Down)
+        assert isinstance(host.link.status, link.Down)
 
 
 async def test_a_command_without_an_answer_is_unclear_and_the_link_lives_on(server: FakeSshd) -> None:
@@ -131,7 +131,7 @@ async def test_a_machine_that_froze_is_noticed(server: FakeSshd) -> None:
         server.freeze_all()
         with pytest.raises(HostUnreachable), anyio.fail_after(5):
             await host.run(["true"])
-        assert isinstance(host.link.status, ssh_link.Down)
+        assert isinstance(host.link.status, link.Down)
         assert "keepalive" in host.link.status.why
 
 
@@ -153,7 +153,7 @@ async def test_callers_are_told_at_once_while_the_link_is_down(server: FakeSshd)
         await host.run(["true"])
         await server.stop_listening()
         server.drop_all()
-        await until(host, ssh_link.Down)
+        await until(host, link.Down)
         with anyio.fail_after(1):
             for _ in range(50):
                 with pytest.raises(
@@ -171,16 +171,16 @@ async def test_comes_back_by_itself_once_it_was_asked_for(server: FakeSshd) -> N
         await host.stat("/")
         await server.stop_listening()
         server.cut_all()
-        down = await until(host, ssh_link.Down)
+        down = await until(host, link.Down)
         with pytest.raises(HostUnreachable):
             await host.run(["true"])
-        await until(host, ssh_link.Connecting)
-        again = await until(host, ssh_link.Down)
-        assert isinstance(again, ssh_link.Down)
-        assert isinstance(down, ssh_link.Down)
+        await until(host, link.Connecting)
+        again = await until(host, link.Down)
+        assert isinstance(again, link.Down)
+        assert isinstance(down, link.Down)
         assert again.since == down.since
         await server.listen()
-        await until(host, ssh_link.Connected)
+        await until(host, link.Connected)
         assert (await host.run(["echo", "back"])).stdout == "back\n"
         assert await host.stat("/") is not None
 
@@ -189,7 +189,7 @@ async def test_stays_away_when_nobody_asks(server: FakeSshd) -> None:
     async with opened(server) as host:
         await host.run(["true"])
         server.cut_all()
-        await until(host, ssh_link.Down)
+        await until(host, link.Down)
         await anyio.wait_all_tasks_blocked()
         assert len(server.logins) == 1
 
@@ -200,7 +200,7 @@ async def test_logins_keep_their_distance(server: FakeSshd) -> None:
         for _ in range(2):
             await until_it_runs(host)
             server.cut_all()
-            await until(host, ssh_link.Down)
+            await until(host, link.Down)
         await until_it_runs(host)
     assert len(server.logins) == 3
     assert (
@@ -233,10 +233,10 @@ async def test_pauses_grow_while_the_server_is_away(server: FakeSshd) -> None:
         with pytest.raises(HostUnreachable):
             await host.run(["true"])
         while len(tries) < 9:
-            status = await until(host, ssh_link.Connecting)
-            assert isinstance(status, ssh_link.Connecting)
+            status = await until(host, link.Connecting)
+            assert isinstance(status, link.Connecting)
             tries.append(status.since)
-            await until(host, ssh_link.Down)
+            await until(host, link.Down)
     pauses = [later - sooner for sooner, later in pairwise(tries)]
     assert pauses == pytest.approx([25.0, 50.0, 100.0, 200.0, 375.0, 375.0, 375.0, 375.0])
 
@@ -248,8 +248,8 @@ async def test_a_link_that_is_lost_again_and_again_is_not_hurried(server: FakeSs
         for _ in range(3):
             await until_it_runs(host)
             server.cut_all()
-            down = await until(host, ssh_link.Down)
-            assert isinstance(down, ssh_link.Down)
+            down = await until(host, link.Down)
+            assert isinstance(down, link.Down)
             waits.append(down.next_try_at - server.logins[-1] - (time.time() - time.monotonic()))
     assert waits[0] < waits[1] < waits[2]
 
@@ -275,9 +275,9 @@ def test_a_pause_is_never_shorter_than_the_floor_nor_endless(failures: int, jitt
 
 
 def test_trouble_is_told_in_one_line() -> None:
-    down = ssh_link.Down(since=100.0, why="connection refused", next_try_at=150.0)
+    down = link.Down(since=100.0, why="connection refused", next_try_at=150.0)
     assert ssh_link.describe("della", down, 130.0) == (
         "della: no connection for 30 s: connection refused; next try in 20 s"
     )
     assert ssh_link.describe("della", down, 160.0) == "della: no connection for 60 s: connection refused"
-    assert ssh_link.describe("della", ssh_link.Connected(since=1.0), 160.0) == ""
+    assert ssh_link.describe("della", link.Connected(since=1.0), 160.0) == ""

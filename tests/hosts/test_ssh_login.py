@@ -12,7 +12,7 @@ import asyncssh
 import pytest
 
 from fakes.sshd import FakeSshd, Question, run_sshd
-from runexpd.hosts import login, ssh, ssh_link, ssh_target
+from runexpd.hosts import link, ssh, ssh_link, ssh_target
 from runexpd.hosts.base import HostUnreachable
 
 PASSWORD = "correct-horse-battery"
@@ -44,9 +44,9 @@ class Person:
 
     def __init__(self, **answers: str) -> None:
         self.answers = answers
-        self.asked: list[login.Prompts] = []
+        self.asked: list[link.Prompts] = []
 
-    async def __call__(self, prompts: login.Prompts) -> Sequence[str] | None:
+    async def __call__(self, prompts: link.Prompts) -> Sequence[str] | None:
         self.asked.append(prompts)
         return [self._answer(prompt.text) for prompt in prompts.prompts]
 
@@ -71,7 +71,7 @@ async def test_a_server_that_asks_questions_parks_the_link(
             assert await ask(host) == (
                 "della: login needed: 127.0.0.1 asks for keyboard-interactive; log in with: runexp login della"
             )
-        assert isinstance(host.link.status, ssh_link.LoginNeeded)
+        assert isinstance(host.link.status, link.LoginNeeded)
         assert len(server.logins) == 1
 
 
@@ -81,24 +81,24 @@ async def test_a_server_that_asks_questions_parks_the_link(
         (
             TWO_PROMPTS,
             [
-                login.Prompts(
+                link.Prompts(
                     "Della",
                     "Use your phone.",
-                    (login.Prompt("Password: ", False), login.Prompt("Code: ", True)),
+                    (link.Prompt("Password: ", False), link.Prompt("Code: ", True)),
                 )
             ],
         ),
         (
             TWO_ROUNDS,
             [
-                login.Prompts("Della", "", (login.Prompt("Password: ", False),)),
-                login.Prompts("Duo", "Passcode or option (1-3): ", (login.Prompt("Code: ", True),)),
+                link.Prompts("Della", "", (link.Prompt("Password: ", False),)),
+                link.Prompts("Duo", "Passcode or option (1-3): ", (link.Prompt("Code: ", True),)),
             ],
         ),
     ],
 )
 async def test_a_person_answers_and_the_connection_is_held(
-    server: FakeSshd, questions: tuple[Question, ...], asked: list[login.Prompts]
+    server: FakeSshd, questions: tuple[Question, ...], asked: list[link.Prompts]
 ) -> None:
     server.accepts_key, server.questions = False, questions
     person = Person(password=PASSWORD, code=CODE)
@@ -118,7 +118,7 @@ async def test_wrong_answers_are_asked_again_a_few_times(server: FakeSshd) -> No
         with pytest.raises(HostUnreachable, match="login needed"):
             await host.link.login(person)
         assert len(person.asked) == 3
-        assert isinstance(host.link.status, ssh_link.LoginNeeded)
+        assert isinstance(host.link.status, link.LoginNeeded)
         person.answers["password"] = PASSWORD
         await host.link.login(person)
         assert (await host.run(["true"])).exit_code == 0
@@ -126,9 +126,9 @@ async def test_wrong_answers_are_asked_again_a_few_times(server: FakeSshd) -> No
 
 async def test_a_person_may_give_up(server: FakeSshd) -> None:
     server.accepts_key, server.questions, server.password = False, TWO_PROMPTS, PASSWORD
-    asked: list[login.Prompts] = []
+    asked: list[link.Prompts] = []
 
-    async def give_up(prompts: login.Prompts) -> None:
+    async def give_up(prompts: link.Prompts) -> None:
         asked.append(prompts)
 
     async with opened(server.target()) as host:
@@ -140,14 +140,14 @@ async def test_a_person_may_give_up(server: FakeSshd) -> None:
 async def test_a_person_may_be_lost(server: FakeSshd) -> None:
     server.accepts_key, server.questions = False, TWO_PROMPTS
 
-    async def vanish(prompts: login.Prompts) -> None:
+    async def vanish(prompts: link.Prompts) -> None:
         raise ConnectionAbortedError("the terminal is gone")
 
     async with opened(server.target()) as host:
         await ask(host)
         with pytest.raises(HostUnreachable, match="the terminal is gone"):
             await host.link.login(vanish)
-        assert isinstance(host.link.status, ssh_link.LoginNeeded)
+        assert isinstance(host.link.status, link.LoginNeeded)
         await host.link.login(Person(password=PASSWORD, code=CODE))
 
 
@@ -158,18 +158,21 @@ async def test_a_login_that_finds_nobody_leaves_the_link_parked(server: FakeSshd
         await server.stop_listening()
         with pytest.raises(HostUnreachable, match="Connect call failed"):
             await host.link.login(Person())
-        assert isinstance(host.link.status, ssh_link.LoginNeeded)
+        assert isinstance(host.link.status, link.LoginNeeded)
 
 
 async def test_a_login_that_is_cancelled_leaves_the_link_parked(server: FakeSshd) -> None:
     server.accepts_key, server.questions = False, TWO_PROMPTS
 
-    async def think(prompts: login.Prompts) -> None:
+    thinking = anyio.CancelScope()
+
+    async def think(prompts: link.Prompts) -> None:
+        thinking.cancel()
         await anyio.sleep_forever()
 
     async with opened(server.target()) as host:
         await ask(host)
-        with anyio.move_on_after(0.1):
+        with thinking:
             await host.link.login(think)
         assert "login needed" in await ask(host)
         assert len(server.logins) == 2
@@ -179,7 +182,7 @@ async def test_others_are_not_held_up_while_a_person_types(server: FakeSshd) -> 
     server.accepts_key, server.questions = False, TWO_PROMPTS
     typed, asked = anyio.Event(), anyio.Event()
 
-    async def think(prompts: login.Prompts) -> Sequence[str]:
+    async def think(prompts: link.Prompts) -> Sequence[str]:
         asked.set()
         await typed.wait()
         return [PASSWORD, CODE]
@@ -199,7 +202,7 @@ async def test_a_password_is_asked_for_where_the_server_wants_one(server: FakeSs
     async with opened(server.target()) as host:
         assert "127.0.0.1 asks for password" in await ask(host)
         await host.link.login(person)
-        assert person.asked == [login.Prompts("", "", (login.Prompt("alice@127.0.0.1's password: ", False),))]
+        assert person.asked == [link.Prompts("", "", (link.Prompt("alice@127.0.0.1's password: ", False),))]
         assert (await host.run(["true"])).exit_code == 0
 
 
@@ -208,8 +211,8 @@ async def test_a_locked_key_needs_its_passphrase(server: FakeSshd) -> None:
     key.write_private_key(server.identity, format_name="pkcs8-pem", passphrase=PASSWORD)
     answers = ["wrong", PASSWORD]
 
-    async def person(prompts: login.Prompts) -> Sequence[str]:
-        assert prompts.prompts == (login.Prompt(f"Passphrase for {server.identity}: ", False),)
+    async def person(prompts: link.Prompts) -> Sequence[str]:
+        assert prompts.prompts == (link.Prompt(f"Passphrase for {server.identity}: ", False),)
         return [answers.pop(0)]
 
     async with opened(server.target()) as host:

@@ -9,13 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from fakes.builders import GOOD, ID, World, scaffold
+from fakes.ledgers import written
 from runexp.wire.events import AttemptIntended, Event, ExperimentAdded, JobAdopted, Recorded
 from runexpd.ledger import codec
 from runexpd.ledger.errors import LedgerDamaged, LedgerUnwritable
-from runexpd.ledger.migrate import migrate, shipped
 from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Reader, Row
 
 
@@ -149,10 +149,8 @@ def test_a_ledger_of_the_first_format_keeps_its_events_and_loses_what_they_add_u
     last = len(world.ledger)
     twice = [intended(last + 1, "e1-o1-1"), intended(last + 2, "e1-o1-1")]
     path.parent.mkdir()
+    written(path, 1, [*map(row_of, world.ledger), *twice])
     with closing(sqlite3.connect(path)) as connection, connection:
-        migrate(connection, shipped()[:1])
-        rows = [astuple(each) for each in (*map(row_of, world.ledger), *twice)]
-        connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
         connection.execute("INSERT INTO log_positions VALUES (?, ?, 2, 20)", (ID, "/exp/run.log"))
     with Reader(path) as reader:
         before = reader.envelopes(0)

@@ -17,7 +17,7 @@ from notices.conftest import Mails, Receiver
 from runexp.wire.events import Recorded
 from runexp.wire.metrics import Concern, Health
 from runexpd.core.state import Experiment
-from runexpd.hosts.ssh_link import Connected, LoginNeeded
+from runexpd.hosts.link import Connected, LoginNeeded
 from runexpd.ledger import codec
 from runexpd.ledger.store import Ledger, Row
 from runexpd.notices import conditions, delivery, follower, rules

@@ -44,7 +44,7 @@ def report(experiment: str | None, form: str, path: Path | None, as_json: bool) 
         reply = connection.ask(requests.ReportAsk(experiment=arguments.chosen(experiment)), views.Report)
         is_json = as_json or form == "json"
         if path is not None:
-            _replace(path, msgspec.json.encode(reply).decode() if is_json else reports.written(reply, form))
+            _put(path, msgspec.json.encode(reply).decode() if is_json else reports.written(reply, form))
             output.note(output.one_line(f"written: {path}"))
         elif is_json:
             output.json(reply)
@@ -57,10 +57,16 @@ def report(experiment: str | None, form: str, path: Path | None, as_json: bool) 
     sys.exit(exits.of(reply.outcome))
 
 
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def _put(path: Path, text: str) -> None:
+    """All of it in place of a file, or nothing; a device or a pipe is written to, and stays what it is."""
+    body = f"{text.rstrip()}\n".encode("utf-8", "backslashreplace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(body)
+        return
+    target = Path(os.path.realpath(path))
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        beside.write_text(f"{text.rstrip()}\n", encoding="utf-8", errors="backslashreplace")
-        beside.replace(path)
+        beside.write_bytes(body)
+        beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

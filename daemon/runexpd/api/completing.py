@@ -6,7 +6,7 @@ from runexp.text import printable
 from runexp.wire.completing import Directories, DirectoriesReply
 from runexpd.api.context import Context
 from runexpd.hosts.base import Host, HostError, ListDir, Listing
-from runexpd.hosts.ssh_link import Connected
+from runexpd.hosts.link import Connected
 
 #: Nobody waits longer for a Tab.
 SECONDS = 2.0

@@ -17,7 +17,7 @@ from runexpd.core.state import Experiment, Limits
 from runexpd.core.steps import report
 from runexpd.core.steps.jobviews import Drawn
 from runexpd.core.when.forecast import Forecast
-from runexpd.hosts.ssh_link import AnyLink
+from runexpd.hosts.link import Link
 from runexpd.ledger.store import Ledger
 from runexpd.notices.setup import Told
 from runexpd.runtime import clock
@@ -49,7 +49,7 @@ class Context:
     pantry: Pantry
     tools: Mapping[str, Tool]
     #: Connections of the clusters that are reached over SSH.
-    links: Mapping[str, AnyLink]
+    links: Mapping[str, Link]
     #: By cluster, what looks its connection over.
     doctors: Mapping[str, Doctor]
     started_at: float

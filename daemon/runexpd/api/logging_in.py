@@ -7,7 +7,7 @@ from runexp.wire.refusals import Code
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.hosts.base import HostUnreachable
-from runexpd.hosts.login import Prompts
+from runexpd.hosts.link import Prompts
 
 Say = Callable[[requests.Reply], Awaitable[None]]
 Hear = Callable[[], Awaitable[requests.Request]]

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from runexpd.hosts.login import Answer, Keepalive
+from runexpd.hosts.link import Answer
+from runexpd.hosts.login import Keepalive
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.hosts.threads import Threads
 

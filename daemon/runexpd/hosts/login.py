@@ -5,7 +5,7 @@ question is fetched then, since asking alone makes some sites send a push to a t
 """
 
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from runexp import text
 from runexpd.hosts import ssh_target
+from runexpd.hosts.link import Answer, Prompt, Prompts
 from runexpd.hosts.threads import Threads
 
 #: How often a question may be answered wrongly in one login, as OpenSSH's NumberOfPasswordPrompts.
@@ -22,24 +23,6 @@ _TRIES = 3
 _READ_SECONDS = 30.0
 #: Characters of what a server says.
 _MOST_WORDS = 500
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    text: str
-    #: False: what is typed must not be shown.
-    echo: bool
-
-
-class Prompts(msgspec.Struct, frozen=True):
-    """Questions of a server, to be shown together. With no prompt in it: only something to read."""
-
-    title: str
-    instructions: str
-    prompts: tuple[Prompt, ...]
-
-
-#: Asks a person; returns an answer a prompt, or None to give up, as does raising anything.
-Answer = Callable[[Prompts], Awaitable[Sequence[str] | None]]
 
 
 class LoginNeedsPerson(Exception):

@@ -17,7 +17,8 @@ from anyio.abc import Process, TaskGroup
 
 from runexp.text import printable
 from runexpd.hosts.base import HostUnreachable
-from runexpd.hosts.login import Answer, Keepalive, LoginNeedsPerson, LoginRefused
+from runexpd.hosts.link import Answer
+from runexpd.hosts.login import Keepalive, LoginNeedsPerson, LoginRefused
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.hosts.threads import Threads
 

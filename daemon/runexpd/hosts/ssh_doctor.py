@@ -11,8 +11,8 @@ import asyncssh
 from runexp.wire.views import Check, Verdict
 from runexpd.hosts import shell_doctor
 from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.link import Connected
 from runexpd.hosts.ssh import SshHost
-from runexpd.hosts.ssh_link import Connected
 
 #: OpenSSH's default MaxSessions.
 _USUAL_SESSIONS = 10

@@ -6,7 +6,7 @@ while a person is needed. Knows nothing of commands and files.
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic
+from typing import Generic
 
 import anyio
 import asyncssh
@@ -15,7 +15,7 @@ import msgspec
 from runexpd.hosts import login
 from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.dial import C, Dial
-from runexpd.hosts.login import Answer
+from runexpd.hosts.link import Answer, Connected, Connecting, Down, Idle, LoginNeeded, Refused, Status
 from runexpd.hosts.ssh_target import SshTarget
 from runexpd.hosts.threads import Threads
 
@@ -40,46 +40,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_PACE = Pace()
-
-
-class Idle(msgspec.Struct, frozen=True, tag=True):
-    """Nobody has asked for it yet."""
-
-
-class Connecting(msgspec.Struct, frozen=True, tag=True):
-    since: float
-
-
-class Connected(msgspec.Struct, frozen=True, tag=True):
-    since: float
-
-
-class Down(msgspec.Struct, frozen=True, tag=True):
-    """Lost, or not to be had; tried again by itself as soon as somebody asks for it."""
-
-    since: float
-    why: str
-    next_try_at: float
-
-
-class LoginNeeded(msgspec.Struct, frozen=True, tag=True):
-    """Parked: no attempt is made until a person logs in."""
-
-    since: float
-    why: str
-
-
-class Refused(msgspec.Struct, frozen=True, tag=True):
-    """A host key that isn't accepted, no permission, a broken configuration: somebody has to change something."""
-
-    since: float
-    why: str
-    hint: str
-    next_try_at: float
-
-
-#: Times are seconds of the link's own clock.
-Status = Idle | Connecting | Connected | Down | LoginNeeded | Refused
 
 
 class SshLink(Generic[C]):
@@ -260,10 +220,6 @@ class SshLink(Generic[C]):
             await connection.wait_closed()
         if scope.cancelled_caught:
             connection.abort()
-
-
-#: By whatever program it is held.
-AnyLink = SshLink[Any]
 
 
 def pause_seconds(pace: Pace, failures: int, jitter: float) -> float:

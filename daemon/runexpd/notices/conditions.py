@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from runexp.wire.states import Preparation
 from runexp.wire.views import ExperimentView
 from runexpd.core.state import Experiment, State
-from runexpd.hosts.ssh_link import AnyLink, Connected, LoginNeeded
+from runexpd.hosts.link import Connected, Link, LoginNeeded
 from runexpd.notices import rules
 from runexpd.notices.outbox import Hearers, Outbox
 from runexpd.runtime.watcher import Watcher
@@ -15,7 +15,7 @@ UNREACHABLE_SECONDS = 600.0
 
 
 async def look_at_cluster(
-    outbox: Outbox, hearers: Hearers, cluster: str, link: AnyLink | None, watcher: Watcher, at: float
+    outbox: Outbox, hearers: Hearers, cluster: str, link: Link | None, watcher: Watcher, at: float
 ) -> None:
     """One with jobs of ours. Raises OutboxError."""
     login, away = f"login:{cluster}", f"unreachable:{cluster}"

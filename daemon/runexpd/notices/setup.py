@@ -13,7 +13,7 @@ from loguru import logger
 from runexp.wire.views import ExperimentView
 from runexpd.core.observations import Tick
 from runexpd.core.state import Experiment
-from runexpd.hosts.ssh_link import AnyLink
+from runexpd.hosts.link import Link
 from runexpd.ledger.store import Ledger
 from runexpd.notices import conditions
 from runexpd.notices.address import Sender, Source
@@ -44,7 +44,7 @@ class House(Protocol):
     @property
     def ledger(self) -> Ledger: ...
     @property
-    def links(self) -> Mapping[str, AnyLink]: ...
+    def links(self) -> Mapping[str, Link]: ...
     @property
     def watchers(self) -> Mapping[str, Watcher]: ...
     async def at_hand(self, id: str) -> Experiment: ...
