@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from guard import guarded
 from hypothesis import settings
 
 import cluster
@@ -46,8 +47,9 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[cluster.Cluster]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no Slurm can be had here: {error}")
-    yield up
-    cluster.down(dir)
+    with guarded(dir):
+        yield up
+        cluster.down(dir)
     if not request.session.testsfailed:
         shutil.rmtree(dir, ignore_errors=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import processes
 import pytest
 import roots
+from guard import guarded
 
 import cluster
 
@@ -34,12 +35,10 @@ def test_up_after_down_starts_again_with_what_it_had(dir: Path) -> None:
     assert down is not None
     assert not down.is_up
     again = cluster.up(dir)
-    try:
+    with guarded(dir):
         assert again.is_up
         assert again.run("squeue", "-h", "-t", "all", "-o", "%A").stdout.split() == [id]
         assert again.run("sacct", "-n", "-X", "-j", id, "--format=JobID").stdout.split() == [id]
-    finally:
-        cluster.down(dir)
     assert not [pid for pid, since in again.pids.values() if processes.started(pid) == since]
 
 
