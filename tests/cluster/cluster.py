@@ -268,6 +268,12 @@ def idle_nodes(cluster: Cluster) -> int:
     return listed.stdout.split().count("idle")
 
 
+def reap() -> None:
+    """Our children that somebody else has ended."""
+    for pid in [pid for pid, child in _CHILDREN.items() if child.poll() is not None]:
+        del _CHILDREN[pid]
+
+
 def down(dir: Path) -> None:
     """Take it down; again is fine. Files stay."""
     cluster = load(dir)

@@ -18,6 +18,7 @@ def guarded(dir: Path) -> Iterator[None]:
     argv = [sys.executable, __file__, str(dir)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True):
         yield
+    cluster.reap()
 
 
 if __name__ == "__main__":
