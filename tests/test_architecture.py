@@ -117,3 +117,9 @@ def test_every_kind_of_failure_is_one_of_those_that_are_described() -> None:
         if any(isinstance(word, ast.Constant) for word in call.args[:1])
     ]
     assert written == []
+
+
+def test_no_two_files_of_tests_are_called_alike() -> None:
+    """pytest takes one for the other, where both are collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
