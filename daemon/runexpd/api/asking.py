@@ -14,7 +14,6 @@ from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.looking import look, with_recipes
 from runexpd.api.refusal import Refusal
-from runexpd.clusters.base import Cluster
 from runexpd.core.observations import (
     AcceptWanted,
     CancelWanted,
@@ -34,7 +33,7 @@ E = TypeVar("E", bound=events.Event)
 
 
 async def run(context: Context, asked: requests.Run) -> requests.RunReply | requests.ChangedReply:
-    cluster = _cluster(context, asked.cluster)
+    cluster = find.cluster(context, asked.cluster)
     seen = await with_recipes(context, cluster, await look(context, cluster, asked.dir, asked.choices))
     undecided = _undecided(context, seen)
     if undecided and seen.changed is IfChanged.ASK:
@@ -73,7 +72,7 @@ def _left(
 
 async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
     """Tried on a copy of the state: what `run` would do is what the plan says."""
-    cluster = _cluster(context, asked.cluster)
+    cluster = find.cluster(context, asked.cluster)
     seen = await look(context, cluster, asked.dir, asked.choices)
     state = context.loop.state
     if why := plan.contested(state, seen):
@@ -95,7 +94,7 @@ async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
 async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
     experiment = await find.experiment(context, asked.experiment)
     named = tuple(find.job(context, experiment, name) for name in asked.jobs)
-    cluster = _cluster(context, experiment.cluster)
+    cluster = find.cluster(context, experiment.cluster)
     choices = requests.Choices(optimize_only=experiment.policy.optimize_only)
     wanted = RetryWanted(seen=await look(context, cluster, experiment.dir, choices), jobs=named)
     done = _first(await _tell(context, wanted), events.RetryAsked)
@@ -115,7 +114,7 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
 async def rerun(context: Context, asked: requests.Rerun) -> requests.RerunReply:
     experiment = await find.experiment(context, asked.experiment)
     named = tuple(find.job(context, experiment, name) for name in asked.jobs)
-    cluster = _cluster(context, experiment.cluster)
+    cluster = find.cluster(context, experiment.cluster)
     choices = requests.Choices(optimize_only=experiment.policy.optimize_only)
     wanted = RerunWanted(seen=await look(context, cluster, experiment.dir, choices), jobs=named)
     done = _first(await _tell(context, wanted), events.RerunAsked)
@@ -184,14 +183,6 @@ class _Of(msgspec.Struct, frozen=True):
 def _first(recorded: Sequence[Recorded], kind: type[E]) -> _Of | None:
     found = (r for r in recorded if isinstance(r.event, kind))
     return next((_Of(r.seq, r.experiment, r.event) for r in found), None)
-
-
-def _cluster(context: Context, name: str) -> Cluster:
-    if name not in context.clusters:
-        known = ", ".join(sorted(context.clusters))
-        hint = f"clusters: {known}; others are added in {context.config_path}"
-        raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=hint)
-    return context.clusters[name]
 
 
 def _unchanged(context: Context, seen: ScaffoldSeen) -> Refusal:

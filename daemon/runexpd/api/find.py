@@ -8,6 +8,7 @@ from runexp.wire.refusals import Code
 from runexp.wire.views import ExperimentLine
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
+from runexpd.clusters.base import Cluster
 from runexpd.core import names
 from runexpd.core.state import Experiment
 from runexpd.hosts.base import HostError
@@ -53,6 +54,15 @@ async def _in_directory(context: Context, known: Sequence[Known], named: str) ->
     except HostError:
         return []
     return [e for e in known if (e.cluster, e.dir) == (cluster, real)]
+
+
+def cluster(context: Context, name: str) -> Cluster:
+    """Of the configuration, or this machine. Raises Refusal."""
+    if name not in context.clusters:
+        known = ", ".join(sorted(context.clusters))
+        hint = f"clusters: {known}; others are added in {context.config_path}"
+        raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=hint)
+    return context.clusters[name]
 
 
 def job(context: Context, e: Experiment, named: str) -> str:

@@ -40,12 +40,12 @@ async def remove(context: Context, asked: Remove) -> UpkeepReply:
 
 async def leftovers(context: Context, asked: Leftovers) -> LeftoversReply:
     """Raises Refusal, ClusterUnreachable, HostUnreachable."""
-    return (await _sorted(context, _cluster(context, asked.cluster), asked.days))[1]
+    return (await _sorted(context, find.cluster(context, asked.cluster), asked.days))[1]
 
 
 async def discard(context: Context, asked: Discard) -> LeftoversReply:
     """Raises Refusal, ClusterUnreachable, HostUnreachable."""
-    cluster = _cluster(context, asked.cluster)
+    cluster = find.cluster(context, asked.cluster)
     over, found = await _sorted(context, cluster, asked.days)
     await cluster.forget(over)
     return found
@@ -61,13 +61,6 @@ async def _over(context: Context, named: str) -> Experiment:
 def _not_over(context: Context, known: Experiment) -> Refusal:
     hint = f"runexp wait {context.typed(known)}, or: runexp cancel {context.typed(known)}"
     return Refusal(Code.BAD_REQUEST, f"{known.name} is not over", known.dir, hint)
-
-
-def _cluster(context: Context, name: str) -> Cluster:
-    if (cluster := context.clusters.get(name)) is None:
-        known = ", ".join(context.clusters)
-        raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=f"there are: {known}")
-    return cluster
 
 
 async def _sorted(context: Context, cluster: Cluster, days: float) -> tuple[list[str], LeftoversReply]:
