@@ -59,13 +59,47 @@ def test_a_reason_that_nobody_knows_is_shown_as_it_is() -> None:
     assert found.what.endswith("the scheduler gives no plain reason (Levitation)")
 
 
-@pytest.mark.parametrize("reason", ["JobHeldUser", "ReqNodeNotAvail, UnavailableNodes:n1"])
-def test_what_never_ends_by_itself_is_said_soon(reason: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("JobHeldUser", "you hold it (JobHeldUser)"),
+        ("launch failed requeued held", "it could not be started, and is held"),
+        (
+            "ReqNodeNotAvail, UnavailableNodes:n1",
+            "the nodes that it needs are down or reserved (ReqNodeNotAvail)",
+        ),
+        ("ReqNodeNotAvail, Reserved for maintenance", "its nodes are reserved for maintenance"),
+        ("PartitionDown", "its partition starts no jobs now"),
+        ("QOSMaxGRESPerJob", "it asks for more than one job may have"),
+        ("AssocGrpCPUMinutesLimit", "the hours of its account are used up"),
+        ("QOSNotAllowed", "its account, QOS or reservation is not valid"),
+    ],
+)
+def test_what_never_ends_by_itself_is_said_soon(reason: str, says: str) -> None:
     waits = world(reason)
     assert symptom(waits, 1000.0 + 200.0) is None
     found = symptom(waits, 1000.0 + 301.0)
     assert found is not None
-    assert found.what.startswith("waits for 5 min: ")
+    assert found.what.startswith(f"waits for 5 min: {says}")
+    assert "JOBID" not in found.hint
+
+
+def test_nodes_that_are_down_or_kept_for_others_have_half_an_hour() -> None:
+    waits = world(
+        "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+    )
+    assert symptom(waits, 1000.0 + 1700.0) is None
+    found = symptom(waits, 1000.0 + 1800.0)
+    assert found is not None
+    assert "are down, or kept for others" in found.what
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["AssocMaxJobsLimit", "AssocGrpCPURunMinutesLimit", "QOSMaxGRESPerUser", "Licenses", "Dependency", ""],
+)
+def test_a_limit_on_what_runs_at_a_time_is_a_turn_that_comes(reason: str) -> None:
+    assert symptom(world(reason), 1000.0 + 1e5) is None
 
 
 def test_who_runs_or_was_never_sent_does_not_wait() -> None:

@@ -1,7 +1,9 @@
 """What is wrong with a job that waits in a queue: it waits far longer than its siblings did, or for what will never come. Pure."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 from statistics import median
 
 import msgspec
@@ -18,36 +20,102 @@ from runexpd.core.state import Experiment
 LONG_TIMES, LONG_SECONDS, OVERTAKEN = 4.0, 1800.0, 3
 #: What never ends by itself is said after so long.
 NEVER_SECONDS = 300.0
-#: Slurm's words (https://slurm.schedmd.com/job_reason_codes.html): what they mean, and what one can do.
-_NEVER = {
-    "JobHeldUser": ("you hold it", "release it: scontrol release JOBID"),
-    "JobHeldAdmin": ("an administrator holds it", "ask your administrators why"),
-    "DependencyNeverSatisfied": ("it waits for a job that failed", "cancel it: runexp cancel"),
-    "BadConstraints": ("no node has what it asks for", "mend --constraint in its script, and retry"),
-    "PartitionTimeLimit": (
-        "its time limit is above the partition's",
-        "lower --time in its script, and retry",
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What a reason means, and what one can do. `patience_seconds`: after so long it is said; None: only of who was overtaken."""
+
+    reason: str
+    means: str
+    hint: str
+    patience_seconds: float | None = None
+
+
+#: Slurm's reasons (https://slurm.schedmd.com/job_reason_codes.html), as patterns; the first that fits counts. JOBID is the job's.
+_WORDS = (
+    Word("JobHeldUser", "you hold it", "release it: scontrol release JOBID", NEVER_SECONDS),
+    Word("JobHeldAdmin", "an administrator holds it", "ask your administrators why", NEVER_SECONDS),
+    Word(
+        "JobHoldMaxRequeue|launch[ _]failed[ _]requeued[ _]held",
+        "it could not be started, and is held",
+        "ask your administrators; scontrol release JOBID tries again",
+        NEVER_SECONDS,
     ),
-    "PartitionNodeLimit": ("it asks for more nodes than the partition has", "lower --nodes, and retry"),
-    "PartitionDown": ("its partition is down", "wait, or name another one with --partition"),
-    "PartitionInactive": ("its partition takes no jobs", "name another one with --partition"),
-    "AssocMaxJobsLimit": ("your account runs as many jobs as it may", "wait for others, or ask for more"),
-    "AssocGrpCPUMinutesLimit": ("your account's hours are used up", "use another --account, or ask for more"),
-    "AssocGrpGRESMinutes": ("your account's GPU hours are used up", "use another --account, or ask for more"),
-    "QOSMaxWallDurationPerJobLimit": ("its time limit is above its QOS's", "lower --time, and retry"),
-    "InvalidAccount": ("its account is not valid", "mend --account in its script, and retry"),
-    "InvalidQOS": ("its QOS is not valid", "mend --qos in its script, and retry"),
-    "ReqNodeNotAvail": ("a node that it needs is down or reserved", "wait, or ask for no node by name"),
-}
-_USUAL = {
-    "Priority": ("others go before it", "wait, or ask for less: time, GPUs, another partition"),
-    "Resources": ("no node has room for it", "wait, or ask for less: memory, GPUs, another partition"),
-    "QOSMaxJobsPerUserLimit": ("as many of yours run as may", "wait for them"),
-    "QOSMaxGRESPerUser": ("your jobs hold as many GPUs as they may", "wait for them"),
-    "MaxJobsPerAccount": ("your account runs as many jobs as it may", "wait for them"),
-    "Dependency": ("it waits for another job", "wait for that"),
-    "BeginTime": ("it is to begin later", "wait: its script or a requeue says so"),
-}
+    Word(
+        "DependencyNeverSatisfied",
+        "it waits for a job that failed",
+        "cancel it: runexp cancel",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "BadConstraints",
+        "no node has what it asks for",
+        "mend --constraint in its script, and retry",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "PartitionTimeLimit|Partition(Max|Min)?Node.*|PartitionConfig",
+        "it asks for more than its partition has",
+        "lower --time or --nodes in its script, and retry",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "PartitionDown|PartitionInactive",
+        "its partition starts no jobs now",
+        "wait, or name another one with --partition",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "(Invalid|.*NotAllowed).*|ReservationDeleted",
+        "its account, QOS or reservation is not valid",
+        "mend --account, --qos or --reservation in its script, and retry",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "(QOS|Assoc)Max.*Per(Job|Node).*|QOSTimeLimit|AssociationTimeLimit",
+        "it asks for more than one job may have",
+        "lower what its script asks for (time, GPUs, memory), and retry",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "QOSMin.*",
+        "it asks for less than its QOS wants",
+        "ask for more, or name another --qos, and retry",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "(QOS|Assoc)Grp.*(?<!Run)Minutes(Limit)?|QOSUsageThreshold",
+        "the hours of its account are used up",
+        "name another --account, or ask for more",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "ReqNodeNotAvail.*maintenance.*",
+        "its nodes are reserved for maintenance",
+        "wait, or lower --time, so that it ends before",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "ReqNodeNotAvail.*",
+        "the nodes that it needs are down or reserved",
+        "wait, or ask for fewer or for others",
+        NEVER_SECONDS,
+    ),
+    Word(
+        "Nodes[ _]required.*",
+        "nodes that it needs are down, or kept for others",
+        "wait, or name another partition",
+        LONG_SECONDS,
+    ),
+    Word("Priority", "others go before it", "wait, or ask for less: time, GPUs, another partition"),
+    Word("Resources", "no node has room for it", "wait, or ask for less: memory, GPUs, another partition"),
+    Word("(QOS|Assoc|Max).*", "your account or QOS runs as much as it may", "wait, or name another --qos"),
+    Word("JobArrayTaskLimit|Dependency", "it waits for another job", "wait for that"),
+    Word("BeginTime", "it is to begin later", "wait: its script or a requeue says so"),
+    Word("Licenses", "no licence is free", "wait"),
+    Word("Reservation", "its reservation has not begun", "wait"),
+    Word(".*", "the scheduler gives no plain reason", "ask it: scontrol show job JOBID"),
+)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -81,17 +149,22 @@ def _begun(e: Experiment, phase: Phase) -> Begun:
 def _symptom(attempt: Attempt, begun: Begun, now: float) -> Symptom | None:
     if attempt.accepted_at is None or attempt.state != states.PENDING:
         return None
-    waited, reason = now - attempt.accepted_at, (attempt.reason or "").partition(",")[0].strip("()")
-    if reason in _NEVER and waited >= NEVER_SECONDS:
-        words, hint = _NEVER[reason]
-        return Symptom(Concern.QUEUE, f"waits for {span(waited)}: {words} ({reason})", hint)
+    waited, said = now - attempt.accepted_at, (attempt.reason or "").strip("()")
+    word = _word(said)
+    if word.patience_seconds is not None and waited >= word.patience_seconds:
+        return _told(attempt, word, f"waits for {span(waited)}")
     later = len(begun.submitted) - bisect_left(begun.submitted, attempt.accepted_at)
     if later < OVERTAKEN or waited < max(LONG_SECONDS, LONG_TIMES * begun.usual_seconds):
         return None  # its turn may not have come
-    words, hint = _USUAL.get(
-        reason, ("the scheduler gives no plain reason", "ask it: scontrol show job JOBID")
-    )
-    usual, why = span(begun.usual_seconds), reason or "no reason given"
-    return Symptom(
-        Concern.QUEUE, f"waits for {span(waited)}, its siblings waited {usual}: {words} ({why})", hint
-    )
+    return _told(attempt, word, f"waits for {span(waited)}, its siblings waited {span(begun.usual_seconds)}")
+
+
+@lru_cache(maxsize=256)
+def _word(reason: str) -> Word:
+    return next(word for word in _WORDS if re.fullmatch(word.reason, reason, re.DOTALL))
+
+
+def _told(attempt: Attempt, word: Word, waits: str) -> Symptom:
+    why = (attempt.reason or "").strip("()").partition(",")[0] or "no reason given"
+    hint = word.hint.replace("JOBID", attempt.slurm_job_id or "JOBID")
+    return Symptom(Concern.QUEUE, f"{waits}: {word.means} ({why})", hint)
