@@ -16,10 +16,10 @@ SPHINX := PYTHONPATH=docs $(BIN)/sphinx-build -q -W --keep-going -c docs -d .doc
 SHELL := /bin/bash
 comma := ,
 define installed
-set -o pipefail; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | awk -v width=30 ' \
-  function bar(share, what,  i, drawn) { if (share > 1) share = 1; for (i = 0; i < width; i++) drawn = drawn (i < share * width ? "#" : "."); \
+set -o pipefail; live=0; [ ! -t 1 ] || live=1; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | awk -v width=30 -v live=$$live ' \
+  function bar(share, what,  i, drawn) { if (!live && share < 1) return; if (share > 1) share = 1; for (i = 0; i < width; i++) drawn = drawn (i < share * width ? "#" : "."); \
     printf "\r    [%s] %-44.44s", drawn, what; fflush() } \
-  /^ *(Collecting|Requirement already)/ { bar(0.8 * ++n / 160, $$1 == "Collecting" ? "fetching " $$2 : "has " $$3) } \
+  /^ *(Collecting|Requirement already)/ { bar(0.8 * ++n / 160, $$1 == "Collecting" ? "fetching " $$2 : "has " $$4) } \
   /^ *Downloading/ { bar(0.8 * n / 160, "downloading " $$NF " " $$(NF-1)) } \
   /^Installing collected/ { bar(0.85, "unpacking; this takes a minute") } \
   END { bar(1, "done"); print "" }' || { tail -n 40 $(VENV)/install.log; exit 1; }

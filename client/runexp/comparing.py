@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from string import ascii_uppercase
 from typing import TypeVar
 
 import msgspec
 
+from runexp.ui import cells
 from runexp.wire.jobs import Score
 from runexp.wire.recipes import Recipe
 from runexp.wire.views import JobView, Report
@@ -29,7 +31,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """To the first experiment, as if the samples were others: an upper bound where they are the same ones."""
+    """To the first experiment, as of two independent sets of samples: an upper bound where they are the same ones."""
 
     value: float
     low: float | None = None
@@ -84,6 +86,24 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     scores: tuple[Row, ...]
 
 
+def told_apart(ids_and_names: Sequence[tuple[str, str]]) -> list[str]:
+    """Each one's name, with its id where another is called the same."""
+    names = [name for _, name in ids_and_names]
+    return [name if names.count(name) == 1 else f"{name} ({id})" for id, name in ids_and_names]
+
+
+#: Names that are wider than this make columns that nobody can read.
+_WIDE_CELLS = 20
+
+
+def columns(names: Sequence[str]) -> list[str]:
+    """What the columns are called: by the names, or, where one is wide, by a letter each."""
+    are_wide = any(cells.width(name) > _WIDE_CELLS for name in names)
+    return (
+        list(ascii_uppercase[: len(names)]) if are_wide and len(names) <= len(ascii_uppercase) else [*names]
+    )
+
+
 #: Trainings whose recipes are compared.
 _MOST_RECIPES = 50
 
@@ -96,18 +116,18 @@ def to_be_compared(reports: Sequence[Report]) -> list[str]:
 
 def compared(reports: Sequence[Report], recipes: Sequence[Mapping[str, Recipe]] = ()) -> Compared:
     """In the order in which they are given. `recipes`: by job, of each of them."""
-    names = [report.name for report in reports]
+    names = told_apart([(report.id, report.name) for report in reports])
     return Compared(
         experiments=tuple(
             Side(
                 id=report.id,
-                name=report.name if names.count(report.name) == 1 else f"{report.name} ({report.id})",
+                name=name,
                 cluster=report.cluster,
                 dir=report.dir,
                 outcome=report.outcome,
                 question=report.question,
             )
-            for report in reports
+            for report, name in zip(reports, names, strict=True)
         ),
         differing=tuple(_differing(reports, recipes or [{}] * len(reports))),
         scores=tuple(_rows(reports)),

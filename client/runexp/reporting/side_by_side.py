@@ -1,17 +1,13 @@
 """Experiments side by side as text, as Markdown and as CSV. Pure."""
 
 from collections.abc import Iterator, Sequence
-from string import ascii_uppercase
 
 from runexp import report as summary
-from runexp.comparing import Cell, Compared, Difference, Row, together
+from runexp.comparing import Cell, Compared, Difference, Row, columns, together
 from runexp.reporting import spreadsheet
 from runexp.styles import MARKDOWN, TEXT, Style
 from runexp.text import on_one_line
-from runexp.ui import cells
 
-#: Names that are wider than this make columns that nobody can read: a letter stands for each.
-_WIDE_CELLS = 20
 _COLUMNS = ("experiment", "id", "run", "task", "epoch", "score", "metric", "value", "stderr", "low", "high", "samples")  # fmt: skip
 
 
@@ -41,7 +37,7 @@ def _figures(cell: Cell) -> tuple[float | int | None, ...]:
 
 
 def _lines(found: Compared, style: Style) -> Iterator[str]:
-    names = _short(found)
+    names = columns([side.name for side in found.experiments])
     yield from (style.heading(2, "Experiments"), "")
     yield from _table(style, list(_sides(found, names)))
     yield from ("", style.heading(2, "What differs"), "")
@@ -55,18 +51,11 @@ def _lines(found: Compared, style: Style) -> Iterator[str]:
     header = ["run", "task", "epoch", "score", *names, *changes]
     yield from _table(style, [header, *map(_shown, found.scores)])
     yield ""
-    yield "In brackets: 95 % intervals. Differences as if the samples were others; * where the interval leaves out 0."
+    yield "In brackets: 95 % intervals. Differences as of two independent sets of samples; * where the interval leaves out 0."
 
 
 def _table(style: Style, rows: Sequence[Sequence[str]]) -> Iterator[str]:
     return summary.table([list(map(style.cell, row)) for row in rows])
-
-
-def _short(found: Compared) -> list[str]:
-    """What the columns are called."""
-    names = [side.name for side in found.experiments]
-    are_wide = any(cells.width(name) > _WIDE_CELLS for name in names)
-    return list(ascii_uppercase[: len(names)]) if are_wide and len(names) <= len(ascii_uppercase) else names
 
 
 def _sides(found: Compared, names: list[str]) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -92,6 +93,7 @@ async def compare(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
         return "compare.html", {"choices": choices, "chosen": set(), "shown": (), "drawn": None}
     found = await side_by_side.compare(desk, request)
     chosen = [view.id for view in found.experiments]
+    columns = comparing.columns([side.name for side in found.compared.experiments])
     asking = partial(side_by_side.drawn, desk, chosen)
     return "compare.html", {
         "choices": listing.choices(known, chosen, query.get("q", "")),
@@ -99,7 +101,10 @@ async def compare(desk: Desk, request: Request) -> tuple[str, dict[str, Any]]:
         "shown": found.experiments,
         "compared": found.compared,
         "differing": comparing.together(found.compared.differing),
-        "charts": scores.charts(found.experiments),
+        "columns": columns,
+        "charts": scores.charts(
+            [replace(view, name=name) for view, name in zip(found.experiments, columns, strict=True)]
+        ),
         "here_is": "&".join(f"e={quote(id)}" for id in chosen),
         **await _drawn(asking, query.get("series", "")),
     }

@@ -38,7 +38,7 @@ async def compare(desk: Desk, request: Request) -> SideBySide:
 
 
 async def curves(desk: Desk, request: Request) -> Curves:
-    """Series of each experiment `e`, a job's called `NAME: JOB`; `name` and `points` as of one. Raises Problem."""
+    """Series of each experiment `e`, a job's called `NAME: JOB`, or `A: JOB` where names are long; `name` and `points` as of one. Raises Problem."""
     points = request.query_params.get("points", str(POINTS))
     if not (points.isascii() and points.isdigit() and 0 < len(points) < 6):
         raise Problem(Refused(code=Code.BAD_REQUEST, what="points is a whole number from 0 on"))
@@ -49,8 +49,7 @@ async def drawn(desk: Desk, experiments: Sequence[str], names: Sequence[str], po
     """Each job's series is called by its experiment, too. Raises Problem."""
     asked = [requests.Metrics(experiment=each, names=tuple(names), points=points) for each in experiments]
     known = [await ask(desk, each, Curves) for each in asked]
-    called = [each.name for each in known]
-    titles = [each.name if called.count(each.name) == 1 else each.experiment for each in known]
+    titles = comparing.columns(comparing.told_apart([(each.experiment, each.name) for each in known]))
     series = [
         replace(one, job=f"{title}: {one.job}")
         for title, each in zip(titles, known, strict=True)
