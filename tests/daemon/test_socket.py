@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import resource
 import socket as sockets
 import stat
 import subprocess
@@ -305,6 +306,29 @@ async def test_who_says_nothing_takes_no_place(path: Path, monkeypatch: pytest.M
         assert await is_served(path)
         for client in idle:
             await client.aclose()
+
+
+async def test_who_says_nothing_for_long_makes_room_for_those_who_come(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "MAX_CLIENTS", 2)
+    monkeypatch.setattr(socket, "MAX_WAITING", 1)
+    monkeypatch.setattr(socket, "SILENT_SECONDS", 0.05)
+    async with served(path):
+        idle = [await anyio.connect_unix(path) for _ in range(20)]
+        assert await is_served(path)
+        [refused] = await everything(idle[0])
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.BUSY
+        for client in idle:
+            await client.aclose()
+
+
+@pytest.mark.parametrize("allowed", [8, 64, 1024, 65536])
+def test_clients_hold_a_quarter_of_what_may_be_open(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, allowed))
+    door = socket._Door(context())
+    assert 1 <= door.places.value < door.room.value <= max(2, allowed // 4)
 
 
 async def greeted(path: Path, *data: bytes) -> SocketStream:

@@ -1,6 +1,8 @@
 """The commit is worth knowing, and nothing waits for it or fails for it."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +11,7 @@ import pytest
 from fakes.builders import training
 from runexpd.hosts.base import Host, HostUnreachable
 from runexpd.hosts.local import LocalHost
+from runexpd.runtime import recipes
 from runexpd.runtime.recipes import read
 
 
@@ -54,3 +57,21 @@ async def test_a_repository_that_the_environment_names_is_not_the_experiments(
     subprocess.run([*git, "add", "x.txt"], check=True)
     (made,) = await read({}, LocalHost(), str(tmp_path), [training("r", str(tmp_path))])
     assert made.recipe.commit == ""
+
+
+@pytest.mark.parametrize("odd", [".git", ".git/HEAD", ".git/config", ".git/packed-refs"])
+async def test_a_fifo_of_a_repositorys_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@y"]
+    if odd != ".git":
+        (tmp_path / "x.txt").touch()
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["pack-refs", "--all"]):
+            subprocess.run([*git, *command], check=True)
+        (tmp_path / odd).unlink()
+    os.mkfifo(tmp_path / odd)
+    monkeypatch.setattr(recipes, "_SHELL_SECONDS", 60.0)  # it is not by this that it ends
+    began = time.monotonic()
+    (made,) = await read({}, LocalHost(), str(tmp_path), [training("r", str(tmp_path))])
+    assert made.recipe.commit == ""
+    assert time.monotonic() - began < 30

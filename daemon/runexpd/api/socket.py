@@ -6,7 +6,8 @@ import resource
 import socket
 import stat
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -25,7 +26,9 @@ _UCRED = struct.Struct("3i")
 
 #: So many are served at a time. More are let in, and heard, and told when no place gets free; the rest wait in the system's queue.
 MAX_CLIENTS, MAX_WAITING = 256, 512
-PLACE_SECONDS = 5.0
+PLACE_SECONDS = 2.5
+#: Who has said nothing for so long goes when another one comes, and there is no room.
+SILENT_SECONDS = 1.0
 #: More would only be a burden to children, some of which close every descriptor that they may have.
 MAX_DESCRIPTORS = 65536
 _PAUSE_SECONDS = 0.5
@@ -61,9 +64,39 @@ class _Door:
         self.context = context
         #: Clients may hold a quarter of the open files that we may have: the rest is for the work.
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.most = min(MAX_CLIENTS, max(1, allowed // 4)) if allowed > 0 else MAX_CLIENTS
-        self.room = anyio.Semaphore(self.most + min(MAX_WAITING, max(self.most, allowed // 4 - self.most)))
+        room = MAX_CLIENTS + MAX_WAITING
+        room = min(room, max(2, allowed // 4)) if allowed > 0 else room
+        self.most = min(MAX_CLIENTS, max(1, room * 2 // 3))
+        self.room = anyio.Semaphore(room)
         self.places = anyio.Semaphore(self.most)
+        #: Those who have asked for nothing yet, and since when, the longest first.
+        self._silent: dict[anyio.CancelScope, float] = {}
+
+    @contextmanager
+    def silent(self) -> Iterator[anyio.CancelScope]:
+        """While nothing is said. It is cancelled when there is no room for others."""
+        with anyio.CancelScope() as scope:
+            self._silent[scope] = anyio.current_time()
+            try:
+                yield scope
+            finally:
+                del self._silent[scope]
+
+    async def make_room(self) -> None:
+        """For one more."""
+        while True:
+            with anyio.move_on_after(self._send_away()):
+                return await self.room.acquire()
+
+    def _send_away(self) -> float:
+        """One who has said nothing for long, if there is no room; how many seconds until the next may go."""
+        longest = next(iter(self._silent), None)
+        if longest is None or self.room.value:
+            return SILENT_SECONDS
+        left = self._silent[longest] + SILENT_SECONDS - anyio.current_time()
+        if left <= 0:
+            longest.cancel()
+        return max(left, _PAUSE_SECONDS / 10)
 
 
 async def serve(
@@ -140,7 +173,8 @@ def _clear(path: Path, own: os.stat_result) -> None:
 
 async def _let_in(listener: socket.socket, clients: TaskGroup, door: _Door) -> None:
     while True:
-        await door.room.acquire()
+        await anyio.wait_readable(listener)
+        await door.make_room()
         clients.start_soon(_attended, await _next(listener), door)
 
 
@@ -184,7 +218,13 @@ async def _attended(client: socket.socket, door: _Door) -> None:
 async def _placed(client: Line, door: _Door) -> None:
     """Who says nothing takes no place."""
     await client.send(framing.Hello(framing.PROTOCOL, __version__))
-    if (request := await conversation.heard(client)) is None:
+    request = None
+    with door.silent() as sent_away:
+        request = await conversation.heard(client)
+    if sent_away.cancelled_caught:
+        what = f"no request came within {SILENT_SECONDS:.0f} s, and others wait to be let in"
+        return await client.send(Refused(code=Code.BUSY, what=what))
+    if request is None:
         return None
     with anyio.move_on_after(PLACE_SECONDS) as waited:
         await door.places.acquire()

@@ -24,16 +24,24 @@ from runexpd.tools.base import Ingredients, Question, Tool
 READING = Pace(most_rounds=6, together=100, seconds=30.0, alone_seconds=30.0)
 #: A file that is larger is known by its size and time alone.
 HASHED_BYTES = 1024 * 1024
-_GIT_SECONDS = 10.0
+#: Of git, which waits for ever for a FIFO in place of a file of its own; and until that is known.
+_GIT_SECONDS, _SHELL_SECONDS = 2, 10.0
 _MOST_CHARACTERS = 256 * 1024
 #: Of the repository that the directory is in, whatever the environment names; without the programs that it has its files filtered by (git-lfs): a look runs nothing of the experiment's.
 _ASK_GIT = (
-    "command -v git >/dev/null || exit 0; unset $(git rev-parse --local-env-vars); "
+    "unset $(git rev-parse --local-env-vars); "
     '[ -n "$("$@" ls-files -- . 2>/dev/null | head -c 1)" ] || exit 0; '
     '"$@" rev-parse HEAD 2>/dev/null || exit 0; set -f; IFS=$(printf "\\nx"); IFS=${IFS%x}; '
     'for name in $("$@" config --name-only --get-regexp "^filter[.].*[.](clean|process|required)$" 2>/dev/null); '
     'do case $name in *=*) exit 0;; esac; set -- "$@" -c "$name="; done; '
     '"$@" status --porcelain -uno --ignore-submodules=all -- . 2>/dev/null | head -c 1'
+)
+#: Nothing is asked of a `.git` that git would stand still at; elsewhere it may, and is ended.
+_ASK_IN_TIME = (
+    'command -v git >/dev/null || exit 0; cd -- "$1" && at=$(pwd -P) || exit 0; '
+    'until [ -e "$at/.git" ] || [ -z "$at" ]; do at=${at%/*}; done; at=$at/.git; '
+    '[ -f "$at" ] || { [ -f "$at/HEAD" ] && [ -f "$at/config" ]; } || exit 0; '
+    f'shift; exec timeout -k 1 {_GIT_SECONDS} sh -c "$@"'
 )
 
 
@@ -141,8 +149,9 @@ async def _looked(host: Host, paths: Sequence[str]) -> dict[str, Data]:
 async def _git(host: Host, dir: str) -> tuple[str, bool]:
     """The commit, and whether the directory differs from it; an empty one where git knows nothing of it."""
     quiet = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", dir]
+    ask = ["sh", "-c", _ASK_IN_TIME, "sh", dir, _ASK_GIT, "sh", *quiet]
     try:
-        ran = await host.run(["sh", "-c", _ASK_GIT, "sh", *quiet], timeout_seconds=_GIT_SECONDS)
+        ran = await host.run(ask, timeout_seconds=_SHELL_SECONDS)
     except (
         HostUnreachable
     ):  # of a large repository on a slow disk: nobody waits for that, nor is anything refused for it
