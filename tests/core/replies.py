@@ -49,8 +49,8 @@ def sent(dice: Random, asked: commands.Submit | commands.Resolve) -> Observation
             return helpful(asked)
 
 
-def prepared(dice: Random, command: commands.Prepare) -> PreparationSaid:
-    """How what was run before the evaluations came out."""
+def prepared(dice: Random, command: commands.Prepare | commands.EndPreparation) -> PreparationSaid:
+    """How what was run before the evaluations came out, whether it was to end or not."""
     code = dice.choice([0, 0, 1, 1, None])
     about: Any = {"experiment": command.experiment, "number": command.number}
     return PreparationSaid(**about, exit_code=code, said=("no space left",) if code else ())

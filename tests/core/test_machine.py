@@ -125,7 +125,7 @@ class Machine(RuleBasedStateMachine):
                 refused = dice.choice(["", "", "batch_size is there twice"])
                 about: Any = {"experiment": command.experiment, "job": command.job}
                 self.tell(MendDone(**about, number=command.number, refused=refused))
-            case commands.Prepare():
+            case commands.Prepare() | commands.EndPreparation():
                 self.tell(replies.prepared(dice, command))
             case commands.SetAside():
                 refused = dice.choice(["", "", "", "no space left"])
@@ -264,7 +264,8 @@ class Machine(RuleBasedStateMachine):
     def somebody_cancels(self, dice: Random) -> None:
         which = self.which(dice)
         jobs = self.named(dice, which, *(stage for stage in Stage if stage not in states.SETTLED))
-        self.tell(CancelWanted(experiment=which, jobs=jobs))
+        before = (BEFORE,) if dice.random() < 0.2 else ()
+        self.tell(CancelWanted(experiment=which, jobs=(*jobs, *before)))
 
     def somebody_sets(self, dice: Random) -> None:
         """For now; the next `run` of hers is with what she remembers of it."""

@@ -12,7 +12,14 @@ from runexpd.core import commands
 from runexpd.core.apply import apply
 from runexpd.core.due import due
 from runexpd.core.lifecycle import IllegalTransition
-from runexpd.core.observations import AcceptWanted, CancelWanted, PreparationSaid, RetryWanted, Tick
+from runexpd.core.observations import (
+    AcceptWanted,
+    CancelWanted,
+    Observation,
+    PreparationSaid,
+    RetryWanted,
+    Tick,
+)
 from runexpd.core.state import Limits, State
 from runexpd.core.steps import prepare, report
 from runexpd.core.touched import Touched
@@ -138,12 +145,62 @@ def test_another_command_is_run_in_place_of_one_that_failed_or_is_done() -> None
     assert world.experiment.prepared_by == "make cache"
 
 
-def test_an_experiment_that_is_cancelled_meanwhile_owes_nothing_of_it() -> None:
+def test_with_its_experiment_it_is_cancelled_which_ends_when_it_has_ended() -> None:
     world = trained()
-    world.see(CancelWanted(experiment=ID, jobs=()))
+    happened = world.see(CancelWanted(experiment=ID, jobs=()))
+    assert kinds(happened)[0] is events.CancelAsked
+    assert kinds(happened)[-1] is events.PreparationCancelAsked
+    assert world.experiment.outcome is None
+    (command,) = owed(world.state, world.now)
+    assert command == commands.EndPreparation("local", ID, "/exp", f"/exp/{BEFORE}/{ID}-1", 1)
+    assert command.key == f"end {ID} 1"
+    assert "is to end" in prepare.holds(world.experiment)
+    assert kinds(world.see(said(143))) == [events.PreparationEnded, events.ExperimentEnded]
     assert world.experiment.outcome is Outcome.CANCELLED
     assert owed(world.state, world.now) == []
     assert due(world.state, world.happened.touched, world.now).jobs[ID, ""] == ()
+
+
+@pytest.mark.parametrize("retried", [(), ("rank8/words/epoch0",)])
+def test_what_was_cancelled_with_its_experiment_is_owed_again_with_it(retried: tuple[str, ...]) -> None:
+    world = trained()
+    world.see(CancelWanted(experiment=ID, jobs=()))
+    world.see(said(None))
+    again: list[Observation] = [
+        scaffold(policy=CACHE, verdicts={"rank4": GOOD, "rank8": GOOD}),
+        RetryWanted(seen=scaffold(policy=CACHE), jobs=retried),
+    ]
+    for asked in again:
+        fork = world.fork()
+        happened = fork.see(asked)
+        assert events.PreparationIntended in kinds(happened) or retried
+        assert fork.experiment.preparation is not Preparation.CANCELLED
+
+
+def test_cancelled_by_its_name_the_evaluations_wait_for_a_person() -> None:
+    world = trained()
+    assert kinds(world.see(CancelWanted(experiment=ID, jobs=(BEFORE,)))) == [events.PreparationCancelAsked]
+    assert world.see(CancelWanted(experiment=ID, jobs=(BEFORE,))) == []
+    assert kinds(world.see(said(143, 1, "begins"))) == [events.PreparationEnded]
+    assert sent(world) == []
+    assert prepare.holds(world.experiment, "words").startswith(
+        "before the evaluations was cancelled: make cache; `runexp retry words` runs it again"
+    )
+    happened = world.see(AcceptWanted(experiment=ID, jobs=(BEFORE,)))
+    assert kinds(happened) == [events.PreparationDecided, *[events.AttemptIntended] * 3]
+
+
+def test_cancelled_too_late_it_is_done() -> None:
+    world = trained()
+    world.see(CancelWanted(experiment=ID, jobs=(BEFORE,)))
+    world.see(said(0))
+    assert sent(world) == CELLS
+
+
+def test_it_ends_when_no_evaluation_waits_for_it_any_more() -> None:
+    world = trained()
+    happened = world.see(CancelWanted(experiment=ID, jobs=tuple(CELLS)))
+    assert kinds(happened)[-1] is events.PreparationCancelAsked
 
 
 def test_it_happens_in_one_order_alone() -> None:

@@ -42,6 +42,12 @@ def test_it_is_held_until_it_is_mended_and_runs_again(home: Home, tmp_path: Path
 
 def test_it_is_gone_on_without(home: Home, tmp_path: Path) -> None:
     experiment = build(tmp_path / "exp", Run("base", epochs=0))
+    slow = "echo $$ > pid; exec sleep 1000"
+    home.runexp("run", "--detach", "--before-evaluations", slow, str(experiment))
+    wait_for(lambda: (experiment / "pid").exists(), "it runs")
+    assert home.runexp("cancel", "--yes", "words").returncode == 0
+    assert home.runexp("wait", "words").returncode == 5, "with its experiment it is cancelled"
+    assert not Path(f"/proc/{(experiment / 'pid').read_text().strip()}").exists()
     home.runexp("run", "--detach", "--before-evaluations", "exit 1", str(experiment))
     wait_for(lambda: "failed" in home.json("status", "words")["trouble"], "its failure is shown")
     assert home.runexp("retry", "words", "nothing").returncode == 1

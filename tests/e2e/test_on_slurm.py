@@ -99,6 +99,33 @@ def test_names_with_spaces_and_quotes(remote: Remote) -> None:
     assert executions(dir) == ["base/words", "r4", "r4/words_epoch0"]
 
 
+def test_what_is_run_before_the_evaluations_on_the_login_node_and_as_a_job(
+    remote: Remote, slurm: Cluster
+) -> None:
+    dir = remote.experiment(Run("base", epochs=0), name="my 'odd' one")
+    script = dir / "cache.slurm"
+    script.write_text("#!/bin/sh\n#SBATCH --job-name=cache\nsleep 100\n")
+    on_login_node = "test -n \"$SSH_CONNECTION\" || exit 9; echo 'no room'; exit 7"
+    remote.run(dir, "--detach", "--before-evaluations", on_login_node)
+    wait_for(lambda: "failed" in trouble(remote), "its failure is shown")
+    assert "exit code 7: no room" in trouble(remote)
+    remote.run(dir, "--detach", "--before-evaluations", "sbatch --wait cache.slurm")
+    wait_for(lambda: slurm.run("squeue", "-h", "-n", "cache", "-t", "R").stdout != "", "it is a job")
+    assert remote.runexp("cancel", "--yes", "my 'odd' one", "before-evaluations").returncode == 0
+    wait_for(lambda: "was cancelled" in trouble(remote), "it has ended")
+    assert slurm.run("squeue", "-h", "-n", "cache", "-t", "R,PD").stdout == ""
+    assert executions(dir) == []
+    script.write_text("#!/bin/sh\n#SBATCH --job-name=cache\ntouch cache\n")
+    done = remote.runexp("retry", "my 'odd' one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executions(dir) == ["base/words"]
+    assert (dir / "cache").exists()
+
+
+def trouble(remote: Remote) -> str:
+    return str(remote.json("status", "my 'odd' one")["trouble"])
+
+
 def test_a_time_limit_and_a_cancel_by_hand(remote: Remote, slurm: Cluster) -> None:
     """The clock is turned by hand: Slurm's shortest limit is a minute."""
     dir = remote.experiment(

@@ -232,6 +232,8 @@ def helpful(command: commands.Command) -> Observation:
             return MendDone(experiment=command.experiment, job=command.job, number=command.number)
         case commands.Prepare():
             return PreparationSaid(experiment=command.experiment, number=command.number, exit_code=0)
+        case commands.EndPreparation():
+            return PreparationSaid(experiment=command.experiment, number=command.number, exit_code=143)
         case commands.Record():
             about = {"experiment": command.experiment, "job": command.job.id, "token": command.token}
             return RecipeSeen(**about, recipe="a1b2")

@@ -1,5 +1,6 @@
 """What is run before the evaluations: begun once by whoever asks first, seen to its end, whatever becomes of who asked."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runexpd.core.commands import Prepare
+from runexpd.core.commands import EndPreparation, Prepare
 from runexpd.core.observations import PreparationSaid
 from runexpd.hosts.base import HostUnreachable, Ran
 from runexpd.hosts.local import LocalHost
@@ -105,3 +106,55 @@ async def test_a_host_that_gives_no_answer_is_asked_again_later(tmp_path: Path) 
 
     with pytest.raises(HostUnreachable):
         await preparing.see_through(Silent(), command(tmp_path, "true"))
+
+
+async def test_it_is_ended_with_all_that_it_began_wherever_that_went(host: LocalHost, tmp_path: Path) -> None:
+    began = "setsid sleep 1001 & sleep 1002 & trap '' TERM; echo begins; while :; do sleep 0.1; done"
+    asked = command(tmp_path, began)
+    room = Path(asked.room)
+    ending = EndPreparation("local", "e1", asked.dir, asked.room, 1)
+    async with anyio.create_task_group() as asking:
+
+        async def ask() -> None:
+            assert (await preparing.see_through(host, asked)).exit_code != 0
+
+        asking.start_soon(ask)
+        while len(processes_of(room)) < 4:
+            await anyio.sleep(0.02)
+        said = await preparing.end(host, ending)
+    assert (said.exit_code, said.said) == (137, ("begins",))
+    assert processes_of(room) == []
+    assert await preparing.end(host, ending) == said
+
+
+def processes_of(room: Path) -> list[str]:
+    mark, found = f"RUNEXP_BEFORE={room}".encode(), []
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (each / "environ").read_bytes().split(b"\0"):
+                found.append(each.name)
+    return found
+
+
+async def test_what_is_ended_before_it_began_never_begins(host: LocalHost, tmp_path: Path) -> None:
+    asked = command(tmp_path, "touch began")
+    said = await preparing.end(host, EndPreparation("local", "e1", asked.dir, asked.room, 1))
+    assert said.exit_code == 143
+    assert await preparing.see_through(host, asked) == said
+    assert not (tmp_path / "began").exists()
+
+
+async def test_what_does_not_end_is_left_alone_in_the_end(
+    host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began on a login node that is no more."""
+    asked = command(tmp_path, "true")
+    room = Path(asked.room)
+    room.mkdir(parents=True)
+    (room / "host").write_text("elsewhere\n")
+    (room / "pid").write_text("1\n")
+    monkeypatch.setattr(preparing, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(preparing, "ENDING_SECONDS", 0.2)
+    said = await preparing.end(host, EndPreparation("local", "e1", asked.dir, asked.room, 1))
+    assert said.exit_code is None
+    assert said.said == (f"it doesn't end: look in {room}, on the host named there",)

@@ -62,8 +62,18 @@ _UPKEEP: dict[type[events.Event], str] = {
 }
 
 
+OfPreparation = (
+    events.PreparationIntended
+    | events.PreparationCancelAsked
+    | events.PreparationEnded
+    | events.PreparationDecided
+)
+
+
 def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an event
     """What it is about, and what is said of it."""
+    if isinstance(event, OfPreparation):
+        return BEFORE, _of_preparation(event)
     match event:
         case events.ExperimentAdded():
             return event.name, f"entered, {event.dir} on {event.cluster}"
@@ -134,8 +144,6 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, f"skipped: {event.reason}"
         case events.BarrierCleared():
             return "barrier", ("evaluate: " if event.evaluate else "no evaluation: ") + event.reason
-        case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
-            return BEFORE, _of_preparation(event)
         case events.PhaseClosed():
             return event.phase, f"complete, {event.succeeded}/{event.total} succeeded"
         case events.ExperimentEnded():
@@ -144,12 +152,12 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             assert_never(event)
 
 
-def _of_preparation(
-    event: events.PreparationIntended | events.PreparationEnded | events.PreparationDecided,
-) -> str:
+def _of_preparation(event: OfPreparation) -> str:
     match event:
         case events.PreparationIntended():
             return f"begins: {event.command}"
+        case events.PreparationCancelAsked():
+            return "is to end"
         case events.PreparationEnded():
             return _prepared(event)
         case events.PreparationDecided():

@@ -21,6 +21,7 @@ from runexp.wire.mends import JobRequeued as JobRequeued
 from runexp.wire.mends import Mended as Mended
 from runexp.wire.mends import MendIntended as MendIntended
 from runexp.wire.mends import MendRefused as MendRefused
+from runexp.wire.preparations import PreparationCancelAsked as PreparationCancelAsked
 from runexp.wire.preparations import PreparationDecided as PreparationDecided
 from runexp.wire.preparations import PreparationEnded as PreparationEnded
 from runexp.wire.preparations import PreparationIntended as PreparationIntended
@@ -201,7 +202,7 @@ Event = (
     | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected
     | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
     | RecipeRecorded | ChangeSeen | AsideIntended | ResultsSetAside | AsideRefused
-    | BarrierCleared | PreparationIntended | PreparationEnded | PreparationDecided | PhaseClosed | ExperimentEnded
+    | BarrierCleared | PreparationIntended | PreparationCancelAsked | PreparationEnded | PreparationDecided | PhaseClosed | ExperimentEnded
     | ExperimentArchived | ExperimentUnarchived | LedgerRestored
 )  # fmt: skip
 

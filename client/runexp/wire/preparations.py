@@ -25,6 +25,10 @@ class PreparationEnded(_Event, frozen=True, kw_only=True):
     said: tuple[str, ...] = ()
 
 
+class PreparationCancelAsked(_Event, frozen=True, kw_only=True):
+    """It is to end: somebody wants it to, or no evaluation waits for it any more."""
+
+
 class PreparationDecided(_Event, frozen=True, kw_only=True):
     """`runexp retry`: it is run again; or `runexp accept`: the evaluations go on without it."""
 

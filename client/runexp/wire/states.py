@@ -136,10 +136,14 @@ class Preparation(StrEnum):
     OWED = "owed"
     #: The command runs.
     RUNNING = "running"
+    #: It was asked to end, and hasn't yet.
+    CANCELLING = "cancelling"
     #: It ended with 0, or a person goes on without it.
     DONE = "done"
     #: The evaluations are held until a person decides.
     FAILED = "failed"
+    #: It was ended, and the evaluations are held until a person decides.
+    CANCELLED = "cancelled"
 
 
 class Outcome(StrEnum):

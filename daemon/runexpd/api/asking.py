@@ -157,8 +157,9 @@ async def cancel(context: Context, asked: requests.Cancel) -> requests.CancelRep
     named = tuple(find.job(context, experiment, name) for name in asked.jobs)
     recorded = await _tell(context, CancelWanted(experiment=experiment.id, jobs=named))
     done = _first(recorded, events.CancelAsked)
-    if done is not None:
-        return requests.CancelReply(jobs=done.event.jobs)
+    before = (BEFORE,) if _first(recorded, events.PreparationCancelAsked) else ()
+    if jobs := (*(done.event.jobs if done else ()), *before):
+        return requests.CancelReply(jobs=jobs)
     what = f"{', '.join(named) or experiment.name} has nothing left to cancel"
     hint = f"`runexp status {context.typed(experiment)}` shows its jobs"
     raise Refusal(Code.NOTHING_TO_DO, what, hint=hint)

@@ -9,7 +9,7 @@ from runexp.wire import requests
 from runexp.wire.jobs import BEFORE
 from runexp.wire.outputs import Awaited, Chunk, Logs, LogsEnd
 from runexp.wire.refusals import Code
-from runexp.wire.states import SETTLED, Preparation
+from runexp.wire.states import SETTLED
 from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
@@ -111,5 +111,5 @@ def _is_over(experiment: Experiment, job: str | None) -> bool:
     if job is None:
         return experiment.outcome is not None
     if job == BEFORE and job not in experiment.jobs:
-        return experiment.preparation is not Preparation.RUNNING
+        return not experiment.preparation_runs
     return job not in experiment.jobs or experiment.jobs[job].stage in SETTLED

@@ -66,7 +66,12 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
             | events.StatusChecked()
         ):
             return _of_phases(experiment, event, at)
-        case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
+        case (
+            events.PreparationIntended()
+            | events.PreparationCancelAsked()
+            | events.PreparationEnded()
+            | events.PreparationDecided()
+        ):
             return _of_preparation(experiment, event)
         case events.ExperimentArchived() | events.ExperimentUnarchived():
             return replace(experiment, archived=isinstance(event, events.ExperimentArchived))
@@ -124,7 +129,12 @@ def _of_phases(experiment: Experiment, event: OfPhases, at: float) -> Experiment
             return experiment
 
 
-OfPreparation = events.PreparationIntended | events.PreparationEnded | events.PreparationDecided
+OfPreparation = (
+    events.PreparationIntended
+    | events.PreparationCancelAsked
+    | events.PreparationEnded
+    | events.PreparationDecided
+)
 
 
 def _of_preparation(experiment: Experiment, event: OfPreparation) -> Experiment:
@@ -133,15 +143,21 @@ def _of_preparation(experiment: Experiment, event: OfPreparation) -> Experiment:
         case events.PreparationIntended():
             begun = replace(experiment, preparations=event.number, prepared_by=event.command)
             return replace(begun, preparation=Preparation.RUNNING, preparation_said="")
+        case events.PreparationCancelAsked():
+            return replace(experiment, preparation=Preparation.CANCELLING)
         case events.PreparationEnded():
-            code = (
-                "nobody can tell how it ended" if event.exit_code is None else f"exit code {event.exit_code}"
-            )
-            said = ": ".join((code, *event.said[-1:]))
-            how = Preparation.DONE if event.exit_code == 0 else Preparation.FAILED
-            return replace(experiment, preparation=how, preparation_said=said)
+            return _preparation_ended(experiment, event)
         case events.PreparationDecided():
             return replace(experiment, preparation=Preparation.OWED if event.again else Preparation.DONE)
+
+
+def _preparation_ended(experiment: Experiment, event: events.PreparationEnded) -> Experiment:
+    code = "nobody can tell how it ended" if event.exit_code is None else f"exit code {event.exit_code}"
+    said = ": ".join((code, *event.said[-1:]))
+    cancelled = experiment.preparation is Preparation.CANCELLING
+    failed = Preparation.CANCELLED if cancelled else Preparation.FAILED
+    how = Preparation.DONE if event.exit_code == 0 else failed
+    return replace(experiment, preparation=how, preparation_said=said)
 
 
 def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Experiment:
@@ -173,10 +189,12 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
 
 
 def _still(experiment: Experiment, command: str | None) -> Preparation:
-    """Another command is owed anew, but for one that runs: that is seen to its end."""
+    """Another command is owed anew, and one that was cancelled, but for one that runs: that is seen to its end."""
+    if experiment.preparation_runs:
+        return experiment.preparation
     is_other = command != experiment.policy.before_evaluations
-    runs = experiment.preparation is Preparation.RUNNING
-    return Preparation.OWED if is_other and not runs else experiment.preparation
+    cancelled = experiment.preparation is Preparation.CANCELLED
+    return Preparation.OWED if is_other or cancelled else experiment.preparation
 
 
 def _cancel_asked(experiment: Experiment, event: events.CancelAsked) -> Experiment:
@@ -201,6 +219,7 @@ def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experim
     return replace(
         experiment,
         asked_at=at,
+        preparation=_reopened_preparation(experiment),
         cancelled=False,
         archived=False,
         outcome=None,
@@ -209,6 +228,12 @@ def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experim
         optimization=next_phase_state(experiment.optimization, type(event)),
         evaluation=next_phase_state(experiment.evaluation, type(event)),
     )
+
+
+def _reopened_preparation(experiment: Experiment) -> Preparation:
+    """What ended with an experiment is owed with it."""
+    cancelled = experiment.preparation is Preparation.CANCELLED and experiment.outcome is not None
+    return Preparation.OWED if cancelled else experiment.preparation
 
 
 def _barrier_cleared(experiment: Experiment, event: events.BarrierCleared) -> Experiment:

@@ -106,6 +106,20 @@ class Prepare(msgspec.Struct, frozen=True):
         return f"prepare {self.experiment} {self.number}"
 
 
+class EndPreparation(msgspec.Struct, frozen=True):
+    """End what was run before the evaluations, with all that it began. Safe to repeat."""
+
+    cluster: str
+    experiment: str
+    dir: str
+    room: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        return f"end {self.experiment} {self.number}"
+
+
 class Record(msgspec.Struct, frozen=True):
     """Read what decides what an attempt does, as it stands, and keep it."""
 
@@ -150,4 +164,4 @@ class Cancel(msgspec.Struct, frozen=True):
         return f"cancel {self.token}"
 
 
-Command = Submit | Resolve | Watch | Judge | Mend | Record | SetAside | Cancel | Prepare
+Command = Submit | Resolve | Watch | Judge | Mend | Record | SetAside | Cancel | Prepare | EndPreparation

@@ -78,6 +78,8 @@ def _gate_of(experiment: Experiment, job: Job, token: str) -> str:
 def _prepared(e: Experiment) -> Iterator[commands.Command]:
     if e.preparation is Preparation.RUNNING:
         yield commands.Prepare(e.cluster, e.id, e.dir, prepare.room(e), e.prepared_by, e.preparations)
+    elif e.preparation is Preparation.CANCELLING:
+        yield commands.EndPreparation(e.cluster, e.id, e.dir, prepare.room(e), e.preparations)
 
 
 def _owed(experiment: Experiment, job: Job) -> Iterator[commands.Command]:

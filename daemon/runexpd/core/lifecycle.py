@@ -101,8 +101,11 @@ PHASE: dict[tuple[PhaseState, type[events.Event]], PhaseState] = {
 PREPARATION = frozenset(
     {
         (Preparation.OWED, events.PreparationIntended),
+        (Preparation.RUNNING, events.PreparationCancelAsked),
         (Preparation.RUNNING, events.PreparationEnded),
+        (Preparation.CANCELLING, events.PreparationEnded),
         (Preparation.FAILED, events.PreparationDecided),
+        (Preparation.CANCELLED, events.PreparationDecided),
     }
 )
 

@@ -80,8 +80,14 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether its end waits for a job."""
-        return any(is_open(kind.stage, kind.retired) for kind, _ in self.jobs.counts())
+        """Whether its end waits for a job, or for what runs before the evaluations."""
+        return self.preparation_runs or any(
+            is_open(kind.stage, kind.retired) for kind, _ in self.jobs.counts()
+        )
+
+    @property
+    def preparation_runs(self) -> bool:
+        return self.preparation in (Preparation.RUNNING, Preparation.CANCELLING)
 
     def phase(self, phase: Phase) -> PhaseState:
         return self.optimization if phase is Phase.OPTIMIZATION else self.evaluation

@@ -110,6 +110,8 @@ class Action(StrEnum):
     CACHE_PREBUILD_COMPLETE = "CACHE_PREBUILD_COMPLETE"
     #: That command failed: the evaluations are held until a person decides.
     CACHE_PREBUILD_FAILED = "CACHE_PREBUILD_FAILED"
+    #: That command is ended: somebody cancelled it, or no evaluation waits for it any more.
+    CACHE_PREBUILD_CANCELLED = "CACHE_PREBUILD_CANCELLED"
     #: A person has it run again, or goes on without it.
     CACHE_PREBUILD_DECIDED = "CACHE_PREBUILD_DECIDED"
     #: Nothing more is owed in a phase; in the phase's own log.

@@ -49,7 +49,12 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             yield from _phase_closed(after, event, typed)
         case events.BarrierCleared():
             yield from _barrier_cleared(after, event)
-        case events.PreparationIntended() | events.PreparationEnded() | events.PreparationDecided():
+        case (
+            events.PreparationIntended()
+            | events.PreparationCancelAsked()
+            | events.PreparationEnded()
+            | events.PreparationDecided()
+        ):
             yield from _prepared(after, event, typed)
         case events.ExperimentEnded():
             yield _ended(after, event, typed)
@@ -177,7 +182,12 @@ def _barrier_cleared(e: Experiment, event: events.BarrierCleared) -> Iterator[Bl
     yield Block(Phase.EVALUATION, Action.VERIFY_FINETUNING, e.name, details, count)
 
 
-Prepared = events.PreparationIntended | events.PreparationEnded | events.PreparationDecided
+Prepared = (
+    events.PreparationIntended
+    | events.PreparationCancelAsked
+    | events.PreparationEnded
+    | events.PreparationDecided
+)
 #: Lines by which what builds caches tells which: they become blocks of their own, as their readers know them.
 _CACHE = re.compile(r"(CACHE_BUILT|CACHE_FAILED): (.+)")
 
@@ -188,6 +198,8 @@ def _prepared(e: Experiment, event: Prepared, typed: Typed) -> Iterator[Block]:
         case events.PreparationIntended():
             place = f"on the login node of {e.cluster}, in {e.dir}"
             yield Block(phase, Action.CACHE_PREBUILD, e.name, event.command, f"begun, {place}")
+        case events.PreparationCancelAsked():
+            yield Block(phase, Action.CACHE_PREBUILD_CANCELLED, e.name, e.prepared_by, "is to end")
         case events.PreparationEnded():
             for action, path in (match.groups() for line in event.said if (match := _CACHE.fullmatch(line))):
                 yield Block(phase, Action(action), path, e.prepared_by, "as the command says")

@@ -19,6 +19,7 @@ from runexpd.clusters.base import Cluster
 from runexpd.core.commands import (
     Cancel,
     Command,
+    EndPreparation,
     Judge,
     Mend,
     Prepare,
@@ -122,6 +123,7 @@ class Carriers:
             Mend: errands.mend,
             SetAside: errands.set_aside,
             Prepare: errands.prepare,
+            EndPreparation: errands.end_preparation,
         }
         for kind, work in together.items():
             for name, batch in _by_cluster(fresh, kind).items():
@@ -194,7 +196,7 @@ def _job(command: Keyed) -> str:
     match command:
         case Mend() | SetAside():
             return command.job
-        case Prepare():
+        case Prepare() | EndPreparation():
             return BEFORE
         case _:
             return command.job.id

@@ -11,7 +11,17 @@ from loguru import logger
 from runexp.text import printable
 from runexp.wire.jobs import Finding, Verdict
 from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
-from runexpd.core.commands import Cancel, Judge, Mend, Prepare, Record, Resolve, SetAside, Submit
+from runexpd.core.commands import (
+    Cancel,
+    EndPreparation,
+    Judge,
+    Mend,
+    Prepare,
+    Record,
+    Resolve,
+    SetAside,
+    Submit,
+)
 from runexpd.core.observations import Answer, AsideDone, Judged, MendDone, Observation, RecipeSeen, Unclear
 from runexpd.experiments.amend import CantAmend, set_values
 from runexpd.hosts.aside import aside_command
@@ -33,7 +43,7 @@ LOOK_AGAIN_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 30.0
 #: A cancelled job takes a while to end; it is asked to again after this long.
 CANCEL_SECONDS = 15.0
 
-Keyed = Submit | Resolve | Judge | Mend | Record | SetAside | Cancel | Prepare
+Keyed = Submit | Resolve | Judge | Mend | Record | SetAside | Cancel | Prepare | EndPreparation
 
 
 class NotNow(Exception):
@@ -138,6 +148,15 @@ class Errands:
         (command,) = (c for c in commands if isinstance(c, Prepare))
         try:
             said = await preparing.see_through(cluster.host, command)
+        except HostUnreachable as error:
+            raise NotNow(error.what) from error
+        if refusal := await self._told(said):
+            raise refusal
+
+    async def end_preparation(self, cluster: Cluster, commands: Sequence[Keyed]) -> None:
+        (command,) = (c for c in commands if isinstance(c, EndPreparation))
+        try:
+            said = await preparing.end(cluster.host, command)
         except HostUnreachable as error:
             raise NotNow(error.what) from error
         if refusal := await self._told(said):

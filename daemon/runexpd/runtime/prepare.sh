@@ -1,25 +1,47 @@
-# Runs a command to its end, once for each room, and tells how it ended; called again and again until it has. Arguments: the
-# room, the directory to run in, the command, how many seconds to wait for its end, how many bytes of its output to tell.
+# Runs a command to its end, once for each room, and tells how it ended; called again and again until it has. With an empty
+# command it ends it, or sees to it that it is never begun. Arguments: the room, the directory to run in, the command, how many
+# seconds to wait for its end, how many bytes of its output to tell.
 #
-# The room is made before the command is begun, and by one caller only. What is in it: output.log, pid and host, and at the end
-# exit_code. A process that is gone and left no exit code, on the machine where it began, was killed: `lost`.
+# The room is made before the command is begun, and by one caller only. What is in it: output.log, pid and host of who watches
+# the command, `end` once it is to end, and at the end exit_code. Who watches it is told by a file, since a login node has
+# many names; and knows its processes by the room in their environment, wherever they went. A watcher that is gone and left no
+# exit code, on the machine where it began, was killed: `lost`.
 room=$1 dir=$2 command=$3 seconds=$4 bytes=$5
 umask 077
 mkdir -p "${room%/*}" || exit 1
 if mkdir "$room" 2>/dev/null; then
   hostname >"$room/host"
-  if cd "$dir" 2>"$room/output.log"; then
-    # A login shell: `module`, `conda` and what else a person's own commands need is there. It outlives the connection.
+  if [ -z "$command" ]; then
+    echo 143 >"$room/exit_code"
+  elif cd "$dir" 2>"$room/output.log"; then
     nohup setsid sh -c '
-      echo $$ >"$1/pid"
-      bash -l -c "$2" >"$1/output.log" 2>&1 </dev/null
-      echo $? >"$1/exit_code.partial"
-      mv "$1/exit_code.partial" "$1/exit_code"
+      room=$1
+      echo $$ >"$room/pid"
+      processes() { grep -lzsxF "RUNEXP_BEFORE=$room" /proc/[0-9]*/environ | cut -d/ -f3; }
+      # A login shell: `module`, `conda` and what else a person has is there. It outlives the connection.
+      RUNEXP_BEFORE=$room setsid bash -l -c "$2" >"$room/output.log" 2>&1 </dev/null &
+      command=$!
+      {
+        while [ ! -e "$room/end" ]; do sleep 1; done
+        kill -TERM $(processes)
+        for second in 1 2 3 4 5; do [ -z "$(processes)" ] || sleep 1; done
+        kill -KILL $(processes)
+        # A job of its own is waited for by `sbatch --wait`, which leaves it behind when it is ended itself.
+        jobs=$(sed -n "s/^Submitted batch job \([0-9]*\).*/\1/p" "$room/output.log")
+        [ -z "$jobs" ] || bash -l -c "scancel $(echo $jobs)" >>"$room/output.log" 2>&1 </dev/null
+      } 2>/dev/null &
+      ending=$!
+      wait "$command"
+      code=$?
+      if [ -e "$room/end" ]; then wait "$ending"; else kill "$ending"; fi
+      echo $code >"$room/exit_code.partial"
+      mv "$room/exit_code.partial" "$room/exit_code"
     ' runexp-before "$room" "$command" >/dev/null 2>&1 </dev/null &
   else
     echo 1 >"$room/exit_code"
   fi
 fi
+[ -n "$command" ] || : >"$room/end"
 waited=0
 while [ ! -s "$room/exit_code" ] && [ "$waited" -lt "$seconds" ]; do
   sleep 1

@@ -7,6 +7,7 @@ from runexp.wire.states import Stage
 from runexpd.core.job import Job
 from runexpd.core.observations import CancelWanted
 from runexpd.core.state import Experiment, State
+from runexpd.core.steps import prepare
 
 CANCELLED = "cancelled before it was submitted"
 GIVEN_UP = "given up, as nobody could tell whether it is done"
@@ -26,9 +27,11 @@ def cancellable(experiment: Experiment, named: tuple[str, ...] = ()) -> tuple[st
 
 def on_cancel(state: State, wanted: CancelWanted) -> Iterator[events.Event]:
     experiment = state.experiments.get(wanted.experiment)
-    jobs = cancellable(experiment, wanted.jobs) if experiment else ()
-    if jobs:
+    if experiment is None:
+        return
+    if jobs := cancellable(experiment, wanted.jobs):
         yield events.CancelAsked(jobs=jobs)
+    yield from prepare.on_cancel(experiment, wanted.jobs)
 
 
 def owed(experiment: Experiment, touched: Sequence[Job]) -> Iterator[events.Event]:

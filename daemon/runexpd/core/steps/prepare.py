@@ -1,6 +1,7 @@
 """What is run once before the first evaluation, on the cluster's login node: while it runs, or has failed, no evaluation goes.
 
-That it failed is a person's to decide: `retry` runs it again, `accept` goes on without it.
+That it failed is a person's to decide: `retry` runs it again, `accept` goes on without it. One for which no evaluation waits
+any more is ended.
 """
 
 import shlex
@@ -16,37 +17,54 @@ from runexpd.core.observations import PreparationSaid
 from runexpd.core.state import Experiment, Limits, State
 
 #: In which no evaluation is submitted.
-HOLDING = frozenset({Preparation.RUNNING, Preparation.FAILED})
+HOLDING = frozenset(Preparation) - {Preparation.OWED, Preparation.DONE}
+#: Which wait for a person.
+UNDECIDED = frozenset({Preparation.FAILED, Preparation.CANCELLED})
 
 
 def owed(state: State, experiment: Experiment) -> Iterator[events.Event]:
-    """It is begun once there is an evaluation to submit."""
+    """It is begun once there is an evaluation to submit, and ended when there is none left."""
+    if experiment.preparation is Preparation.RUNNING and experiment.is_settled(Phase.EVALUATION):
+        yield events.PreparationCancelAsked()
     command = _command(state, experiment)
     begun = experiment.evaluation is PhaseState.RUNNING and any(experiment.jobs.ready(Phase.EVALUATION))
     if command and begun and experiment.preparation is Preparation.OWED:
         yield events.PreparationIntended(command=command, number=experiment.preparations + 1)
 
 
+def on_cancel(experiment: Experiment, named: tuple[str, ...]) -> Iterator[events.Event]:
+    """It can be named beside jobs; with all of them it ends by itself."""
+    if BEFORE in named and experiment.preparation is Preparation.RUNNING:
+        yield events.PreparationCancelAsked()
+
+
 def on_said(state: State, said: PreparationSaid) -> Iterator[events.Event]:
     """An answer counts once, and only for the run of it that it is about."""
     known = state.experiments.get(said.experiment)
-    if known and (known.preparations, known.preparation) == (said.number, Preparation.RUNNING):
+    if known and known.preparation_runs and known.preparations == said.number:
         yield events.PreparationEnded(number=said.number, exit_code=said.exit_code, said=said.said)
 
 
 def is_meant(experiment: Experiment, named: tuple[str, ...]) -> bool:
     """Whether a decision about these jobs, none named: about all that failed, is one about it."""
-    return experiment.preparation is Preparation.FAILED and (not named or BEFORE in named)
+    return experiment.preparation in UNDECIDED and (not named or BEFORE in named)
 
 
 def holds(experiment: Experiment, typed: str = "") -> str:
     """Why no evaluation goes, and what a person can do about it; empty where it holds none up."""
-    if experiment.preparation is Preparation.RUNNING:
-        return f"before the evaluations runs: {printable(experiment.prepared_by)}"
-    if experiment.preparation is Preparation.FAILED:
-        failed = f"{printable(experiment.prepared_by)}: {experiment.preparation_said}"
-        return f"before the evaluations failed: {failed}; {ways_out(typed)}"
-    return ""
+    command = printable(experiment.prepared_by)
+    match experiment.preparation:
+        case Preparation.RUNNING:
+            return f"before the evaluations runs: {command}"
+        case Preparation.CANCELLING:
+            return f"before the evaluations is to end: {command}"
+        case Preparation.FAILED:
+            said = experiment.preparation_said
+            return f"before the evaluations failed: {command}: {said}; {ways_out(typed)}"
+        case Preparation.CANCELLED:
+            return f"before the evaluations was cancelled: {command}; {ways_out(typed)}"
+        case _:
+            return ""
 
 
 def room(experiment: Experiment) -> str:

@@ -7,7 +7,7 @@ from posixpath import dirname
 
 from runexp.wire import states
 from runexp.wire.jobs import Progress
-from runexp.wire.states import Outcome, Phase, Preparation, Stage
+from runexp.wire.states import Outcome, Phase, Stage
 from runexp.wire.views import (
     ExperimentLine,
     ExperimentView,
@@ -164,7 +164,7 @@ def _next_steps(e: Experiment, typed: str) -> list[str]:
         for job in e.current
         if job.stage is Stage.IN_DOUBT
     ]
-    if e.preparation is Preparation.FAILED:
+    if e.preparation in prepare.UNDECIDED and e.outcome is None:
         steps.append(f"Decide about {prepare.holds(e, typed)}")
     if e.outcome is Outcome.CANCELLED:
         steps.append(f"Go on with what was cancelled: runexp retry {typed}")

@@ -8,9 +8,10 @@ import msgspec
 from runexp.wire import states
 from runexp.wire.jobs import Barrier
 from runexp.wire.metrics import Estimate, Estimates
-from runexp.wire.states import Phase, PhaseState, Preparation, Stage
+from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment, Limits
+from runexpd.core.steps import prepare
 from runexpd.core.when import lengths, simulate
 from runexpd.core.when.lengths import Known, Length
 from runexpd.core.when.simulate import Course, Task
@@ -85,8 +86,9 @@ def _tasks(
 
 def _is_held(e: Experiment, job: Job) -> bool:
     """By what is run before the evaluations: nobody knows how long that takes, nor when a person decides."""
-    holds = e.preparation in (Preparation.RUNNING, Preparation.FAILED)
-    return holds and job.spec.phase is Phase.EVALUATION and job.stage is Stage.PLANNED
+    return (
+        e.preparation in prepare.HOLDING and job.spec.phase is Phase.EVALUATION and job.stage is Stage.PLANNED
+    )
 
 
 def _own(job: Job, known: Known, now: float, tail: float | None) -> Length | None:
