@@ -49,6 +49,16 @@ def test_the_cursor_stays_with_its_job_wherever_that_goes() -> None:
     assert shown(jobs) == ["[failed]", "rank4", "[done]", "rank8"]
 
 
+def test_who_has_gone_nowhere_yet_is_on_the_most_telling_job() -> None:
+    jobs = listed(RUNNING, *DONE[:3])
+    assert jobs.chosen is RUNNING
+    jobs.show((RUNNING, *DONE[:3], FAILED))
+    assert jobs.chosen is FAILED
+    jobs.move(0)
+    jobs.show((RUNNING, *DONE[:2], FAILED))
+    assert jobs.chosen is FAILED
+
+
 def test_a_job_that_goes_leaves_the_cursor_where_it_was() -> None:
     jobs = listed(FAILED, RUNNING)
     jobs.go(3)

@@ -1,5 +1,6 @@
 """The full screen, driven by keys and mouse against a scripted daemon, and pictures of it."""
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -101,6 +102,7 @@ def says(pilot: Pilot[Any], words: str) -> Callable[[], bool]:
 
 
 async def test_it_shows_jobs_curves_and_output(told: FakeDaemon) -> None:
+    told.answer(requests.Logs, requests.Chunk(text="a line\n" * 99 + "\r 31|124|Loss: 0.41: 25%|##"))
     async with driven(watching(), (200, 50)) as pilot:
         await pilot.press("slash", *"rank8", "enter", "home", "down")
         for words in ("31/124", "1 sibling dotted", "31|124|Loss: 0.41", "ends "):
@@ -127,6 +129,24 @@ async def test_a_job_fills_the_screen_and_escape_goes_back(told: FakeDaemon) -> 
         assert not pilot.app.screen.query_one("#jobs").display
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen.query_one("#jobs").display)
+
+
+async def test_the_chosen_job_stays_in_sight_wherever_it_goes(daemon: FakeDaemon) -> None:
+    many = [job(f"run{n}", started_at=NOW) for n in range(40)]
+    ended = replace(many[5], stage=Stage.VERIFIED, state="VERIFIED")
+    is_chosen = threading.Event()
+
+    def told(_: object) -> Iterator[requests.Reply]:
+        yield LIVE
+        is_chosen.wait(20)
+        yield shown(experiment(*many[:5], ended, *many[6:]))
+
+    daemon.answers[requests.Follow] = told
+    async with driven(watching(experiment(*many))) as pilot:
+        await pilot.press("z", "right", "g", *["down"] * 6)
+        await until(pilot, says(pilot, "run5"))
+        is_chosen.set()
+        await until(pilot, says(pilot, "✓ run5"))
 
 
 async def test_a_filter_is_typed_letters_are_no_keys_then(told: FakeDaemon) -> None:

@@ -78,8 +78,8 @@ class Choosing(Listing):
         return f"{len(self.model.rows)} of {len(self.model.in_sight)} experiments"
 
     def _moved(self) -> None:
-        self.query_one("#list", Lines).reveal(self.model.cursor)
         self.draw()
+        self.query_one("#list", Lines).reveal(self.model.cursor)
 
     def action_move(self, by: int) -> None:
         self.model.go(self.model.cursor + by)

@@ -76,7 +76,7 @@ class Lines(ScrollView, can_focus=False):
         if self.virtual_size.height != count or self.virtual_size.width != self.size.width:
             self.virtual_size = Size(self.size.width, count)
             if was_at_end:
-                self.scroll_to(y=count, animate=False)
+                self.go(count)
         self._draw_changed()
 
     @property
@@ -86,11 +86,25 @@ class Lines(ScrollView, can_focus=False):
 
     def reveal(self, place: int) -> None:
         """Scroll no more than is needed to see that line."""
-        top, height = self.scroll_offset.y, max(1, self.shown_lines)
+        top, height = self.scroll_offset.y, max(1, self._lines_to_be)
         if place < top:
-            self.scroll_to(y=place, animate=False)
+            self.go(place)
         elif place >= top + height:
-            self.scroll_to(y=place - height + 1, animate=False)
+            self.go(place - height + 1)
+
+    @property
+    def _lines_to_be(self) -> int:
+        """As many as are shown once a height that was given is taken."""
+        given = self.styles.height
+        return int(given.value) if given is not None and given.is_cells else self.shown_lines
+
+    @property
+    def sees_cursor(self) -> bool:
+        return self._cursor is not None and bool(0 <= self._cursor - self.scroll_offset.y < self.shown_lines)
+
+    def go(self, top: int) -> None:
+        """Have that line on top, or the last that can be; also before there is a scrollbar, which is drawn late."""
+        self.scroll_to(y=top, animate=False, force=True)
 
     def _draw_changed(self) -> None:
         top = self.scroll_offset.y

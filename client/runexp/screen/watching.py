@@ -131,7 +131,7 @@ class Watching(Listing):
         self._divide(len(head), height)
         jobs, pane = self.query_one("#jobs", Lines), self.query_one("#pane", Lines)
         self._show("head", head)
-        jobs.show(len(board.jobs.rows), board.row, board.jobs.cursor)
+        self._show_jobs(jobs)
         self._show("tabs", [board.tabs(width, self.is_wide)])
         if self.is_wide:
             curves = self.query_one("#curves", Lines)
@@ -141,6 +141,13 @@ class Watching(Listing):
         lines = board.pane(board.shown_tab(self.is_wide), room, rows)
         pane.show(len(lines), lambda place, room: lines[place], is_tail=self._is_tail)
         self.draw_bar(self.query_one("#bar", Lines))
+
+    def _show_jobs(self, jobs: Lines) -> None:
+        """Where the chosen one was to be seen it still is, wherever it went."""
+        was_seen = jobs.sees_cursor
+        jobs.show(len(self.board.jobs.rows), self.board.row, self.board.jobs.cursor)
+        if was_seen:
+            jobs.reveal(self.board.jobs.cursor)
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
         self.query_one(f"#{name}", Lines).show(len(lines), lambda place, room: lines[place])
@@ -191,10 +198,10 @@ class Watching(Listing):
     def _moved(self) -> None:
         self._moved_at = self._wished_at = time.monotonic()
         self._wished_at -= _WISH_SECONDS - _REST_SECONDS
-        self.query_one("#jobs", Lines).reveal(self.board.jobs.cursor)
         self.draw()
+        self.query_one("#jobs", Lines).reveal(self.board.jobs.cursor)
         if not self._is_tail:
-            self.query_one("#pane", Lines).scroll_to(y=0, animate=False)
+            self.query_one("#pane", Lines).go(0)
 
     def action_move(self, by: int) -> None:
         self.board.jobs.move(by)
@@ -246,7 +253,7 @@ class Watching(Listing):
             self.board.is_open = True
         self.draw()
         pane = self.query_one("#pane", Lines)
-        pane.scroll_to(y=pane.max_scroll_y if self._is_tail else 0, animate=False)
+        pane.go(pane.max_scroll_y if self._is_tail else 0)
 
     def action_quantity(self) -> None:
         if self.board.job:
@@ -256,7 +263,7 @@ class Watching(Listing):
 
     def action_scroll(self, by: int) -> None:
         pane = self.query_one("#pane", Lines)
-        pane.scroll_to(y=pane.scroll_offset.y + by * max(1, pane.shown_lines // 2), animate=False)
+        pane.go(pane.scroll_offset.y + by * max(1, pane.shown_lines // 2))
 
     def clicked(self, clicked: Lines.Clicked) -> None:
         if clicked.lines.id == "jobs":

@@ -46,6 +46,8 @@ class JobList:
         self.rows: Sequence[Row] = ()
         self.cursor = 0
         self._jobs: Sequence[JobView] = ()
+        #: The person has gone somewhere; until then the cursor is on the first job, which is the most telling.
+        self._is_led = False
         #: What the person folded or unfolded.
         self._folds: dict[tuple[By, str], bool] = {}
         #: What a filter looks into, made once a job.
@@ -56,19 +58,22 @@ class JobList:
         return self.rows[self.cursor] if self.rows else None
 
     def show(self, jobs: Sequence[JobView]) -> None:
-        """Take news in; the cursor stays with what it is on, wherever that goes."""
-        is_first = not self.rows
+        """Take news in; the cursor stays with what the person went to, wherever that goes."""
         if jobs is not self._jobs:
             self._jobs = jobs
             self._arrange()
-        if is_first:  # on a job, so that there is something to see
-            self.go(1)
+        if not self._is_led:
+            self._put(1)
 
     def move(self, by: int) -> None:
         self.go(self.cursor + by)
 
     def go(self, place: int) -> None:
         """To a row, or the nearest there is."""
+        self._is_led = True
+        self._put(place)
+
+    def _put(self, place: int) -> None:
         self.cursor = max(0, min(place, len(self.rows) - 1))
 
     def type(self, typed: str) -> None:
@@ -84,6 +89,7 @@ class JobList:
         """Fold or unfold the group that the cursor is in (None: the other of the two); folded, the cursor goes to its line."""
         if (place := self._header()) is None:
             return
+        self._is_led = True
         group = self.rows[place]
         assert isinstance(group, Group)
         self._folds[self.by, group.key] = not group.is_folded if is_folded is None else is_folded
@@ -119,7 +125,7 @@ class JobList:
                     found = len(rows)
                 rows.append(job)
         self.rows = rows
-        self.go(was if found is None else found)
+        self._put(was if found is None else found)
 
     def _groups(self) -> Iterable[Group]:
         grouped: dict[str, list[tuple[int, JobView]]] = {}
