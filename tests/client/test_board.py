@@ -142,6 +142,8 @@ def test_a_daemon_that_is_away_is_said_beside_it() -> None:
 def test_an_end_is_told(outcome: Outcome) -> None:
     shown = board(outcome=outcome)
     assert outcome in text(shown.head(80, 24))
+    assert "archived" not in text(shown.head(80, 24))
+    assert ", archived" in text(board(outcome=outcome, archived=True).head(80, 24))
 
 
 def test_a_job_in_detail() -> None:
@@ -159,6 +161,13 @@ def test_a_job_in_detail() -> None:
         "/exp/rank4/job.slurm",
     ):
         assert words in said
+
+
+def test_why_a_job_waits_is_no_verdict() -> None:
+    shown = board(job("rank4", state="PENDING", detail="Priority"))
+    said = text(list(shown.pane(Tab.JOB, 80, 20)))
+    assert "why       Priority" in said
+    assert "verdict" not in said
 
 
 def test_what_changed_since_is_told() -> None:
@@ -188,12 +197,17 @@ def test_on_a_groups_line_the_experiment_is_told() -> None:
 
 def test_events_are_told_in_their_tones() -> None:
     shown = board()
-    shown.tell(
-        seen(1, events.ResultRejected(job="rank4", token="t", failure=Failure("oom", "gone"))).envelope
-    )
     (line,) = shown.pane(Tab.EVENTS, 80, 9)
+    assert plain(line) == " nothing has happened since you came"
+    failure = Failure("oom", "gone, and so is all that was to come after it")
+    shown.tell(seen(1, events.ResultRejected(job="rank4", token="t", failure=failure)).envelope)
+    (line,) = shown.pane(Tab.EVENTS, 90, 9)
     assert line[0].tone == "bad"
     assert "failed, oom: gone" in plain(line)
+    first, second = shown.pane(Tab.EVENTS, 50, 9)
+    assert cells.width(plain(first)) <= 49
+    assert plain(second).startswith(" " * 11)
+    assert plain(first).split() + plain(second).split() == plain(line).split(), "nothing is cut"
 
 
 HOSTILE = [

@@ -147,7 +147,13 @@ class Watching(Listing):
         was_seen = jobs.sees_cursor
         jobs.show(len(self.board.jobs.rows), self.board.row, self.board.jobs.cursor)
         if was_seen:
-            jobs.reveal(self.board.jobs.cursor)
+            self._reveal(jobs)
+
+    def _reveal(self, jobs: Lines) -> None:
+        """The chosen job; of a group's first one its line, too."""
+        place, rows = self.board.jobs.cursor, self.board.jobs.rows
+        jobs.reveal(place - 1 if place and isinstance(rows[place - 1], Group) else place)
+        jobs.reveal(place)
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
         self.query_one(f"#{name}", Lines).show(len(lines), lambda place, room: lines[place])
@@ -199,7 +205,7 @@ class Watching(Listing):
         self._moved_at = self._wished_at = time.monotonic()
         self._wished_at -= _WISH_SECONDS - _REST_SECONDS
         self.draw()
-        self.query_one("#jobs", Lines).reveal(self.board.jobs.cursor)
+        self._reveal(self.query_one("#jobs", Lines))
         if not self._is_tail:
             self.query_one("#pane", Lines).go(0)
 

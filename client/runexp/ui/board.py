@@ -1,20 +1,18 @@
 """One experiment on a screen: what has come, what the person chose, and the lines that follow from both. Pure."""
 
-from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 
 from runexp.text import on_one_line
-from runexp.ui import cells, describe, detail, head, jobline, rows
+from runexp.ui import cells, detail, head, jobline, rows
 from runexp.ui.jobline import Widths
 from runexp.ui.joblist import Group, JobList
 from runexp.ui.palette import Line, Span
 from runexp.ui.plots import Plots
 from runexp.ui.tail import Tail
+from runexp.ui.told import Told
 from runexp.wire.events import Envelope
 from runexp.wire.views import ExperimentView, JobView
-
-_KEPT_EVENTS = 2000
 
 
 class Tab(StrEnum):
@@ -39,7 +37,7 @@ class Board:
         self.trouble = ""
         self.tail = Tail()
         self._widths: tuple[object, Widths] | None = None
-        self._events: deque[Line] = deque(maxlen=_KEPT_EVENTS)
+        self._told = Told()
         self.show(view)
 
     def show(self, view: ExperimentView) -> None:
@@ -50,9 +48,7 @@ class Board:
 
     def tell(self, envelope: Envelope) -> None:
         """Something happened."""
-        tone = describe.tone(envelope)
-        lines = describe.line(envelope).splitlines() or [""]
-        self._events.extend((Span(f" {on_one_line(line)}", tone),) for line in lines)
+        self._told.add(envelope)
 
     @property
     def job(self) -> JobView | None:
@@ -94,7 +90,7 @@ class Board:
             case Tab.JOB:
                 return detail.lines(self.view, self.jobs.chosen, room)
             case Tab.EVENTS:
-                return self._events
+                return self._told.lines(room) or [(Span(" nothing has happened since you came", "dim"),)]
 
     def tabs(self, room: int, is_wide: bool) -> Line:
         """The line above the panes; where there is room for two, curves are to be seen anyway."""

@@ -68,6 +68,15 @@ def folded(text: str, cells: int) -> Iterator[str]:
     yield text
 
 
+def hung(text: str, cells: int, indent: int) -> Iterator[str]:
+    """The same; all but the first piece begin with so many blanks."""
+    first, *others = folded(text, cells)
+    yield first
+    if others:
+        rest = text[len(first) :].lstrip()
+        yield from (" " * indent + piece for piece in folded(rest, max(1, cells - indent)))
+
+
 def _head(text: str, cells: int) -> str:
     """As many of its characters as fit."""
     if text.isascii():

@@ -9,6 +9,7 @@ from runexp.ui import cells, rows, standing
 from runexp.ui.joblist import Group, Row
 from runexp.ui.palette import Line, Span
 from runexp.ui.when import hour, likely, stopwatch
+from runexp.wire.states import SETTLED, Stage
 from runexp.wire.views import AttemptView, ExperimentView, JobView
 
 _LABEL_CELLS = 10
@@ -62,11 +63,18 @@ def _verdict(job: JobView, view: ExperimentView) -> Iterator[_Entry]:
         yield "verdict", f"{job.failure.kind}: {job.failure.message}", "bad"
         yield "", f"mend it, then: r, or `runexp retry {view.typed} {job.id}`", "dim"
     if job.detail and not (job.failure and job.detail == job.failure.message):
-        yield ("found" if job.failure else "verdict"), job.detail, ""
+        yield _label_of(job), job.detail, ""
     if job.progress is not None and (how_far := rows.progress(job.progress)):
         yield "progress", how_far, "busy"
     for warning in job.warnings:
         yield "warning", warning, "warn"
+
+
+def _label_of(job: JobView) -> str:
+    """What its detail is: of one that isn't over, why it waits."""
+    if job.stage not in SETTLED and job.stage is not Stage.IN_DOUBT:
+        return "why"
+    return "found" if job.failure else "verdict"
 
 
 def _when(job: JobView) -> Iterator[_Entry]:

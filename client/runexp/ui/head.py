@@ -65,6 +65,7 @@ def _title(view: ExperimentView, room: int) -> Line:
 
 def _how(view: ExperimentView) -> tuple[str, str]:
     took = stopwatch(max(0.0, (view.ended_at or rows.clock(view)) - view.asked_at))
+    took += ", archived" if view.archived else ""
     match view.outcome:
         case None:
             end = view.estimates.end

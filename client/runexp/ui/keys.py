@@ -1,5 +1,6 @@
 """What can be pressed: one table for the keys, the last line and the help. Pure."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from runexp.ui import cells
@@ -93,8 +94,13 @@ def bar(keys: tuple[Key, ...], room: int) -> tuple[Line, list[tuple[int, int, st
 def help_lines(keys: tuple[Key, ...], room: int) -> list[Line]:
     """What each key does, in lines of at most so many cells."""
     legend = "✗ failed  ? needs a decision  ! not as it should be  ► running  ◌ queued  · planned  ✓ done  - skipped"
-    return [
-        (Span(piece),)
-        for text in (*(key.help for key in keys if key.help), "", legend)
-        for piece in cells.folded(text, room)
-    ]
+    explained = (line for key in keys if key.help for line in _explained(key.help, room))
+    return [*explained, (), *((Span(piece),) for piece in cells.folded(legend, room))]
+
+
+def _explained(text: str, room: int) -> Iterator[Line]:
+    """What is pressed stands out."""
+    pressed = text.partition(":")[0]
+    first, *others = cells.hung(text, room, 2)
+    yield Span(pressed, "key"), Span(first[len(pressed) :])
+    yield from ((Span(other),) for other in others)

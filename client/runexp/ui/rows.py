@@ -94,7 +94,7 @@ def headline(view: ExperimentView) -> Line:
         Span(view.name, "strong"),
         f" [{view.id}] on {view.cluster}: ",
         outcome,
-        f"  {view.dir}",
+        f"{', archived' if view.archived else ''}  {view.dir}",
     ]
     return table.line(*said, *([Span(f"  {age(view)}", "dim")] if age(view) else []))
 

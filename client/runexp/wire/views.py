@@ -99,6 +99,8 @@ class ExperimentView(msgspec.Struct, frozen=True, kw_only=True):
     as_of: float | None = None
     #: When its phases are likely to be over.
     estimates: Estimates = Estimates()
+    #: Out of sight: see `runexp archive`.
+    archived: bool = False
 
 
 class Best(msgspec.Struct, frozen=True, kw_only=True):

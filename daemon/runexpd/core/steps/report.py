@@ -91,6 +91,7 @@ def view(e: Experiment, typed: str, jobs: Mapping[str, Drawn], trouble: str = ""
         jobs=_views(jobs),
         warnings=e.warnings,
         trouble=(trouble or _held(e, typed)) if e.outcome is None else "",
+        archived=e.archived,
     )
 
 
