@@ -10,10 +10,14 @@ import pytest
 
 from fakes.slurm.sites import Site
 from runexp.text import printable
+from runexp.wire.states import Phase
 from runexpd.clusters.base import Accepted, Deferred, Known, Refused, Submission, Unclear
 from runexpd.clusters.slurm import cluster as slurm_cluster
 from runexpd.clusters.slurm import commands, parse
 from runexpd.clusters.slurm.cluster import SlurmCluster
+from runexpd.experiments import outputs, sbatch
+from runexpd.experiments.outputs import Start
+from runexpd.tools import scripts
 
 
 async def test_a_job_runs_where_and_as_it_should(site: Site) -> None:
@@ -27,6 +31,36 @@ async def test_a_job_runs_where_and_as_it_should(site: Site) -> None:
     assert 0 <= report.ended_at - report.started_at < 20
     output = (site.dir / f"slurm-{answer.slurm_job_id}.out").read_text().splitlines()
     assert output == [str(site.dir), f"one.slurm {site.dir}", f"{0o022:04o}"]
+
+
+async def test_where_a_job_prints_can_be_told_once_it_has_a_node(site: Site) -> None:
+    directives = "#SBATCH --output=%u-%N-%x-%j.out --error=%N-%j.err"
+    submission = site.submission("one", "echo out; echo err >&2", directives)
+    (answer,) = await site.send(submission)
+    assert isinstance(answer, Accepted)
+    report = await site.ended(submission.token)
+    known = {"id": "a", "phase": Phase.OPTIMIZATION, "tool": "t", "run": "a"}
+    job = scripts.spec(submission.script, Path(submission.script).read_text(), **known)
+    printed = []
+    for name in await site.cluster.node_names(report.node):
+        start = Start(answer.slurm_job_id, report.user, name)
+        paths = Path(outputs.output_of(job, start)), Path(outputs.error_of(job, start))
+        printed += [path.read_text() for path in paths if path.exists()]
+    assert printed == ["out\n", "err\n"]
+
+
+async def test_a_directory_is_called_what_slurm_makes_of_it(site: Site) -> None:
+    """Without `--output` what it is called is no pattern; with it, it is."""
+    for number, directives in enumerate(("", "#SBATCH --output=%j.txt")):
+        odd = site.submission(f"odd{number}", "echo there", directives, workdir=site.dir / "100%j")
+        (answer,) = await site.send(odd)
+        assert isinstance(answer, Accepted)
+        await site.ended(odd.token)
+        default = sbatch.default_path(odd.workdir, answer.slurm_job_id)
+        named = sbatch.output_path("%j.txt", workdir=odd.workdir, job_id=answer.slurm_job_id, job_name="")
+        assert os.path.exists(default) == (not directives)
+        assert not os.path.exists(f"{odd.workdir}/{answer.slurm_job_id}.txt")
+        assert named == f"{site.dir}/100{answer.slurm_job_id}/{answer.slurm_job_id}.txt"
 
 
 async def test_a_token_makes_one_job_however_often_it_is_sent(site: Site) -> None:

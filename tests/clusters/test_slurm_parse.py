@@ -17,7 +17,7 @@ CUTS = ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "a\r
 def queued_row(
     state: str = "RUNNING", reason: str = "None", command: str = "/x", workdir: str = "/", name: str = "n"
 ) -> str:
-    return US.join(["7", state, reason, "100", "90", "me", workdir, command, name])
+    return US.join(["7", state, reason, "100", "90", "me", "n/a", workdir, command, name])
 
 
 def accounted(workdir: str, id: str = "7") -> str:

@@ -3,10 +3,23 @@
 import pytest
 from msgspec.structs import replace
 
-from fakes.builders import BAD, DOUBTFUL, GOOD, ID, OUT_OF_MEMORY, SCORED, World, cell, scaffold, training
+from fakes.builders import (
+    BAD,
+    DOUBTFUL,
+    GOOD,
+    ID,
+    OUT_OF_MEMORY,
+    SCORED,
+    World,
+    cell,
+    everything_owed,
+    scaffold,
+    training,
+)
 from runexp.wire import events
 from runexp.wire.jobs import JobSpec, OnFailure, Policy
 from runexp.wire.states import Outcome, Stage
+from runexpd.core.commands import Judge
 from runexpd.core.observations import (
     CancelWanted,
     Deferred,
@@ -52,6 +65,22 @@ def test_a_round_that_speaks_of_a_job_twice_has_its_last_word() -> None:
     report = Report(experiment=ID, job="rank4", token=world.token("rank4"), state="FAILED", final=True)
     happened = world.see(Listed(reports=(report, replace(report, state="TIMEOUT"))))
     assert [event.state for event in happened if isinstance(event, events.JobEnded)] == ["TIMEOUT"]
+
+
+def test_where_a_job_prints_may_be_known_only_once_it_runs() -> None:
+    world = begun()
+    world.accept("rank4")
+    shown = Report(experiment=ID, job="rank4", token=world.token("rank4"), state="RUNNING", final=False)
+    told = replace(shown, output="/exp/me-n1.out", error="/exp/n1.err")
+    world.see(Listed(reports=(shown,)))
+    assert len(world.see(Listed(reports=(told,)))) == 1
+    assert world.see(Listed(reports=(told,))) == world.see(Listed(reports=(shown,))) == []
+    attempt = world.job("rank4").attempt
+    assert attempt is not None
+    assert (attempt.output, attempt.error) == ("/exp/me-n1.out", "/exp/n1.err")
+    world.see(Listed(reports=(replace(told, state="FAILED", final=True, output="/exp/me-n2.out"),)))
+    (judge,) = [c for c in everything_owed(world.state, world.now) if isinstance(c, Judge)]
+    assert (judge.output, judge.error) == ("/exp/me-n2.out", "/exp/n1.err")
 
 
 def test_a_look_that_clears_a_doubt_submits_nothing_though_a_smaller_batch_could_help() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.experiments import Run, build, executions, write_run
+from fakes.experiments import Run, build, executions, print_to, write_run
 from fakes.home import BIN, Home, blocks, harvested, wait_for
 from runexpd.clusters.local import processes
 
@@ -294,8 +294,10 @@ def test_events_are_followed_as_json_lines(home: Home, dir: Path) -> None:
 
 
 def test_the_output_of_a_job_can_be_read(home: Home, dir: Path) -> None:
-    home.runexp("run", str(build(dir)))
+    print_to(build(dir) / "rank8" / "finetune.slurm", "artifacts/%u-%N-%j.out")
+    home.runexp("run", str(dir))
     assert "Loss:" in home.runexp("logs", "words", "rank8").stdout
+    assert home.runexp("logs", "words", "rank4").returncode == 0
     assert "EXPERIMENT_COMPLETE" in home.runexp("logs", "words").stdout
     assert len(home.runexp("logs", "words", "rank8", "--tail", "10").stdout) == 10
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster
-from fakes.experiments import Run, executions, write_run
+from fakes.experiments import Run, executions, print_to, write_run
 from fakes.home import blocks, harvested, wait_for
 from fakes.remote import SETTINGS, Remote
 
@@ -40,6 +40,7 @@ def assert_each_once(remote: Remote) -> None:
 
 def test_an_experiment_ends_as_it_does_locally(remote: Remote) -> None:
     dir = remote.experiment()
+    print_to(dir / "rank8" / "finetune.slurm", "artifacts/%u-%N-%j.out")
     done = remote.run(dir)
     assert done.returncode == 0, done.stdout + done.stderr + remote.log()
     assert executions(dir) == ALL
@@ -47,6 +48,7 @@ def test_an_experiment_ends_as_it_does_locally(remote: Remote) -> None:
     assert [[cell.strip() for cell in row][:2] for row in scores] == [["rank8", "0"], ["rank8", "1"]]
     assert ["0.250" in scores[0][2], "0.500" in scores[1][2]] == [True, True]
     assert_each_once(remote)
+    assert "Loss:" in remote.runexp("logs", "words", "rank8").stdout
     jobs = {job["id"]: job["slurm_job_id"] for job in remote.json("status", "words")["jobs"]}
     found = harvested(dir / "run-torchtune.log", "SUBMIT_JOB") + harvested(
         dir / "run-inspect.log", "SUBMIT_EVAL"

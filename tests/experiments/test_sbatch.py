@@ -1,6 +1,10 @@
 import pytest
 
-from runexpd.experiments import sbatch
+from runexp.wire.jobs import JobSpec
+from runexp.wire.states import Phase
+from runexpd.experiments import outputs, sbatch
+from runexpd.experiments.outputs import Start
+from runexpd.tools import scripts
 
 
 def test_directives_are_those_before_the_first_command() -> None:
@@ -206,3 +210,46 @@ def test_output_patterns(pattern: str, path: str) -> None:
     assert (
         sbatch.output_path(pattern, workdir="/w", job_id="42", job_name="a b", user="me", node="n1") == path
     )
+
+
+@pytest.mark.parametrize(
+    ("workdir", "written"),
+    [("/w/100%j", "/w/10042"), ("/w/%x %q%", "/w/a %q%"), ("/w/%%j", "/w/%j"), ("/w/a\\b", "/w/ab")],
+)
+def test_what_a_directory_is_called_is_a_part_of_the_pattern(workdir: str, written: str) -> None:
+    path = sbatch.output_path("out", workdir=workdir, job_id="42", job_name="a")
+    assert path == f"{written}/out"
+    assert sbatch.default_path(workdir, "42") == f"{workdir}/slurm-42.out"
+    asked = sbatch.read("#!/bin/sh\n#SBATCH --output=/logs/%j -e out")
+    strayed = sbatch.strayed(asked, workdir)
+    assert strayed is not None
+    assert (strayed.what[:12], strayed.line) == ("--error=out:", 2)
+    assert sbatch.strayed(sbatch.read("#!/bin/sh\n"), workdir) is None
+    assert sbatch.strayed(asked, "/w/100% q%q") is None
+
+
+def printing(directives: str, workdir: str = "/w") -> JobSpec:
+    known = {"id": "a", "phase": Phase.OPTIMIZATION, "tool": "t", "run": "a"}
+    return scripts.spec(f"{workdir}/a.slurm", f"#!/bin/sh\n{directives}\n", **known)
+
+
+def test_where_a_job_prints_is_told_as_soon_as_it_can_be() -> None:
+    job = printing("#SBATCH -o logs/%u-%N-%x.out -e err/%3j-%N.err -J b")
+    assert outputs.is_open(job)
+    assert outputs.output_of(job, Start("7")) == outputs.output_of(job, Start("7", "me")) == ""
+    assert outputs.output_of(job, Start("7", "me", "n1")) == "/w/logs/me-n1-b.out"
+    assert outputs.error_of(job, Start("7", "me", "n1")) == "/w/err/007-n1.err"
+    plain = printing("#SBATCH --output=%j.out")
+    assert not outputs.is_open(plain)
+    assert (outputs.output_of(plain, Start("7")), outputs.error_of(plain, Start("7"))) == ("/w/7.out", "")
+    odd = printing("", "/w/%u-%j")
+    assert outputs.output_of(odd, Start("7")) == "/w/%u-%j/slurm-7.out"
+
+
+def test_directories_are_made_whose_names_are_known_before_the_job_is() -> None:
+    assert outputs.directories(printing("#SBATCH -o out/a%%b/%j -e 50%/%x/e")) == (
+        "/w/50%/a.slurm",
+        "/w/out/a%b",
+    )
+    assert outputs.directories(printing("#SBATCH -o out/%j/a -e %u/b")) == ()
+    assert outputs.directories(printing("#SBATCH -o %j.out")) == outputs.directories(printing("")) == ()

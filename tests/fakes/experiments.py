@@ -98,6 +98,11 @@ def write_run(dir: Path, run: Run, jobs: Path = JOBS) -> None:
         path.write_text(script)
 
 
+def print_to(script: Path, pattern: str) -> None:
+    """Have a job's output elsewhere."""
+    script.write_text(script.read_text().replace("artifacts/slurm-%j.out", pattern))
+
+
 def executions(dir: Path) -> list[str]:
     """What ran, a word a job, as often as it ran."""
     path = dir / "executions.txt"

@@ -159,6 +159,9 @@ class FakeCluster:
         self.asked.append(tuple(known.token for known in jobs))
         return [report for known in jobs if (report := self.on_query(known.token)) is not None]
 
+    async def node_names(self, node: str) -> Sequence[str]:
+        return [node]
+
     async def examine(self, max_submit: int) -> Sequence[Check]:
         return ()
 

@@ -8,9 +8,10 @@ from typing import Any, cast
 import anyio
 import pytest
 from loguru import logger
+from msgspec.structs import replace
 
 from fakes.builders import training
-from fakes.world import FakeCluster
+from fakes.world import FakeCluster, MemoryHost
 from runexp.wire.jobs import Progress
 from runexpd.clusters.base import ClusterUnreachable, JobReport
 from runexpd.core.commands import Watch
@@ -252,6 +253,28 @@ async def test_a_fault_in_a_round_is_not_the_end(
     cluster.on_query = fail
     async with watching(cluster, watch("a")) as (_, listener):
         await until(lambda: bool(listener.told))
+
+
+async def test_where_a_job_prints_is_told_when_its_start_tells(
+    cluster: FakeCluster, progressing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a machine has two names, what lies there tells which it is."""
+    memory = MemoryHost()
+    cluster.host = memory
+
+    async def names(node: str) -> list[str]:
+        return ["host1", node]
+
+    monkeypatch.setattr(cluster, "node_names", names)
+    job = replace(training("a"), output="/exp/%u-%N.out", error="/exp/%N.err", directives=("output",))
+    cluster.on_query = lambda token: replace(running(token), user="me", node="node1")
+    async with watching(cluster, replace(watch("a"), job=job)) as (_, listener):
+        await until(lambda: bool(listener.told))
+        assert (listener.told[-1].reports[0].output, listener.told[-1].reports[0].error) == ("", "")
+        memory.files["/exp/me-node1.out"] = b""
+        await until(lambda: listener.told[-1].reports[0].output != "")
+        last = listener.told[-1].reports[0]
+        assert (last.output, last.error) == ("/exp/me-node1.out", "/exp/node1.err")
 
 
 async def test_reports_of_what_nobody_watches_are_passed_over(cluster: FakeCluster, progressing: Any) -> None:

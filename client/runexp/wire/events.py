@@ -92,6 +92,9 @@ class StateChanged(Happening, frozen=True, kw_only=True):
     #: Slurm's pending reason.
     reason: str | None = None
     started_at: float | None = None
+    #: The job's output, and stderr's own file, where only its start tells their names (`%u`, `%N`); empty: as they were known.
+    output: str = ""
+    error: str = ""
 
 
 class JobEnded(Happening, frozen=True, kw_only=True):
@@ -105,6 +108,9 @@ class JobEnded(Happening, frozen=True, kw_only=True):
     started_at: float | None
     ended_at: float
     usage: Usage | None = None
+    #: As of StateChanged.
+    output: str = ""
+    error: str = ""
 
 
 class StatusChecked(Happening, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ class JobAdopted(Happening, frozen=True, kw_only=True):
     slurm_job_id: str
     #: What the job's command line holds, as the cluster shows it; with the id, it tells the job from all others.
     mark: str
+    #: As of SubmitAccepted.
     output: str
 
 
@@ -32,7 +33,7 @@ class SubmitAccepted(Happening, frozen=True, kw_only=True):
     job: str
     token: str
     slurm_job_id: str
-    #: The job's output file, with %j and the rest filled in.
+    #: The job's output file, with %j and the rest filled in; empty: only the job's start tells.
     output: str
 
 

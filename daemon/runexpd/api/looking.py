@@ -17,11 +17,11 @@ from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment
 from runexpd.core.steps import archived, plan
+from runexpd.experiments import outputs
 from runexpd.hosts.base import Host
 from runexpd.runtime import clock
 from runexpd.runtime.inspector import look_at, of_known
 from runexpd.runtime.reader import read_experiment
-from runexpd.runtime.submitter import output_of
 from runexpd.runtime.together import together
 
 
@@ -101,7 +101,7 @@ async def _queued(context: Context, cluster: Cluster, jobs: Sequence[JobSpec]) -
         id: Queued(
             slurm_job_id=found.slurm_job_id,
             mark=found.mark,
-            output=output_of(specs[id], found.slurm_job_id),
+            output=outputs.output_of(specs[id], outputs.Start(found.slurm_job_id)),
         )
         for id, found in (await cluster.find(jobs, ours)).items()
     }

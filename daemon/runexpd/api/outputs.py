@@ -102,6 +102,9 @@ def _without_output(context: Context, e: Experiment, job: str, number: int | Non
     if number is not None:
         known = ", ".join(str(each.number) for each in e.jobs[job].attempts) or "none"
         return Refusal(Code.UNKNOWN, f"{job} has no output of attempt {number}", hint=f"attempts: {known}")
+    if e.jobs[job].attempts:
+        what = f"{job} has no output yet: it is {e.jobs[job].state}, and only its start tells where it prints"
+        return Refusal(Code.UNKNOWN, what, hint="-f waits for it")
     what = f"{job} has no output: it is {e.jobs[job].state} and was never submitted here"
     return Refusal(Code.UNKNOWN, what, hint=hint)
 

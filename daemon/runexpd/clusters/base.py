@@ -92,6 +92,9 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     expected_start_at: float | None = None
     #: Of a job that is over.
     usage: Usage | None = None
+    #: Who it is run by, and the first node that it was given, in the cluster's words; empty: not known.
+    user: str = ""
+    node: str = ""
 
 
 class ClusterUnreachable(Exception):
@@ -138,6 +141,10 @@ class Cluster(Protocol):
 
         Raises ClusterUnreachable.
         """
+        ...
+
+    async def node_names(self, node: str) -> Sequence[str]:
+        """What `%N` of an output's path may be on a node, likeliest first. Raises ClusterUnreachable."""
         ...
 
     async def examine(self, max_submit: int) -> Sequence[Check]:

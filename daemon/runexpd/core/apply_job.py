@@ -80,7 +80,7 @@ def _adopted(job: Job, event: events.JobAdopted, at: float) -> Job:
         accepted_at=at,
         slurm_job_id=event.slurm_job_id,
         state=states.PENDING,
-        output=event.output,
+        output=event.output or None,
     )
     detail = f"adopted: job {event.slurm_job_id}, submitted by somebody else, runs its script"
     fresh = replace(blank(job), detail=detail, attempts=(*job.attempts, attempt))
@@ -90,7 +90,7 @@ def _adopted(job: Job, event: events.JobAdopted, at: float) -> Job:
 def _answered(job: Job, event: Known, at: float) -> Job:
     match event:
         case events.SubmitAccepted():
-            known = {"slurm_job_id": event.slurm_job_id, "output": event.output, "accepted_at": at}
+            known = {"slurm_job_id": event.slurm_job_id, "output": event.output or None, "accepted_at": at}
             return _reattempt(job, event, state=states.PENDING, reason=None, **known)
         case events.SubmitRefused():
             after = _reattempt(job, event, state=states.SUBMIT_FAILED, reason=event.error, ended_at=at)
@@ -108,10 +108,15 @@ def put_off(job: Job, event: events.SubmitDeferred) -> Job:
 
 
 def _seen(job: Job, event: Seen) -> Job:
+    told = {"output": event.output, "error": event.error}
+    places = {name: path for name, path in told.items() if path}
     if isinstance(event, events.StateChanged):
-        return _reattempt(job, event, state=event.state, reason=event.reason, started_at=event.started_at)
+        seen = {"reason": event.reason, "started_at": event.started_at}
+        return _reattempt(job, event, state=event.state, **seen, **places)
     ended = {"exit_code": event.exit_code, "started_at": event.started_at, "ended_at": event.ended_at}
-    return _reattempt(job, event, state=event.state, reason=None, usage=event.usage, health=(), **ended)
+    return _reattempt(
+        job, event, state=event.state, reason=None, usage=event.usage, health=(), **ended, **places
+    )
 
 
 def _doing(job: Job, event: Doing, at: float) -> Job:

@@ -51,6 +51,8 @@ class Watch(msgspec.Struct, frozen=True):
     mark: str = ""
     #: The attempt's.
     number: int = 1
+    #: As the attempt's.
+    error: str = ""
 
     @property
     def key(self) -> str:
@@ -70,6 +72,8 @@ class Judge(msgspec.Struct, frozen=True):
     output: str
     started_at: float | None
     ended_at: float | None
+    #: As the attempt's.
+    error: str = ""
 
     @property
     def key(self) -> str:

@@ -112,11 +112,12 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 token,
                 attempt.slurm_job_id or "",
                 attempt.state,
-                attempt.output or "",
+                attempt.output or spec.output,
                 attempt.started_at,
                 _gate_of(experiment, job, token),
                 attempt.mark,
                 attempt.number,
+                attempt.error or "",
             )
         case Stage.ENDED:
             yield commands.Judge(
@@ -127,9 +128,10 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.slurm_job_id or "",
                 attempt.state,
                 attempt.exit_code,
-                attempt.output or "",
+                attempt.output or spec.output,
                 attempt.started_at,
                 attempt.ended_at,
+                attempt.error or "",
             )
         case Stage.MENDING:
             assert job.remedy is not None  # it is what was intended

@@ -26,7 +26,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: str = ""
     started_at: float | None = None
     ended_at: float | None = None
+    #: None: not known yet.
     output: str | None = None
+    #: The file that its stderr has for itself, where only its start tells; None: the spec's pattern and the id do.
+    error: str | None = None
     usage: Usage | None = None
     #: What is wrong with it now, while it is under way.
     health: tuple[Health, ...] = ()

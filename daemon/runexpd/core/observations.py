@@ -140,6 +140,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     ended_at: float | None = None
     usage: Usage | None = None
+    #: Where it prints, and what it prints to stderr if that has a file of its own, where only the job's start tells.
+    output: str = ""
+    error: str = ""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -210,16 +210,38 @@ def seconds(limit: str) -> int | None:
 def output_path(
     pattern: str, *, workdir: str, job_id: str, job_name: str, user: str = "", node: str = ""
 ) -> str:
-    """The file that a pattern names, absolute; see "filename pattern" in sbatch(1). A backslash switches patterns off."""
-    if "\\" in pattern:
-        path = pattern.replace("\\", "")
-    else:
-        values = {
-            "%": "%", "A": job_id, "a": "4294967294", "J": job_id, "j": job_id, "N": node, "n": "0", "s": "batch",
-            "t": "0", "u": user, "x": job_name,
-        }  # fmt: skip
-        path = _PATTERN.sub(lambda m: _padded(values[m[2]], m[1], m[2]), pattern)
-    return path if path.startswith("/") else f"{workdir}/{path}"
+    """The file that a pattern names, absolute; see "filename pattern" in sbatch(1). A backslash switches patterns off.
+
+    The work directory's own path is a part of the pattern, and is read as one: so does sbatch (seen with 22.05, 24.11, 26.05).
+    """
+    whole = pattern if pattern.startswith("/") else f"{workdir}/{pattern}"
+    if "\\" in whole:
+        return whole.replace("\\", "")
+    values = {
+        "%": "%", "A": job_id, "a": "4294967294", "J": job_id, "j": job_id, "N": node, "n": "0", "s": "batch",
+        "t": "0", "u": user, "x": job_name,
+    }  # fmt: skip
+    return _PATTERN.sub(lambda m: _padded(values[m[2]], m[1], m[2]), whole)
+
+
+def default_path(workdir: str, job_id: str) -> str:
+    """Where a job prints whose script has no `--output`. What the directory is called is no pattern then."""
+    return f"{workdir}/{DEFAULT_OUTPUT.replace('%j', job_id)}"
+
+
+def letters(pattern: str) -> frozenset[str]:
+    """Those that stand for something in a pattern: `j` in `%5j`."""
+    return frozenset() if "\\" in pattern else frozenset(found for _, found in _PATTERN.findall(pattern))
+
+
+def strayed(asked: Directives, workdir: str) -> Unfit | None:
+    """The first relative `--output` or `--error` that Slurm would look for elsewhere, for what `workdir` is called."""
+    read_as = "\\" if "\\" in workdir else next((m[0] for m in _PATTERN.finditer(workdir)), "")
+    for name, value, line in asked.options if read_as else ():
+        if name in ("output", "error") and value and not value.startswith("/"):
+            what = f"--{name}={limits.shown(value)}: Slurm takes {read_as} in its directory's own path for a pattern"
+            return Unfit(what, f"rename {limits.shown(workdir)}, or leave --{name} out", line)
+    return None
 
 
 def _padded(value: str, width: str, letter: str) -> str:

@@ -48,6 +48,7 @@ def of_judge(command: Judge) -> Look:
         started_at=command.started_at,
         ended_at=command.ended_at,
         output=command.output,
+        error=command.error,
     )
     return Look(command.job, attempt)
 
@@ -62,7 +63,8 @@ def of_known(job: JobSpec, known: ledger.Job | None) -> Look:
         exit_code=known.attempt.exit_code,
         started_at=known.attempt.started_at,
         ended_at=known.attempt.ended_at,
-        output=known.attempt.output or "",
+        output=known.attempt.output or known.attempt.spec.output,
+        error=known.attempt.error or "",
     )
     return Look(job, attempt)
 

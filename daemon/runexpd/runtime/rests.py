@@ -184,4 +184,5 @@ def _as_judged(attempt: Attempt) -> tools.Attempt:
         started_at=attempt.started_at,
         ended_at=attempt.ended_at or 0.0,
         output=attempt.output or "",
+        error=attempt.error or "",
     )

@@ -1,14 +1,13 @@
 """Sends attempts, and finds out what became of those whose answer was lost."""
 
 from collections.abc import AsyncIterator, Sequence
-from pathlib import PurePosixPath
 
-from runexp.wire.jobs import JobSpec
 from runexpd.clusters import base
 from runexpd.clusters.base import Cluster, Submission
 from runexpd.core.commands import Resolve, Submit
 from runexpd.core.observations import Accepted, Answer, Deferred, Refused, Unclear
-from runexpd.experiments import sbatch
+from runexpd.experiments import outputs
+from runexpd.experiments.outputs import Start
 
 
 async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Sequence[Answer]]:
@@ -31,14 +30,13 @@ async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> Sequence[Answer
 def _submission(command: Submit | Resolve) -> Submission:
     """Never raises: what is wrong with one is its cluster's to say, and stops no other."""
     job = command.job
-    parents = {str(PurePosixPath(path).parent) for path in (job.output, job.error) if path}
     return Submission(
         token=command.token,
         script=job.script,
         workdir=job.workdir,
         name=job.name,
         chdir=job.chdir,
-        output_dirs=tuple(sorted(dir for dir in parents - {job.workdir} if "%" not in dir)),
+        output_dirs=outputs.directories(job),
         directives=job.directives,
     )
 
@@ -47,7 +45,7 @@ def _answer(command: Submit | Resolve, answer: base.Answer) -> Answer:
     experiment, job, token = command.experiment, command.job.id, command.token
     match answer:
         case base.Accepted():
-            output = output_of(command.job, answer.slurm_job_id)
+            output = outputs.output_of(command.job, Start(answer.slurm_job_id))
             return Accepted(
                 experiment=experiment, job=job, token=token, slurm_job_id=answer.slurm_job_id, output=output
             )
@@ -58,8 +56,3 @@ def _answer(command: Submit | Resolve, answer: base.Answer) -> Answer:
             return Deferred(experiment=experiment, job=job, token=token, reason=reason, at_once=at_once)
         case base.Unclear():
             return Unclear(experiment=experiment, job=job, token=token, reason=answer.reason)
-
-
-def output_of(job: JobSpec, slurm_job_id: str) -> str:
-    """The path of a job's output file."""
-    return sbatch.output_path(job.output, workdir=job.workdir, job_id=slurm_job_id, job_name=job.name)

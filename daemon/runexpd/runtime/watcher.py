@@ -8,6 +8,7 @@ from typing import Protocol
 
 import anyio
 from loguru import logger
+from msgspec.structs import replace
 
 from runexp.wire import states
 from runexp.wire.jobs import Progress
@@ -19,6 +20,7 @@ from runexpd.runtime import clock, digest, inspector
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.looks import Looks
 from runexpd.runtime.loop import Loop, NotTaken
+from runexpd.runtime.printing import Printing
 from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
 
@@ -57,6 +59,7 @@ class Watcher:
         self._tools = tools
         self._schedule = schedule
         self._seen = seen
+        self._printing = Printing(cluster)
         #: By token; and of them those that run.
         self._watches: dict[str, Watch] = {}
         self._running: dict[str, Watch] = {}
@@ -162,11 +165,21 @@ class Watcher:
             self.starts = self.starts | told
         if reports:
             try:
-                await loop.tell(Listed(reports=tuple(_report(watches[r.token], r) for r in reports)))
+                await loop.tell(
+                    Listed(reports=tuple([await self._told(watches[r.token], r) for r in reports]))
+                )
             except NotTaken as error:  # the same news comes with the next round
                 logger.debug("the news of {} isn't in the ledger yet: {}", self._cluster.name, error.what)
                 return
         self.rounds += 1
+
+    async def _told(self, watch: Watch, report: JobReport) -> Report:
+        output, error = await self._printing.places(watch, report)
+        return (
+            replace(_report(watch, report), output=output, error=error)
+            if output or error
+            else _report(watch, report)
+        )
 
     def _note_trouble(self, error: ClusterUnreachable) -> None:
         if self.trouble is None:
@@ -215,6 +228,7 @@ class Watcher:
             state=watch.state,
             started_at=watch.started_at,
             output=watch.output,
+            error=watch.error,
         )
         try:
             if self._seen is None:

@@ -32,6 +32,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     #: The job's output file, with %j and the rest filled in.
     output: str
+    #: The file that its stderr has for itself, where only its start tells; empty: the job's `error` and the id do.
+    error: str = ""
 
 
 class Samples(msgspec.Struct, frozen=True, kw_only=True):

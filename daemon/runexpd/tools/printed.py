@@ -82,10 +82,14 @@ def elsewhere(job: JobSpec, attempt: Attempt | None) -> list[str]:
     if attempt is None:
         return [pattern for pattern in patterns(job) if "%" not in pattern]
     paths = [
-        sbatch.output_path(pattern, workdir=job.workdir, job_id=attempt.slurm_job_id, job_name=job.name)
+        attempt.error if pattern == job.error and attempt.error else _filled(job, pattern, attempt)
         for pattern in patterns(job)
     ]
     return [path for path in dict.fromkeys(paths) if path != attempt.output]
+
+
+def _filled(job: JobSpec, pattern: str, attempt: Attempt) -> str:
+    return sbatch.output_path(pattern, workdir=job.workdir, job_id=attempt.slurm_job_id, job_name=job.name)
 
 
 def tails(job: JobSpec, attempt: Attempt) -> list[Ask]:

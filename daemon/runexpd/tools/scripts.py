@@ -45,6 +45,8 @@ def spec(path: str, text: str, **known: object) -> JobSpec:
     if unfit := sbatch.unfit(asked):
         raise BadExperiment(unfit.what, f"{path}:{unfit.line}", unfit.hint)
     chdir = normpath(join(workdir, asked.chdir)) if asked.chdir else None
+    if strayed := sbatch.strayed(asked, chdir or workdir):
+        raise BadExperiment(strayed.what, f"{path}:{strayed.line}", strayed.hint)
     return JobSpec(
         script=path,
         workdir=workdir,

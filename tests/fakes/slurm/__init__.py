@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 COMMANDS = Path(__file__).with_name("commands.py")
-NAMES = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
+NAMES = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo")
 
 
 class FakeSlurm:

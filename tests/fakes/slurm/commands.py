@@ -1,4 +1,4 @@
-"""sbatch, squeue, sacct, scancel and scontrol, as far as runexp asks them. Jobs run for real, as plain processes.
+"""sbatch, squeue, sacct, scancel, scontrol and sinfo, as far as runexp asks them. Jobs run for real, as plain processes.
 
 Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in faults.json:
 
@@ -28,6 +28,8 @@ import time
 from pathlib import Path
 
 USER = pwd.getpwuid(os.getuid()).pw_name
+#: A node, and the machine that it is.
+NODE, HOST = "node01", "host01"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
@@ -53,9 +55,10 @@ def sbatch(dir, fault, argv):
             "sbatch: error: Batch job submission failed: Invalid partition name specified"
         )
     _limit(dir, directives)
-    directives["output"] = os.environ.get("SBATCH_OUTPUT", directives.get("output", "slurm-%j.out"))
     with jobs(dir) as known:
         id = str(len(known) + 1)
+        usual = os.path.join(os.getcwd().replace("%", "%%"), f"slurm-{id}.out")
+        directives["output"] = os.environ.get("SBATCH_OUTPUT", directives.get("output", usual))
         known[id] = {
             "id": id,
             "name": directives.get("job-name", os.path.basename(token_path)),
@@ -140,18 +143,15 @@ def _start(dir, id, script, directives):
     if os.fork():
         return
     os.setsid()
-    output = (
-        directives.get("output", "slurm-%j.out")
-        .replace("%j", id)
-        .replace("%x", directives.get("job-name", ""))
-    )
+    output = _printed_to(id, directives, "output")
+    error = _printed_to(id, directives, "error") if "error" in directives else output
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
     environment = {**os.environ, "SLURM_JOB_ID": id, "SLURM_SUBMIT_DIR": os.getcwd()}
     environment["SLURM_JOB_NAME"] = directives.get("job-name", os.path.basename(script))
-    with open(output, "wb") as out:
-        job = subprocess.Popen(["bash", kept], stdout=out, stderr=out, env=environment)
+    with open(output, "wb") as out, open(error, "ab") as err:
+        job = subprocess.Popen(["bash", kept], stdout=out, stderr=err, env=environment)
     with jobs(dir) as known:
         known[id] |= {"state": "RUNNING", "start": int(time.time()), "pid": job.pid}
     code = job.wait()
@@ -165,6 +165,14 @@ def _start(dir, id, script, directives):
             ended["exit"] = "0:15"
         known[id] |= ended
     os._exit(0)
+
+
+def _printed_to(id, directives, option):
+    """The whole path is a pattern, and its directory is made, as from 24.11 on."""
+    words = {"%j": id, "%x": directives.get("job-name", ""), "%u": USER, "%N": HOST, "%%": "%"}
+    path = re.sub("%[jxuN%]", lambda match: words[match[0]], os.path.join(os.getcwd(), directives[option]))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return path
 
 
 def squeue(dir, fault, argv):
@@ -182,6 +190,7 @@ def squeue(dir, fault, argv):
         fields = {
             "%V": job["submitted"],
             "%u": USER,
+            "%B": "n/a" if job["start"] is None else NODE,
             "%Z": job["workdir"],
             "%j": job["name"],
             "%i": job["id"],
@@ -225,7 +234,7 @@ def sacct(dir, fault, argv):
             "AllocTRES": f"billing=1,cpu=1,gres/gpu={job['gpus']},node=1",
             "TotalCPU": f"{job['cpu'] // 60:02.0f}:{job['cpu'] % 60:06.3f}",
             "ReqMem": "64000M",
-            "NodeList": "node01",
+            "NodeList": NODE,
             "MaxRSS": "",
         }
         if fault == "stub":
@@ -282,6 +291,7 @@ VALUED = {
     "user",
     "account",
     "output",
+    "error",
     "time",
     "qos",
     "ntasks",
@@ -305,6 +315,11 @@ def _directives(script):
     for line in script.splitlines():
         if line.startswith("#SBATCH"):
             yield from _words(shlex.split(line[7:]))
+
+
+def sinfo(dir, fault, argv):
+    """Of one node; the machine is called otherwise, as where a site has a name for each."""
+    print(dict(_words(argv))["format"].replace("%n", f"{HOST}.site").replace("%N", NODE))
 
 
 class jobs:
@@ -336,9 +351,14 @@ def main():
     fault = json.loads(faults.read_text()).get(name) if faults.exists() else None
     with open(Path(dir) / "calls", "a") as calls:
         calls.write(f"{name}\n")
-    {"sbatch": sbatch, "squeue": squeue, "sacct": sacct, "scancel": scancel, "scontrol": scontrol}[name](
-        dir, fault, argv
-    )
+    {
+        "sbatch": sbatch,
+        "squeue": squeue,
+        "sacct": sacct,
+        "scancel": scancel,
+        "scontrol": scontrol,
+        "sinfo": sinfo,
+    }[name](dir, fault, argv)
 
 
 main()

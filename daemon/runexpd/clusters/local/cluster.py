@@ -1,5 +1,6 @@
 """The daemon's side of the local backend: a runexpd.clusters.base.Cluster. It keeps nothing in memory that matters."""
 
+import getpass
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -90,6 +91,9 @@ class LocalCluster:
 
     async def forget(self, tokens: Collection[str]) -> None:
         await self._asked(lambda: spool.forget(self._root, tokens))
+
+    async def node_names(self, node: str) -> Sequence[str]:
+        return [node]
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
         return await _in_thread(self._spool_threads, self._examine)
@@ -237,18 +241,24 @@ def _started(directory: Path, token: str) -> JobReport:
     """Raises OSError."""
     if not turns.bury(directory):
         return _ended(directory, token)
-    return JobReport(token=token, state="RUNNING", final=False, started_at=_started_at(directory))
+    user, node = _whereabouts()
+    began = _started_at(directory)
+    return JobReport(token=token, state="RUNNING", final=False, started_at=began, user=user, node=node)
 
 
 def _ended(directory: Path, token: str) -> JobReport:
     """Raises OSError."""
+    user, node = _whereabouts()
+    known = {"token": token, "final": True, "user": user, "node": node}
     try:
-        return msgspec.convert(
-            {**(spool.read(directory / "end.json") or {}), "token": token, "final": True}, JobReport
-        )
+        return msgspec.convert({**(spool.read(directory / "end.json") or {}), **known}, JobReport)
     except (spool.Damaged, msgspec.ValidationError):
         reason = f"its end can't be read: {directory}/end.json; `runexp cancel` gives it up"
         return JobReport(token=token, state=LOST, final=False, reason=printable(reason))
+
+
+def _whereabouts() -> tuple[str, str]:
+    return getpass.getuser(), orders.node()
 
 
 def _started_at(directory: Path) -> float | None:

@@ -48,13 +48,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     def record(self, id: str) -> Record:
         """What the keeper reads."""
-        output, error = self.asked.output or sbatch.DEFAULT_OUTPUT, self.asked.error
+        output, error = self.asked.output, self.asked.error
         return {
             "name": self.name,
             "script": self.submission.script,
             "workdir": self.workdir,
             "submit_dir": self.submission.workdir,
-            "output": self._path(output, id),
+            "output": self._path(output, id) if output else sbatch.default_path(self.workdir, id),
             "error": self._path(error, id) if error else None,
             "open_mode": self.asked.open_mode,
             "limit_seconds": self.asked.time_limit_seconds,
@@ -70,10 +70,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked.job_name or Path(self.submission.script).name
 
     def _path(self, pattern: str, id: str) -> str:
-        node = os.uname().nodename
         return sbatch.output_path(
-            pattern, workdir=self.workdir, job_id=id, job_name=self.name, user=self.user, node=node
+            pattern, workdir=self.workdir, job_id=id, job_name=self.name, user=self.user, node=node()
         )
+
+
+def node() -> str:
+    """This machine's short name."""
+    return os.uname().nodename.partition(".")[0]
 
 
 def prepare(submission: Submission) -> Order:

@@ -161,6 +161,11 @@ class SlurmCluster:
             if ran.exit_code != 0:
                 raise ClusterUnreachable(f"not all of it could be deleted: {printable(ran.stderr)[:300]}")
 
+    async def node_names(self, node: str) -> Sequence[str]:
+        """The host's name, as up to 24.11 has it, and the node's, as 26.05: where a machine is one node they are the same."""
+        ran = await self._ask(commands.node_names(node), queries=1)
+        return list(dict.fromkeys(name.partition(".")[0] for name in (*ran.stdout.split(), node)))
+
     async def examine(self, max_submit: int) -> Sequence[Check]:
         before = time.time()
         there = await self.host.run(["date", "+%s.%N"])

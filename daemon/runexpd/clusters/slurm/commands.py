@@ -150,6 +150,11 @@ def details(ids: Sequence[str]) -> list[str]:
     return ["sh", "-c", show, "runexp-details", *ids]
 
 
+def node_names(node: str) -> list[str]:
+    """Its host's name, and its own."""
+    return ["sinfo", "-h", "-N", "-n", node, "-o", "%n %N"]
+
+
 def look_over() -> list[str]:
     """What the cluster is like."""
     return ["sh", "-c", _LOOK_OVER, "runexp-doctor"]

@@ -15,7 +15,7 @@ from typing import TypeVar
 from runexp.wire.states import END_STATES, LOST
 from runexpd.clusters.base import JobReport, Known
 from runexpd.clusters.slurm import rooms
-from runexpd.clusters.slurm.parse import Accounted, Queued, bears
+from runexpd.clusters.slurm.parse import Accounted, Queued, bears, first_node
 
 Row = TypeVar("Row", bound=Queued | Accounted)
 #: By token, rows that are its job's though their commands don't say so.
@@ -101,6 +101,8 @@ def _report(
             reason=row.reason,
             started_at=None if pending else row.start or start,
             expected_start_at=row.start if pending else None,
+            user=row.user,
+            node=row.node,
         )
     ends = [row.end for row in recorded if row.end is not None]
     over = bool(recorded) and all(row.state in END_STATES for row in recorded) and len(ends) == len(recorded)
@@ -114,6 +116,8 @@ def _report(
             started_at=start,
             ended_at=max(ends),
             usage=worst.usage if len(recorded) == 1 else None,
+            user=worst.user,
+            node=first_node(worst.usage.nodes),
         )
     if recorded and not queued and not any(row.state in END_STATES for row in recorded):
         if queue_answered and all(row.state in _IN_QUEUE for row in recorded):

@@ -30,6 +30,8 @@ class Queued(msgspec.Struct, frozen=True):
     command: str
     submitted_at: float | None = None
     user: str = ""
+    #: The first that it was given.
+    node: str = ""
     workdir: str = ""
     name: str = ""
 
@@ -83,12 +85,23 @@ def queue(text: str) -> list[Queued]:
     """Rows of shared.sh's queue; an array's elements keep their `7_3`."""
     rows = []
     for line in lines(text):
-        parts = line.split(US, 8)
-        if len(parts) == 9:
-            id, state, reason, start, submitted_at, user, workdir, command, name = parts
-            why = None if reason in ("None", "") else printable(reason)
-            times = seconds(start), seconds(submitted_at)
-            rows.append(Queued(id, printable(state), why, times[0], command, times[1], user, workdir, name))
+        parts = line.split(US, 9)
+        if len(parts) == 10:
+            id, state, reason, start, submitted_at, user, node, workdir, command, name = parts
+            rows.append(
+                Queued(
+                    id=id,
+                    state=printable(state),
+                    reason=None if reason in ("None", "") else printable(reason),
+                    start=seconds(start),
+                    command=command,
+                    submitted_at=seconds(submitted_at),
+                    user=user,
+                    node=first_node(node),
+                    workdir=workdir,
+                    name=name,
+                )
+            )
     return rows
 
 
@@ -121,6 +134,13 @@ def accounting(text: str) -> list[Accounted]:
                 )
             )
     return rows
+
+
+def first_node(nodes: str) -> str:
+    """`cn007` of `cn[007-009,12],gpu1`; empty where there is none yet."""
+    first = re.match(r"(?:[^\[,]|\[[^\]]*\])*", nodes)
+    named = re.sub(r"\[([^\],-]*)[^\]]*\]", r"\1", first[0] if first else "")
+    return named if re.fullmatch(r"[A-Za-z0-9][\w.-]{0,254}", named) else ""
 
 
 def details(text: str) -> dict[str, Accounted]:

@@ -8,7 +8,7 @@ spool=$HOME/.runexp
 
 queue() { # what the queue has of this user's jobs; the name comes last, since it may hold anything
   SLURM_TIME_FORMAT=%s timeout 30 squeue -h -a -t all -u "$(id -un)" \
-    -o "%i$us%T$us%r$us%S$us%V$us%u$us%Z$us%o$us%j"
+    -o "%i$us%T$us%r$us%S$us%V$us%u$us%B$us%Z$us%o$us%j"
 }
 
 accounting() { # accounting OPTION ...: sacct's rows; alone of all it takes no cluster from the environment

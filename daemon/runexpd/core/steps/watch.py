@@ -28,6 +28,8 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             started_at=report.started_at,
             ended_at=report.ended_at if report.ended_at is not None else now,
             usage=report.usage,
+            output=report.output,
+            error=report.error,
         )
     elif report.state == states.LOST and (job.cancel_asked or job.attempt.given_up):
         yield events.JobEnded(
@@ -45,6 +47,8 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             state=report.state,
             reason=report.reason,
             started_at=report.started_at,
+            output=report.output,
+            error=report.error,
         )
 
 
@@ -58,5 +62,6 @@ def checked(experiment: Experiment, phase: Phase) -> events.StatusChecked:
 
 
 def _is_news(attempt: Attempt, report: Report) -> bool:
-    seen = (attempt.state, attempt.reason, attempt.started_at)
-    return seen != (report.state, report.reason, report.started_at)
+    seen = (attempt.state, attempt.reason, attempt.started_at, attempt.output, attempt.error)
+    places = (report.output or attempt.output, report.error or attempt.error)
+    return seen != (report.state, report.reason, report.started_at, *places)
