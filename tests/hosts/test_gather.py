@@ -27,7 +27,7 @@ async def test_what_counts_waits_for_nothing_that_is_only_shown() -> None:
     far = Far()
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            gathering = Gathering(far.fetch, tasks, 60.0, "far")
+            gathering = Gathering(far.fetch, far.fetch, tasks, 60.0, "far")
             for number in range(6):
                 tasks.start_soon(gathering.glance, [StatPath(f"/shown{number}")])
                 await anyio.wait_all_tasks_blocked()
@@ -51,7 +51,7 @@ async def test_what_hangs_among_glances_is_found_among_them() -> None:
     found: dict[str, object] = {}
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            gathering = Gathering(fetch, tasks, 60.0, "far")
+            gathering = Gathering(fetch, fetch, tasks, 60.0, "far")
 
             async def glance(path: str) -> None:
                 try:

@@ -30,7 +30,8 @@ class Unanswered(HostUnreachable):
 class _Lane:
     """Questions that go together."""
 
-    def __init__(self, turns: int) -> None:
+    def __init__(self, turns: int, ask: Fetch) -> None:
+        self.ask = ask
         self.turns = anyio.Semaphore(turns)
         self.waiting: list[_Question] = []
 
@@ -55,13 +56,14 @@ class _Question:
 
 
 class Gathering:
-    def __init__(self, fetch: Fetch, tasks: TaskGroup, limit_seconds: float, name: str) -> None:
-        """`limit_seconds`: of a question, waiting for its turn included."""
-        self._ask = fetch
+    def __init__(
+        self, fetch: Fetch, glance: Fetch, tasks: TaskGroup, limit_seconds: float, name: str
+    ) -> None:
+        """`glance`: for what is only shown. `limit_seconds`: of a question, waiting for its turn included."""
         self._tasks = tasks
         self._limit_seconds = limit_seconds
         self._name = name
-        self._counting, self._shown = _Lane(_TURNS), _Lane(_TURNS_OF_GLANCES)
+        self._counting, self._shown = _Lane(_TURNS, fetch), _Lane(_TURNS_OF_GLANCES, glance)
         self._turns_of_suspects = anyio.Semaphore(_TURNS_OF_SUSPECTS)
         self._suspects: dict[str, None] = {}
 
@@ -110,7 +112,7 @@ class Gathering:
         asks = [ask for question in together for ask in question.asks]
         left = max(question.seconds_left() for question in together)
         try:
-            answers = await self._ask(asks, left if len(together) == 1 else left * _SHARE)
+            answers = await lane.ask(asks, left if len(together) == 1 else left * _SHARE)
         except Exception as error:
             self._failed(together, error, lane)
             return

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from runexpd.hosts import openssh_session, shell, ssh_link
+from runexpd.hosts import openssh_session, shell, ssh_link, ssh_room
 from runexpd.hosts.base import DEFAULT_LIMITS, Limits
 from runexpd.hosts.openssh_master import Master, Masters
 from runexpd.hosts.ssh_room import Room
@@ -23,34 +23,35 @@ Link = ssh_link.SshLink[Master]
 class OpensshShell:
     """A runexpd.hosts.shell.Shell: an `ssh` for each command."""
 
-    def __init__(self, link: Link, tasks: TaskGroup) -> None:
+    def __init__(self, link: Link, room: Room[Master], leaving: int = 0) -> None:
+        """`leaving`: so many sessions that are open are left to others."""
         self._link = link
-        self._room = Room(link, tasks, openssh_session.begin)
+        self._room = room
+        self._leaving = leaving
 
     @property
     def name(self) -> str:
         return self._link.target.name
 
+    @property
+    def patient(self) -> "OpensshShell":
+        return OpensshShell(self._link, self._room, ssh_room.LEFT)
+
     async def run(self, script: bytes, begin: bytes, what: str, most_bytes: int) -> tuple[bytes, bytes]:
         with ssh_link.unclear(what):
-            return await self._room.run(script, begin, most_bytes, what)
-
-    async def end(self) -> None:
-        """Of what waits for a script."""
-        await self._room.end()
+            return await self._room.run(script, begin, most_bytes, what, self._leaving)
 
 
 class OpensshHost(shell.ShellHost):
     """A runexpd.hosts.base.Host."""
 
     def __init__(self, link: Link, tasks: TaskGroup, prepend: Sequence[str], limits: Limits) -> None:
-        self._ours = OpensshShell(link, tasks)
-        super().__init__(self._ours, tasks, prepend, limits)
-        self.link = link
+        self.link, self._room = link, Room(link, tasks, openssh_session.begin)
+        super().__init__(OpensshShell(link, self._room), tasks, prepend, limits)
 
     async def end(self) -> None:
         """Of what waits for a script: each is a process of ours."""
-        await self._ours.end()
+        await self._room.end()
 
 
 @asynccontextmanager

@@ -62,6 +62,11 @@ class Shell(Protocol):
         """What the cluster is called."""
         ...
 
+    @property
+    def patient(self) -> "Shell":
+        """The same, for what is in no hurry: it leaves to others what can be had at once."""
+        ...
+
     async def run(self, script: bytes, begin: bytes, what: str, most_bytes: int) -> tuple[bytes, bytes]:
         """Both streams of one script to its end, from `begin` on.
 
@@ -86,7 +91,8 @@ class ShellHost:
         self._writing, self._writing_again = anyio.Semaphore(_WRITES), anyio.Semaphore(1)
         #: Files of which a write is under way, or gave no answer: the next has to wait for its turn elsewhere.
         self._stuck: set[str] = set()
-        self._gathering = Gathering(self._fetch, tasks, limits.files_timeout_seconds, shell.name)
+        seconds = limits.files_timeout_seconds
+        self._gathering = Gathering(self._fetch, self._glance, tasks, seconds, shell.name)
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
         """Run a command to its end. Nothing of `argv` is ever seen by a shell unquoted.
@@ -98,7 +104,7 @@ class ShellHost:
         """
         paths.check_words(argv)
         script = envelope.running(argv, stdin, self._prepend)
-        ended = await self._run(script, argv[0], timeout_seconds, self._limits.output_bytes)
+        ended = await self._run(script, argv[0], timeout_seconds, self._limits.output_bytes, self.shell)
         return Ran(
             ended.exit_code, ended.stdout.decode("utf-8", "replace"), ended.stderr.decode("utf-8", "replace")
         )
@@ -115,7 +121,7 @@ class ShellHost:
 
     async def read_apart(self, path: str, offset: int, size: int) -> Part:
         """As in the contract: in a command of its own."""
-        (answer,) = await self._fetch([ReadPart(path, offset, size)], self._limits.files_timeout_seconds)
+        (answer,) = await self._glance([ReadPart(path, offset, size)], self._limits.files_timeout_seconds)
         return _part(path, answer)
 
     async def stat(self, path: str) -> FileFact | None:
@@ -158,7 +164,7 @@ class ShellHost:
         if user and not _USER.fullmatch(user):
             raise FileMissing(f"~{user}: there is no such user")
         seconds = self._limits.files_timeout_seconds
-        ended = await self._run(f"printf %s ~{user}", "home", seconds, self._limits.output_bytes)
+        ended = await self._run(f"printf %s ~{user}", "home", seconds, self._limits.output_bytes, self.shell)
         home = ended.stdout.decode("utf-8", "surrogateescape")
         if not home.startswith("/"):
             raise FileMissing(f"~{user}: there is no such user")
@@ -169,16 +175,23 @@ class ShellHost:
         script = await anyio.to_thread.run_sync(make, limiter=self._packing)
         async with self._writing_again if path in self._stuck else self._writing:
             self._stuck.add(path)
-            ended = await self._run(script, path, self._limits.files_timeout_seconds, _ROWS_BYTES)
+            seconds = self._limits.files_timeout_seconds
+            ended = await self._run(script, path, seconds, _ROWS_BYTES, by=self.shell.patient)
             self._stuck.discard(path)
         writing.check(path, ended)
 
     async def _fetch(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer]:
+        return await self._asked(asks, seconds, self.shell)
+
+    async def _glance(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer]:
+        return await self._asked(asks, seconds, self.shell.patient)
+
+    async def _asked(self, asks: Sequence[Ask], seconds: float, by: Shell) -> Sequence[Answer]:
         """In one command; in more where that would be too much for one."""
         answers: dict[int, Answer] = {}
         left = dict(enumerate(asks))
         while left:
-            some = await self._some(list(left.values()), seconds)
+            some = await self._some(list(left.values()), seconds, by)
             found = {n: answer for n, answer in zip(left, some, strict=True) if answer is not None}
             if not found:
                 raise Unanswered(f"{self.shell.name}: {asks[0].path}: nothing was said of it")
@@ -186,25 +199,25 @@ class ShellHost:
             left = {n: ask for n, ask in left.items() if n not in found}
         return [answers[n] for n in range(len(asks))]
 
-    async def _some(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer | None]:
+    async def _some(self, asks: Sequence[Ask], seconds: float, by: Shell) -> Sequence[Answer | None]:
         sendable = [ask for ask in asks if paths.is_sendable(ask.path)]
         words = asking.Words(envelope.marks().token)
         script = await anyio.to_thread.run_sync(
             asking.script, sendable, words, _READ_BYTES, math.ceil(seconds), limiter=self._packing
         )
         try:
-            ended = await self._run(script, asks[0].path, seconds, _READ_BYTES + _ROWS_BYTES)
+            ended = await self._run(script, asks[0].path, seconds, _READ_BYTES + _ROWS_BYTES, by)
         except TooMuch:
-            return await self._halves(asks, seconds)
+            return await self._halves(asks, seconds, by)
         return await anyio.to_thread.run_sync(
             self._answers, asks, sendable, words, ended, limiter=self._parsing
         )
 
-    async def _halves(self, asks: Sequence[Ask], seconds: float) -> Sequence[Answer | None]:
+    async def _halves(self, asks: Sequence[Ask], seconds: float, by: Shell) -> Sequence[Answer | None]:
         if len(asks) == 1:
             return [Withheld(str(paths.too_many(asks[0].path, self._limits.entries)))]
         half = len(asks) // 2
-        return [*await self._fetch(asks[:half], seconds), *await self._fetch(asks[half:], seconds)]
+        return [*await self._asked(asks[:half], seconds, by), *await self._asked(asks[half:], seconds, by)]
 
     def _answers(
         self, asks: Sequence[Ask], sendable: Sequence[Ask], words: asking.Words, ended: envelope.Ended
@@ -220,12 +233,14 @@ class ShellHost:
             raise Unanswered(what) from error
         return [evidence.answer(ask, found, self._limits.entries) for ask in asks]
 
-    async def _run(self, script: str, name: str, timeout_seconds: float, most_bytes: int) -> envelope.Ended:
+    async def _run(
+        self, script: str, name: str, timeout_seconds: float, most_bytes: int, by: Shell
+    ) -> envelope.Ended:
         marks, what = envelope.marks(), f"{self.shell.name}: {name}"
         try:
             with anyio.fail_after(timeout_seconds):
                 sealed = envelope.sealed(script, marks)
-                streams = await self.shell.run(sealed, marks.begin, what, most_bytes + _MARKS_BYTES)
+                streams = await by.run(sealed, marks.begin, what, most_bytes + _MARKS_BYTES)
         except TooMuch:
             raise TooMuch(f"{what}: more than {most_bytes} bytes of output, so nobody read on") from None
         except TimeoutError as error:

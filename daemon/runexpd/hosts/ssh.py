@@ -7,7 +7,7 @@ import anyio
 import asyncssh
 from anyio.abc import TaskGroup
 
-from runexpd.hosts import login, shell, ssh_link, ssh_session
+from runexpd.hosts import login, shell, ssh_link, ssh_room, ssh_session
 from runexpd.hosts.base import DEFAULT_LIMITS, Limits
 from runexpd.hosts.ssh_room import Room
 from runexpd.hosts.ssh_target import SshTarget
@@ -18,17 +18,23 @@ Link = ssh_link.SshLink[asyncssh.SSHClientConnection]
 class SshShell:
     """A runexpd.hosts.shell.Shell: a session for each command."""
 
-    def __init__(self, link: Link, tasks: TaskGroup) -> None:
+    def __init__(self, link: Link, room: Room[asyncssh.SSHClientConnection], leaving: int = 0) -> None:
+        """`leaving`: so many sessions that are open are left to others."""
         self._link = link
-        self.room = Room(link, tasks, ssh_session.begin)
+        self._room = room
+        self._leaving = leaving
 
     @property
     def name(self) -> str:
         return self._link.target.name
 
+    @property
+    def patient(self) -> "SshShell":
+        return SshShell(self._link, self._room, ssh_room.LEFT)
+
     async def run(self, script: bytes, begin: bytes, what: str, most_bytes: int) -> tuple[bytes, bytes]:
         with ssh_link.unclear(what):
-            return await self.room.run(script, begin, most_bytes, what)
+            return await self._room.run(script, begin, most_bytes, what, self._leaving)
 
 
 class SshHost(shell.ShellHost):
@@ -41,9 +47,8 @@ class SshHost(shell.ShellHost):
         prepend: Sequence[str] = (),
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        ours = SshShell(link, tasks)
-        super().__init__(ours, tasks, prepend, limits)
-        self.link, self.room = link, ours.room
+        self.link, self.room = link, Room(link, tasks, ssh_session.begin)
+        super().__init__(SshShell(link, self.room), tasks, prepend, limits)
 
 
 @asynccontextmanager
