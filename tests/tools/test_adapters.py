@@ -1,16 +1,20 @@
 """Epochs that are adapter weights alone: whole by their header, their config, and a base model that is there."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runexp.wire.jobs import Finding
+from runexpd.tools.base import Attempt
+from runexpd.tools.torchtune_verdict import OWN_ADAPTERS
 from tools.trainings import SHARD, Trained, age, awaited, kind, undecided
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+OWN = "adapter_model.pt"
 
 
 def test_adapter_weights_alone_are_whole(trained: Trained) -> None:
@@ -84,3 +88,37 @@ def test_of_merged_shards_and_an_adapter_the_shards_decide(trained: Trained) -> 
     assert trained.verdict(attempt).finding is Finding.GOOD
     (trained.epoch(1) / SHARD).write_bytes(b"cut")
     assert kind(trained.verdict(attempt)) == "checkpoint"
+
+
+def saved_as_its_own(trained: Trained, checkpointer: str) -> Attempt:
+    """What torch saves is a zip archive."""
+    component = f"checkpointer:\n  _component_: torchtune.training.{checkpointer}"
+    trained.config.write_text(trained.config.read_text().replace("checkpointer:", component))
+    attempt = trained.train("--fate", "adapter")
+    for number in (0, 1):
+        for name in (WEIGHTS, CONFIG):
+            (trained.epoch(number) / name).unlink()
+        with zipfile.ZipFile(trained.epoch(number) / OWN, "w") as file:
+            file.writestr("data.pkl", "x" * 1000)
+    return attempt
+
+
+@pytest.mark.parametrize("checkpointer", ["FullModelTorchTuneCheckpointer", "FullModelMetaCheckpointer"])
+def test_adapters_in_torchtunes_own_format_are_whole_and_said_to_be_what_nobody_else_loads(
+    trained: Trained, checkpointer: str
+) -> None:
+    attempt = saved_as_its_own(trained, checkpointer)
+    verdict = trained.verdict(attempt)
+    assert (verdict.finding, verdict.warnings) == (Finding.GOOD, (OWN_ADAPTERS,))
+    assert trained.verdict(None).finding is Finding.GOOD
+    weights = trained.epoch(1) / OWN
+    weights.write_bytes(weights.read_bytes()[:-9])
+    assert kind(trained.verdict(attempt)) == "checkpoint"
+    weights.unlink()
+    assert awaited(trained.verdict(attempt)) == "checkpoint"
+
+
+def test_where_peft_s_format_is_saved_beside_it_that_is_waited_for(trained: Trained) -> None:
+    verdict = trained.verdict(saved_as_its_own(trained, "FullModelHFCheckpointer"))
+    assert awaited(verdict) == "checkpoint"
+    assert "holds no model but adapter_model.pt" in verdict.detail

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.builders import training
+from runexp.wire.jobs import JobSpec
 from runexpd.hosts.base import FileFact, Kind, ListDir, Listing, Missing, Part, ReadPart
 from runexpd.tools import curves, gpu_metrics
 from runexpd.tools.base import Attempt
@@ -84,6 +85,42 @@ def test_an_evaluation_tells_its_samples_and_its_running_metric() -> None:
     ]
 
 
+def test_what_a_script_sends_elsewhere_is_read_on_and_of_what_it_adds_to_the_newest_training() -> None:
+    job, bars = training("rank4"), [b"1|%d|Loss: 0.%d: 3%%|\n" % (n, n) for n in range(1, 10)]
+    job.facts.update({"log_dir": "/logs", "output_dir": "/out", "printed": "/a\n/b", "appended": "/b"})
+    files = {"/a": b"".join(bars[:4]), "/b": b"".join((*bars, *bars[:3]))}
+    first = read_on(job, files, {})
+    assert {path: [p.step for p in read.points] for path, read in first.items()} == {
+        "/a": [1, 2, 3, 4],
+        "/b": [1, 2, 3],
+    }
+    files = {path: content + b"".join(bars[5:7]) for path, content in files.items()}
+    then = read_on(job, files, {path: read.mark for path, read in first.items()})
+    assert {path: [p.step for p in read.points] for path, read in then.items()} == {
+        "/a": [6, 7],
+        "/b": [6, 7],
+    }
+
+
+def test_of_a_long_file_that_is_added_to_only_the_end_is_read() -> None:
+    job = training("rank4")
+    job.facts.update({"log_dir": "/logs", "output_dir": "/out", "printed": "/b", "appended": "/b"})
+    files = {"/b": b"1|1|Loss: 0.1: 3%|\n" * 20_000 + b"1|2|Loss: 0.2: 3%|\n"}
+    (read,) = read_on(job, files, {}).values()
+    assert read.mark.offset == len(files["/b"])
+    assert len(read.points) < curves.MOST_BYTES / 10
+
+
+def read_on(job: JobSpec, files: dict[str, bytes], marks: dict[str, Mark]) -> dict[str, Read]:
+    question = TOOL.curves(job, RUNNING, marks)
+    asks = next(question)
+    try:
+        while True:
+            asks = question.send(list(answers(asks, files)))  # type: ignore[arg-type]
+    except StopIteration as done:
+        return {read.mark.path: read for read in done.value}
+
+
 TABLE = """timestamp, index, utilization.gpu [%], memory.used [MiB]
 2026/11/03 12:34:56.100, 0, 40 %, 1024 MiB
 2026/11/03 12:34:56.200, 1, 60 %, 3072 MiB
@@ -114,9 +151,9 @@ def answers(asks: object, files: dict[str, bytes]) -> Iterator[object]:
             inside = [p for p in files if Path(p).parent == Path(ask.path)]
             yield Listing(tuple(FileFact(p, len(files[p]), 1500.0, Kind.FILE) for p in inside))
         elif ask.path in files:
-            yield Part(
-                FileFact(ask.path, len(files[ask.path]), 1500.0, Kind.FILE), files[ask.path][ask.offset :]
-            )
+            whole = files[ask.path]
+            begin = ask.offset if ask.offset >= 0 else max(0, len(whole) + ask.offset)
+            yield Part(FileFact(ask.path, len(whole), 1500.0, Kind.FILE), whole[begin : begin + ask.size])
         else:
             yield Missing()
 

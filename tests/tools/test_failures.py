@@ -52,6 +52,8 @@ CASES = (
     ("inspect_bad_model_path", 1, "missing_model", "huggingface_hub.errors.HFValidationError: Repo id must use alphanumeric chars"),
     ("inspect_broken_weights", 1, "missing_model", "safetensors._safetensors_rust.SafetensorError: Error while deserializing header"),
     ("inspect_adapter_without_base", 1, "missing_model", "OSError: Error no file named pytorch_model.bin, model.safetensors"),
+    ("inspect_own_adapter", 1, "missing_model", "ValueError: Unrecognized model in model. Should have a `model_type` key"),
+    ("inspect_adapter_names_no_base", 1, "missing_model", "KeyError: 'base_model_name_or_path'"),
     ("inspect_task_not_found", 1, "missing_task", "Error: No inspect tasks were found at the specified paths."),
     ("inspect_task_syntax", 1, "missing_task", "Error: No inspect tasks were found at the specified paths."),
     ("inspect_task_raises", 1, "exception", "ValueError: no such split"),

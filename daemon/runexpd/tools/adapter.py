@@ -8,7 +8,7 @@ from runexpd.tools import questions
 CONFIG = "adapter_config.json"
 #: What transformers and peft load.
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-#: torchtune's, for resuming.
+#: torchtune's, for resuming; and all that there is where it knows no other format for a model.
 OWN = "adapter_model.pt"
 MOST_CONFIG_BYTES = 1024 * 1024
 

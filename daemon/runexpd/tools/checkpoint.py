@@ -45,19 +45,23 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     has_weights: bool = False
     #: Shards that no index names: transformers finds none of them.
     lacks_index: bool = False
+    #: An adapter in torchtune's own format, which peft doesn't load.
+    is_own_adapter: bool = False
     #: The base model of an epoch that is an adapter alone, where it is named by its path.
     base: str | None = None
 
 
 def inspect(
-    directories: Sequence[str], early: Mapping[str, Sequence[Answer]] | None = None
+    directories: Sequence[str],
+    early: Mapping[str, Sequence[Answer]] | None = None,
+    adapters: Sequence[str] = adapter.WEIGHTS,
 ) -> Question[list[Checkpoint]]:
-    """Look at epochs' directories. `early`: of some, what was answered to `asks` before."""
+    """Look at epochs' directories. `early`: of some, what was answered to `asks` before; `adapters`: names of such weights."""
     known = dict(early or {})
     groups = asks([directory for directory in directories if directory not in known])
     answers = iter((yield from questions.ask([ask for group in groups.values() for ask in group])))
     known |= {directory: [next(answers) for _ in group] for directory, group in groups.items()}
-    found = [_promised(known[directory]) for directory in directories]
+    found = [_promised(known[directory], adapters) for directory in directories]
     whole = [checkpoint for checkpoint in found if checkpoint.problem is None]
     looks, bases = yield from questions.both(
         shards.look([shard for checkpoint in whole for shard in checkpoint.shards]),
@@ -89,16 +93,18 @@ def _bases(paths: Sequence[str]) -> Question[Mapping[str, Answer]]:
     return dict(zip(paths, answers, strict=True))
 
 
-def _promised(answers: Sequence[Answer]) -> Checkpoint:
+def _promised(answers: Sequence[Answer], adapters: Sequence[str]) -> Checkpoint:
     """What the listing and the index promise."""
     listing, config, model_config, *indexes = answers
-    found = _weights(listing, config, indexes)
+    found = _weights(listing, config, indexes, adapters)
     files = [questions.name(fact) for fact in questions.entries(listing) if questions.is_file(fact)]
     has_weights = any(name.endswith(_WEIGHTS) for name in files)
     return msgspec.structs.replace(found, rope_for_5=_has_rope_of_5(model_config), has_weights=has_weights)
 
 
-def _weights(listing: Answer, config: Answer, indexes: Sequence[Answer]) -> Checkpoint:
+def _weights(
+    listing: Answer, config: Answer, indexes: Sequence[Answer], adapters: Sequence[str]
+) -> Checkpoint:
     if isinstance(listing, Withheld):
         return _wrong(State.WITHHELD, f"can't be read: {listing.why}")
     entries = {questions.name(fact): fact for fact in questions.entries(listing)}
@@ -111,7 +117,7 @@ def _weights(listing: Answer, config: Answer, indexes: Sequence[Answer]) -> Chec
             return _with_shards({single}, entries)
     if names := _counted(entries):
         return msgspec.structs.replace(_with_shards(names, entries), lacks_index=True)
-    return _adapter(config, entries)
+    return _adapter(config, entries, adapters)
 
 
 def _counted(entries: Mapping[str, FileFact]) -> set[str]:
@@ -166,11 +172,13 @@ def _with_shards(names: set[str], entries: Mapping[str, FileFact]) -> Checkpoint
     return Checkpoint(shards=facts, merged_adapter=adapter.CONFIG in entries)
 
 
-def _adapter(config: Answer, entries: Mapping[str, FileFact]) -> Checkpoint:
-    weights = next((entries[name] for name in adapter.WEIGHTS if name in entries), None)
+def _adapter(config: Answer, entries: Mapping[str, FileFact], names: Sequence[str]) -> Checkpoint:
+    weights = next((entries[name] for name in names if name in entries), None)
     if weights is None:
         own = f" but {adapter.OWN}, which torchtune alone reads" if adapter.OWN in entries else ""
         return _wrong(State.ABSENT, f"holds no model{own}")
+    if questions.name(weights) == adapter.OWN:
+        return Checkpoint(shards=(weights,), is_own_adapter=True)
     match config:
         case Part():
             try:

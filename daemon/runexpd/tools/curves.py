@@ -78,13 +78,15 @@ Parse = Callable[[str, str], tuple[Iterable[Point], str]]
 class Source(NamedTuple):
     path: str
     parse: Parse
+    #: Where reading begins, in bytes; negative: from the end.
+    begin: int = 0
 
 
 def follow(
     sources: Sequence[Source], marks: Mapping[str, Mark], attempt: Attempt
 ) -> Question[tuple[Read, ...]]:
     """Read each on. What was last written to before the attempt began is another's, and left alone."""
-    known = [marks.get(source.path, Mark(source.path)) for source in sources]
+    known = [marks.get(source.path, Mark(source.path, source.begin)) for source in sources]
     asks: list[Ask] = [ReadPart(mark.path, mark.offset, MOST_BYTES) for mark in known]
     answers = (yield asks) if asks else ()
     earliest = (attempt.started_at or 0.0) - _CLOCK_TOLERANCE_SECONDS
@@ -102,6 +104,7 @@ def of_output(job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]) -> Ques
 
 def _read(source: Source, mark: Mark, part: Part, is_over: bool) -> Read:
     size, data = part.fact.size_bytes, part.data
+    mark = msgspec.structs.replace(mark, offset=_from_the_beginning(mark.offset, size))
     if size < mark.offset:  # it was begun anew
         return Read(mark=Mark(mark.path), points=(), modified_at=part.fact.modified_at, is_behind=True)
     is_last = is_over and mark.offset + len(data) >= size
@@ -117,6 +120,10 @@ def _read(source: Source, mark: Mark, part: Part, is_over: bool) -> Read:
         modified_at=part.fact.modified_at,
         is_behind=end > 0 and after.offset < size and len(data) >= MOST_BYTES,
     )
+
+
+def _from_the_beginning(offset: int, size: int) -> int:
+    return offset if offset >= 0 else max(0, size + offset)
 
 
 def _few(found: Iterable[Point]) -> Iterator[Point]:

@@ -25,7 +25,7 @@ _EXCEPTIONS = (
     (Kind.DISK_FULL, r"\[Errno (?:28|122|27)\]|\(os error (?:28|122|27)\)|No space left on device|Disk quota exceeded"),
     (Kind.MISSING_MODEL, r"No file with name: .* found in|Error: .*config\.json'?$|not the path to a directory containing a|"
                          r"Error no file named|Can't load the model|Repo id must|SafetensorError|"
-                         r"We couldn't connect to '"),
+                         r"We couldn't connect to '|Unrecognized model in .*`model_type`|KeyError: 'base_model_name_or_path'"),
     (Kind.MISSING_DATA, r"Unable to find '.*'|FileNotFoundError: .*\.(json|jsonl|csv|parquet)"),
     (Kind.BAD_CONFIG, r"ConfigAttributeError|InterpolationKeyError|InstantiationError|got an unexpected keyword argument|"
                       r"missing \d+ required (?:positional|keyword-only) argument|No model specified|"

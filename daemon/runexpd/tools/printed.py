@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from posixpath import join, normpath
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -16,6 +17,8 @@ from runexpd.tools.base import Attempt
 
 #: The fact that holds the files a script sends words to, patterns as in `--output`, one a line.
 FACT = "printed"
+#: Those of them to whose ends it adds.
+APPENDED = "appended"
 #: Of a script.
 _MOST_FILES = 8
 _RUNS_A_TOOL = re.compile(r"\b(?:tune|torchrun|python3?|inspect|accelerate|srun|exec)\b|[./]\w+\.(?:sh|py)\b")
@@ -25,7 +28,16 @@ _JOB_ID = re.compile(r"\$(?:SLURM_JOB_?ID\b|\{SLURM_JOB_?ID\})")
 
 def redirected(text: str, runs_in: str) -> tuple[str, ...]:
     """Files that a script's commands print to (`> x 2>&1`, `| tee x`, `exec > x`), where they are written out."""
-    found = dict.fromkeys(_named(text))
+    return _usable([target.name for target in _targets(text)], runs_in)
+
+
+def appended(text: str, runs_in: str) -> tuple[str, ...]:
+    """Those of them to which it adds (`>> x`, `tee -a x`): what earlier attempts said may be in them."""
+    return _usable([target.name for target in _targets(text) if target.adds], runs_in)
+
+
+def _usable(names: Sequence[str], runs_in: str) -> tuple[str, ...]:
+    found = dict.fromkeys(names)
     paths = [normpath(join(runs_in, name)) for name in found if not re.search(r"[$`*?%\\~]", name)]
     patterns = [
         normpath(join(runs_in, name)) for name in found if re.fullmatch(r"[^$`*?\\~]*%j[^$`*?\\~%]*", name)
@@ -36,10 +48,15 @@ def redirected(text: str, runs_in: str) -> tuple[str, ...]:
     return tuple(usable[:_MOST_FILES])
 
 
-def _named(text: str) -> Iterator[str]:
+class _Target(NamedTuple):
+    name: str
+    adds: bool
+
+
+def _targets(text: str) -> Iterator[_Target]:
     for line in scripts.expanded(text):
         if (">" in line or "tee" in line) and _RUNS_A_TOOL.search(line) and not line.lstrip().startswith("#"):
-            yield from _targets(_words(_JOB_ID.sub("%j", line)))
+            yield from _of_words(_words(_JOB_ID.sub("%j", line)))
 
 
 def _words(line: str) -> list[str]:
@@ -51,7 +68,7 @@ def _words(line: str) -> list[str]:
         return []
 
 
-def _targets(words: Sequence[str]) -> Iterator[str]:
+def _of_words(words: Sequence[str]) -> Iterator[_Target]:
     for place, word in enumerate(words):
         after = words[place + 1] if place + 1 < len(words) else ""
         stream = words[place - 1] if place else ""
@@ -59,17 +76,21 @@ def _targets(words: Sequence[str]) -> Iterator[str]:
             continue
         if _REDIRECTED.fullmatch(word) or word in (">&", "&>", "&>>"):
             if re.match(r"[^\W\d]|[./%-]|\d+\D", after):
-                yield after
+                yield _Target(after, ">>" in word)
         elif word == "tee":
-            yield from _until_operator(words[place + 1 :])
+            yield from _of_tee(list(_until_operator(words[place + 1 :])))
+
+
+def _of_tee(arguments: Sequence[str]) -> Iterator[_Target]:
+    adds = any(word == "--append" or re.fullmatch("-[ip]*a[ip]*", word) for word in arguments)
+    yield from (_Target(word, adds) for word in arguments if not word.startswith("-"))
 
 
 def _until_operator(words: Sequence[str]) -> Iterator[str]:
     for word in words:
         if set(word) <= set("|&;<>()"):
             return
-        if not word.startswith("-"):
-            yield word
+        yield word
 
 
 def patterns(job: JobSpec) -> list[str]:

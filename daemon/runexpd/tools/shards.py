@@ -12,7 +12,7 @@ from runexpd.tools import questions, safetensors, torch_zip
 from runexpd.tools.base import Question
 
 #: By the ending of a name.
-FORMATS = (".safetensors", ".bin")
+FORMATS = (".safetensors", ".bin", ".pt")
 #: Of a file at first, where a header of two thousand tensors ends; and of all headers together, in each round.
 _HEAD_BYTES = 256 * 1024
 _ALL_HEAD_BYTES = 32 * 1024 * 1024

@@ -105,9 +105,11 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         "epochs": training.epochs,
         "log_every_n_steps": training.log_every_n_steps,
         "resumes": int(training.resumes),
+        "adapters": "\n".join(training.adapters),
         "pace": training.pace,
         "environments": "\n".join(sorted(environments)),
         printed.FACT: "\n".join(printed.redirected(text, runs_in)),
+        printed.APPENDED: "\n".join(printed.appended(text, runs_in)),
     }
     return replace(job, facts=noted, results=output_dir)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from runexpd.experiments import documents
 from runexpd.experiments.problems import BadExperiment
-from runexpd.tools import interpolation, questions, scripts
+from runexpd.tools import adapter, interpolation, questions, scripts
 
 CONFIG = "finetune.yaml"
 #: What can be looked for.
@@ -22,6 +22,9 @@ _PACE = (
     "model._component_", "batch_size", "dtype", "device", "compile", "enable_activation_checkpointing",
     "enable_activation_offloading", "dataset._component_", "dataset.packed", "tokenizer.max_seq_len",
 )  # fmt: skip
+#: Which save adapters in torchtune's own format alone: checkpointers, and models whose adapters peft doesn't know.
+_OWN_CHECKPOINTERS = ("FullModelTorchTuneCheckpointer", "FullModelMetaCheckpointer")
+_WITHOUT_PEFT = ("PHI3_MINI", "PHI4", "LLAMA3_VISION")
 _REMOVED = re.compile(r"~[A-Za-z_][\w.]{0,200}(=.*)?", re.DOTALL)
 
 
@@ -45,6 +48,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     log_every_n_steps: int | None = None
     #: It goes on where an earlier training stopped, whose epochs count, too.
     resumes: bool = False
+    #: Files of weights that make an epoch of adapters.
+    adapters: tuple[str, ...] = adapter.WEIGHTS
     #: What decides how many tokens a second it makes: runs that say the same here should be as fast.
     pace: str = ""
 
@@ -73,8 +78,15 @@ def read(text: str, where: str, workdir: str, overrides: Sequence[str] = ()) -> 
         gradient_accumulation_steps=_count(config.get("gradient_accumulation_steps")),
         log_every_n_steps=_count(config.get("log_every_n_steps")),
         resumes=config.get("resume_from_checkpoint") is True,
+        adapters=_adapters(config),
         pace=_pace(config),
     )
+
+
+def _adapters(config: "_Config") -> tuple[str, ...]:
+    component, model_type = (config.get(f"checkpointer.{key}") for key in ("_component_", "model_type"))
+    is_own = str(component).endswith(_OWN_CHECKPOINTERS) or str(model_type).startswith(_WITHOUT_PEFT)
+    return (*adapter.WEIGHTS, adapter.OWN) if is_own else adapter.WEIGHTS
 
 
 def _pace(config: "_Config") -> str:

@@ -1,11 +1,13 @@
-"""What a training did at each step: from its own log, else from the bars in its output or in W&B's copy of it. Pure."""
+"""What a training did at each step: from its own log, else from the bars in its output, in W&B's copy of it, or in files that
+its script sends its words to. Pure.
+"""
 
 from collections.abc import Iterator, Mapping
 
 from runexp.wire import metrics
 from runexp.wire.jobs import JobSpec
 from runexpd.hosts.base import ListDir
-from runexpd.tools import curves, gpu_metrics, output, questions, torchtune_steps
+from runexpd.tools import curves, gpu_metrics, output, printed, questions, torchtune_steps
 from runexpd.tools.base import Attempt, Question
 from runexpd.tools.curves import Mark, Point, Read, Source
 
@@ -18,10 +20,11 @@ def follow(job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]) -> Questio
     if log is not None:
         return (yield from curves.follow([Source(log, curves.steps), gpus], marks, attempt))
     console = torchtune_steps.console(log_dir)
-    printed = attempt.output if not _has_given(marks, console) else console
-    sources = [Source(printed, lines), gpus]
-    if not _has_given(marks, printed):
+    shown = attempt.output if not _has_given(marks, console) else console
+    sources = [Source(shown, lines), gpus]
+    if not _has_given(marks, shown):
         sources.append(Source(console, lines))
+    sources += _elsewhere(job, attempt)
     (listing,), found = yield from questions.both(
         questions.ask([ListDir(log_dir)]), curves.follow(sources, marks, attempt)
     )
@@ -29,6 +32,13 @@ def follow(job: JobSpec, attempt: Attempt, marks: Mapping[str, Mark]) -> Questio
     if newest is None:
         return found
     return (*found, *(yield from curves.follow([Source(newest.path, curves.steps)], marks, attempt)))
+
+
+def _elsewhere(job: JobSpec, attempt: Attempt) -> Iterator[Source]:
+    """What adds to a file leaves in it what earlier attempts said: of that only the end is looked at, for where this one begins."""
+    appended = str(job.facts.get(printed.APPENDED) or "").splitlines()
+    for path in printed.elsewhere(job, attempt):
+        yield Source(path, lines) if path not in appended else Source(path, latest, -curves.MOST_BYTES)
 
 
 def _has_given(marks: Mapping[str, Mark], path: str) -> bool:
@@ -42,6 +52,13 @@ def _is_log(path: str) -> bool:
 def lines(text: str, head: str) -> tuple[Iterator[Point], str]:
     """Bars, and the lines of StdoutLogger."""
     return _shown(text), head
+
+
+def latest(text: str, head: str) -> tuple[Iterator[Point], str]:
+    """Of those, the steps since the last that was a training's first."""
+    points = list(_shown(text))
+    firsts = [n for n, point in enumerate(points) if point.step == 1 and (not n or points[n - 1].step != 1)]
+    return iter(points[firsts[-1] if firsts else 0 :]), head
 
 
 def _shown(text: str) -> Iterator[Point]:

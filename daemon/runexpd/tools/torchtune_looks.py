@@ -16,6 +16,7 @@ from runexp.wire.states import COMPLETED
 from runexpd.experiments.problems import BadExperiment
 from runexpd.hosts.base import Answer, Ask, FileFact, ListDir, Part, ReadPart, Withheld
 from runexpd.tools import (
+    adapter,
     checkpoint,
     environment,
     facts,
@@ -108,6 +109,7 @@ def _as_trained(job: JobSpec, written: Answer, since: float) -> Training:
         epochs=facts.number(job, "epochs"),
         log_every_n_steps=facts.number(job, "log_every_n_steps"),
         resumes=bool(job.facts.get("resumes")),
+        adapters=tuple(facts.text(job, "adapters").splitlines()) or adapter.WEIGHTS,
     )
     if not isinstance(written, Part):
         return own
@@ -135,7 +137,7 @@ def _evidence(
     there = _there(epochs, listing)
     newest = torchtune_steps.newest_outputs(job, out) if attempt is None else []
     found, ends = yield from questions.both(
-        checkpoint.inspect([fact.path for fact in there.values()], early),
+        checkpoint.inspect([fact.path for fact in there.values()], early, training.adapters),
         questions.ask(torchtune_steps.ends(log, newest)),
     )
     sources = torchtune_steps.Sources(

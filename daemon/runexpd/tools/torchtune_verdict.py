@@ -24,6 +24,10 @@ DIVERGED = "the loss of its last step is no number: what it saved is likely wort
 NO_INDEX = (
     "its epochs have no index, as in torchtune's own format and Meta's: transformers loads none of them"
 )
+OWN_ADAPTERS = (
+    "its epochs are adapters in torchtune's own format (adapter_model.pt), which neither transformers nor peft loads: "
+    "an evaluation of theirs has to merge or convert them first"
+)
 NO_STEPS = "trained no step: is the batch larger than the data set?"
 
 
@@ -132,6 +136,7 @@ def _good(evidence: Evidence) -> Verdict:
     steps = evidence.seen.steps
     merged = any(found.merged_adapter for found in evidence.checkpoints.values())
     indexless = any(found.lacks_index for found in evidence.checkpoints.values())
+    own_adapters = any(found.is_own_adapter for found in evidence.checkpoints.values())
     rope = any(found.rope_for_5 for found in evidence.checkpoints.values())
     return Verdict(
         finding=Finding.GOOD,
@@ -140,6 +145,7 @@ def _good(evidence: Evidence) -> Verdict:
         warnings=(
             *([] if steps else [questions.line(_no_sign(evidence))]),
             *([NO_INDEX] if indexless else []),
+            *([OWN_ADAPTERS] if own_adapters else []),
             *([DIVERGED] if evidence.seen.diverged else []),
             *_age_warnings(evidence.attempt),
             *(environment.of_merged(evidence.environments) if merged else ()),

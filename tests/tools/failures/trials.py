@@ -145,6 +145,8 @@ TRIALS = (
     Trial("inspect_bad_model_path", inspect(model="hf/x -M model_path=/nonexistent -M device=cpu")),
     Trial("inspect_broken_weights", "cp -r ../models/tiny-llama model && truncate -s 100000 model/model.safetensors\n" + inspect(model="hf/x -M model_path=model -M device=cpu")),
     Trial("inspect_adapter_without_base", "mkdir model && cp ../models/tiny-llama/*.json model/ && rm model/model.safetensors* ; " + inspect(model="hf/x -M model_path=model -M device=cpu")),
+    Trial("inspect_own_adapter", "mkdir model && touch model/adapter_model.pt\n" + inspect(model="hf/x -M model_path=model -M device=cpu")),
+    Trial("inspect_adapter_names_no_base", "cp -r ../models/tiny-llama model && echo '{\"peft_type\": \"LORA\"}' > model/adapter_config.json\n" + inspect(model="hf/x -M model_path=model -M device=cpu")),
     Trial("inspect_task_not_found", inspect("nosuch.py")),
     Trial("inspect_task_syntax", inspect("own.py"), files={"own.py": "from inspect_ai import task\n@task\ndef words(:\n"}),
     Trial("inspect_task_raises", inspect("own.py", "mockllm/model", ""), files={"own.py": OWN_TASK.replace("{body}", "raise ValueError('no such split')").replace("{id}", "2")}),

@@ -112,6 +112,7 @@ CASES = (
     case("tensorboard", TUNE, TENSORBOARD),
     case("wandb", TUNE, WANDB),
     case("redirected", f"{TUNE} > train.log 2>&1"),
+    case("redirected_bars", f"{TUNE} > /dev/null 2> train.log", STDOUT),
     case("unseen", f"{TUNE} > /dev/null 2>&1", STDOUT),
     case("overridden", f"{TUNE} output_dir=elsewhere epochs=1"),
     case("not_finite", TUNE, ("lr: 2e-3", "lr: 1e30"), ("clip_grad_norm: 1.0", "clip_grad_norm: null")),
