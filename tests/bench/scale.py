@@ -5,20 +5,23 @@ make bench-scale
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import TypeVar, cast
 
 import anyio
-from process import megabytes, spent
+from process import megabytes, processor_seconds_of_children, spent
 
 from clusters.machine import Machine, keepers
 from fakes.builders import GOOD, ID, World, scaffold
+from fakes.evidence import scaffold as evidence_scaffold
+from fakes.experiments import Run, build
 from fakes.home import Home
 from runexpd.clusters.base import Cluster, JobReport, Known
 from runexpd.core.due import due
 from runexpd.core.observations import Accepted, Judged, Listed, Observation, Report
+from runexpd.hosts.local import LocalHost
 from runexpd.ledger import codec
 from runexpd.ledger.store import Ledger, Row
 from runexpd.runtime import clock
@@ -29,6 +32,9 @@ from runexpd.runtime.loop import Loop
 from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.schedule import Budget
 from runexpd.runtime.watcher import Watcher
+from runexpd.tools import registry
+
+T = TypeVar("T")
 
 
 def timed(work: Callable[[], object], times: int = 30) -> float:
@@ -174,6 +180,31 @@ def _own_kilobytes(pid: int) -> int:
     return 0
 
 
+async def what_is_read_for_recipes(runs: int) -> None:
+    """Of as many trainings and evaluations; what `run` of a large experiment does first, whether it is done or not."""
+    with TemporaryDirectory() as name, Ledger(Path(name) / "ledger.sqlite") as ledger:
+        dir = build(Path(name) / "exp", *(Run(f"r{n}") for n in range(runs)))
+        tools = registry.load()
+        pantry, found = Pantry(ledger, tools), evidence_scaffold(dir)
+        jobs = [job for tool in tools.values() for job in tool.discover(found).jobs]
+        made = await _told_of("read", len(jobs), pantry.read(LocalHost(), str(dir), jobs))
+        names = await _told_of("kept", len(jobs), pantry.keep(made))
+        made_of = {job.id: name for job, name in zip(jobs, names, strict=True)}
+        now = {job.id: each for job, each in zip(jobs, made, strict=True)}
+        assert await _told_of("compared", len(jobs), pantry.changes(made_of, now)) == {}
+        print(f"the ledger holds {ledger.path.stat().st_size / 1e6:.1f} MB of them")
+
+
+async def _told_of(what: str, count: int, work: Awaitable[T]) -> T:
+    began, own, of_children = time.monotonic(), time.process_time(), processor_seconds_of_children()
+    answer = await work
+    own, of_children = time.process_time() - own, processor_seconds_of_children() - of_children
+    print(
+        f"recipes of {count} jobs {what} in {time.monotonic() - began:.1f} s: {own:.1f} s of CPU, {of_children:.1f} s in children"
+    )
+    return answer
+
+
 class Quiet:
     """A cluster on which everything waits."""
 
@@ -212,4 +243,5 @@ if __name__ == "__main__":
     for count in (1000, 4000):
         a_start(count)
     anyio.run(local_jobs, 200)
+    anyio.run(what_is_read_for_recipes, 5_000)
     anyio.run(a_quiet_minute, 10_000)
