@@ -1,9 +1,12 @@
 """A cluster's stanza in the configuration's text: added or replaced line by line, so that comments stay. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from runexp.text import as_yaml
+
+#: What a cluster has: texts, and lists of them.
+Settings = Mapping[str, str | Sequence[str]]
 
 _CLUSTERS = re.compile(r"clusters:[ \t]*(#.*)?")
 _PLAIN = re.compile(r"[A-Za-z_/~][A-Za-z0-9._/~@+-]*")
@@ -20,7 +23,7 @@ def has(text: str, name: str) -> bool:
     return _found(_lines(text), name) is not None
 
 
-def put(text: str, name: str, settings: Mapping[str, str]) -> str:
+def put(text: str, name: str, settings: Settings) -> str:
     """The text with the cluster in it, in place of the one of its name if there is one. Raises Unwritable."""
     lines = _lines(text)
     if (there := _found(lines, name)) is not None:
@@ -39,14 +42,16 @@ def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _stanza(name: str, settings: Mapping[str, str], indentation: str) -> list[str]:
+def _stanza(name: str, settings: Settings, indentation: str) -> list[str]:
     return [
         f"{indentation}{_value(name)}:",
         *(f"{indentation}  {key}: {_value(said)}" for key, said in settings.items()),
     ]
 
 
-def _value(said: str) -> str:
+def _value(said: str | Sequence[str]) -> str:
+    if not isinstance(said, str):
+        return as_yaml(list(said))
     is_plain = _PLAIN.fullmatch(said) and said.lower() not in _WORDS
     return said if is_plain else as_yaml(said)
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from fakes.home import Home
 from runexp.cli import main
-from runexp.scaffolding import datasets, example
+from runexp.scaffolding import datasets, example, own
 from runexpd.experiments import summary
 
 LLAMA = {
@@ -76,6 +76,10 @@ def test_what_is_written_can_be_planned(place: Path, home: Home) -> None:
         ("rank4", "rank8", "base/cap", "rank4/cap/epoch0", "rank8/cap/epoch0"), "submit"
     )
     assert planned["warnings"] == []
+    for dir in (place / "exp", example.TEMPLATE):
+        first, _ = (dir / "experiment_summary.yaml").read_text().split("\n", 1)
+        assert first == f"# yaml-language-server: $schema={own.SCHEMA.name}"
+    assert (place / "exp" / own.SCHEMA.name).read_text() == own.SCHEMA.read_text()
     trained = yaml.safe_load((place / "exp" / "rank4" / "finetune.yaml").read_text())
     assert (trained["model"]["lora_rank"], trained["model"]["embed_dim"], trained["dataset"]["field"]) == (
         4,
@@ -102,14 +106,21 @@ def test_nothing_is_written_over(place: Path) -> None:
         (LLAMA, "torchtune.models.llama3_2.lora_llama3_2"),
         ({**LLAMA, "tie_word_embeddings": False}, "torchtune.models.llama3_1.lora_llama3_1"),
         ({**LLAMA, "model_type": "qwen2"}, "torchtune.models.qwen2.lora_qwen2"),
+        ({**LLAMA, "model_type": "mistral"}, "torchtune.models.mistral.lora_mistral"),
+        ({**LLAMA, "model_type": "gemma", "head_dim": 32}, "torchtune.models.gemma.lora_gemma"),
+        ({**LLAMA, "vocab_size": 32000}, "torchtune.models.llama2.lora_llama2"),
     ],
 )
 def test_the_model_is_built_as_its_own_config_says(place: Path, said: dict[str, Any], component: str) -> None:
     config(place, **said)
+    (place / "model" / "tokenizer.model").touch()
     assert init().exit_code == 0
     model = yaml.safe_load((place / "exp" / "rank8" / "finetune.yaml").read_text())["model"]
     assert model["_component_"] == component
-    assert (model["num_layers"], model["rope_base"]) == (2, 500000)
+    assert model["num_layers"] == 2
+    assert model.get("rope_base") == (None if "llama2" in component else 500000)
+    assert model.get("head_dim") == said.get("head_dim")
+    assert ("q_proj" in model["lora_attn_modules"]) == ("qwen2" not in component)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +140,12 @@ def test_the_tokenizer_of_a_qwen_is_that_of_its_tokens(place: Path, tokens: str,
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda place: config(place, model_type="mamba"), "is a mamba"),
+        (
+            lambda place: config(place, model_type="mamba"),
+            "is a mamba: known here are llama (2 and 3), qwen2, mistral, gemma",
+        ),
+        (lambda place: config(place, **{**LLAMA, "model_type": "mistral"}), "has no tokenizer.model"),
+        (lambda place: config(place, **{**LLAMA, "head_dim": 32}), "has heads of 32"),
         (lambda place: (place / "model" / "config.json").write_text("{"), "config.json can't be read"),
         (lambda place: (place / "model" / "config.json").write_text("[]"), "Expected `object`"),
         (lambda place: (place / "model" / "model.safetensors").unlink(), "has no *.safetensors"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fakes.home import CONFIG, Home
 from runexp import exits, sshing, stanzas
+from runexp.commands import setup
 
 MINE = """# mine
 local: {max_running: 3}   # few cores
@@ -123,12 +124,24 @@ def test_the_daemon_reads_it_and_a_wrong_one_changes_nothing(tmp_path: Path) -> 
     with home.running():
         config.write_text(f"# mine\n{CONFIG}")
         config.chmod(0o600)
-        done = home.runexp("setup", "della", "--yes", "--host", "127.0.0.1", "--partition", "gpu")
+        done = home.runexp(
+            "setup",
+            "della",
+            "--yes",
+            "--host",
+            "127.0.0.1",
+            "--prepend",
+            "module load slurm",
+            "--prepend",
+            ": 'b'",
+        )
         assert done.returncode == exits.FAILED, done.stdout + done.stderr
         assert "mend that, then: runexp doctor della" in done.stdout
         assert "clusters  local, della" in home.runexp("daemon").stdout
         written = config.read_text()
-        assert yaml.safe_load(written)["clusters"] == {"della": {"host": "127.0.0.1", "partition": "gpu"}}
+        assert yaml.safe_load(written)["clusters"] == {
+            "della": {"host": "127.0.0.1", "prepend": ["module load slurm", ": 'b'"]}
+        }
         assert written.startswith(f"# mine\n{CONFIG}")
         assert stat.S_IMODE(os.stat(config).st_mode) == 0o600
         for words, code in (
@@ -149,3 +162,21 @@ def test_the_daemon_reads_it_and_a_wrong_one_changes_nothing(tmp_path: Path) -> 
 
 def _as_a_pipe(path: Path) -> None:
     os.mkfifo(path)
+
+
+@pytest.mark.parametrize(("partitions", "asked"), [(["gpu"], 3), ([], 4)])
+def test_a_line_of_shell_is_asked_for_where_no_command_of_slurms_was_found(
+    monkeypatch: pytest.MonkeyPatch, partitions: list[str], asked: int
+) -> None:
+    questions: list[str] = []
+
+    def prompt(question: str, **shown: object) -> str:
+        questions.append(question)
+        return "module load slurm"
+
+    monkeypatch.setattr(sshing, "offers", lambda host: (partitions, []))
+    monkeypatch.setattr("click.prompt", prompt)
+    said = dict.fromkeys(("host", "user", "transport", "partition", "account"))
+    settings = setup._settings("della", True, said, ())
+    assert len(questions) == asked
+    assert settings.get("prepend") == (None if partitions else ["module load slurm"])

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from fakes import experiments
 from runexp.cli import main
-from runexp.commands.schema import FILE
 from runexp.scaffolding import example
+from runexp.scaffolding.own import SCHEMA
 from runexpd.experiments import schema, summary
 from runexpd.experiments.problems import BadExperiment
 
@@ -25,13 +25,13 @@ GOOD: dict[str, Any] = {
 
 def complaints(document: Any) -> list[str]:
     return [
-        error.message for error in Draft202012Validator(json.loads(FILE.read_text())).iter_errors(document)
+        error.message for error in Draft202012Validator(json.loads(SCHEMA.read_text())).iter_errors(document)
     ]
 
 
 def test_what_the_client_has_is_what_the_code_says() -> None:
-    hint = f"python -m runexpd.experiments.schema >{FILE}"
-    assert FILE.read_text() == schema.text(), hint
+    hint = f"python -m runexpd.experiments.schema >{SCHEMA}"
+    assert SCHEMA.read_text() == schema.text(), hint
     Draft202012Validator.check_schema(schema.schema())
 
 
@@ -62,7 +62,7 @@ def test_what_is_wrong_is_wrong_to_both(wrong: dict[str, Any]) -> None:
 
 def test_it_is_printed_and_written_once(tmp_path: Path) -> None:
     out = str(tmp_path / "s.json")
-    assert CliRunner().invoke(main, ["schema"]).stdout == FILE.read_text()
+    assert CliRunner().invoke(main, ["schema"]).stdout == SCHEMA.read_text()
     assert CliRunner().invoke(main, ["schema", "-o", out]).exit_code == 0
-    assert Path(out).read_text() == FILE.read_text()
+    assert Path(out).read_text() == SCHEMA.read_text()
     assert CliRunner().invoke(main, ["schema", "-o", out]).exit_code == 1

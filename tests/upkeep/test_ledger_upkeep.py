@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fakes.builders import ID, World, scaffold
+from runexp.commands.upkeep import ledger as asked
 from runexp.wire.events import RecipeRecorded, Recorded
 from runexp.wire.recipes import Recipe, Text
 from runexp.wire.states import Outcome
@@ -25,9 +26,17 @@ from runexpd.runtime import snapshot
 from runexpd.runtime.shelf import Shelf
 from runexpd.upkeep.backup import backup, restore
 from runexpd.upkeep.check import check
+from runexpd.upkeep.commands import ledger as answered
 from runexpd.upkeep.compact import compact
 
 NOW = 1_800_000_000.0
+
+
+def test_both_programs_say_the_same_of_it() -> None:
+    assert asked.help == answered.help
+    helps = [{name: each.help for name, each in of.commands.items()} for of in (asked, answered)]
+    assert helps[0] == helps[1]
+    assert all(helps[0].values())
 
 
 def row(recorded: Recorded) -> Row:

@@ -49,7 +49,7 @@ def _ranks(called: click.Context, option: click.Parameter, said: tuple[str, ...]
 @click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A directory of a Llama or Qwen2 model.",
+    help="A directory of a Llama, Qwen2, Mistral or Gemma model.",
 )
 @click.option(
     "--data",

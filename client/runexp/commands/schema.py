@@ -7,8 +7,6 @@ import click
 from runexp import output
 from runexp.scaffolding import own
 
-FILE = own.TEMPLATE.parent / "experiment_summary.schema.json"
-
 
 @click.command()
 @click.option(
@@ -22,15 +20,15 @@ def schema(path: Path | None) -> None:
     """Print the JSON schema of experiment_summary.yaml, with which an editor completes and checks it while you type.
 
     An editor with yaml-language-server reads it where the summary's first line is
-    `# yaml-language-server: $schema=experiment_summary.schema.json`.
+    `# yaml-language-server: $schema=experiment_summary.schema.json`; `runexp init` writes both.
 
     \b
     Example:  runexp schema -o exp7/experiment_summary.schema.json
     """
     with output.errors():
         if path is None:
-            output.raw(FILE.read_text())
+            output.raw(own.SCHEMA.read_text())
             return
         with path.open("x") as file:
-            file.write(FILE.read_text())
+            file.write(own.SCHEMA.read_text())
         output.note(output.one_line(f"written: {path}"))

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,25 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 )
 @click.option("--partition", help="For scripts that name none.")
 @click.option("--account", help="For scripts that name none.")
+@click.option(
+    "--prepend",
+    metavar="LINE",
+    multiple=True,
+    help="A line of shell before every command there, such as `module load slurm`; may be given several times.",
+)
 @click.option("--replace", is_flag=True, help="In place of the cluster of that name that is there.")
 @click.option(
     "--yes", "-y", is_flag=True, help="Ask nothing: what isn't said is left to ~/.ssh/config and the scripts."
 )
 @arguments.as_json
-def setup(cluster: str | None, replace: bool, yes: bool, as_json: bool, **said: str | None) -> None:
+def setup(
+    cluster: str | None,
+    replace: bool,
+    yes: bool,
+    as_json: bool,
+    prepend: tuple[str, ...],
+    **said: str | None,
+) -> None:
     """Add CLUSTER to the configuration, have the daemon read it, and look the cluster over.
 
     What is in the configuration stays, with its comments. Without CLUSTER the hosts of ~/.ssh/config are offered.
@@ -48,7 +62,7 @@ def setup(cluster: str | None, replace: bool, yes: bool, as_json: bool, **said: 
 
     \b
     Example:  runexp setup della
-              runexp setup della --yes --host della.example.edu --partition gpu
+              runexp setup della --yes --host della.example.edu --partition gpu --prepend "module load slurm"
     """
     with output.errors(as_json):
         asks = not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
@@ -56,7 +70,7 @@ def setup(cluster: str | None, replace: bool, yes: bool, as_json: bool, **said: 
         if not _NAME.fullmatch(name) or name == "local":
             hint = "letters, digits, . _ and -; `local` is this machine; --host says where it is"
             output.fail(f"{name!r} is no name for a cluster", "", hint, exits.USAGE, as_json)
-        settings = _settings(name, asks, said)
+        settings = _settings(name, asks, said, prepend)
         _write(name, settings, replace, as_json)
         reply = _looked_over(name, as_json)
         if as_json:
@@ -81,7 +95,9 @@ def _chosen(asks: bool, as_json: bool) -> str:
     return str(click.prompt("Cluster", err=True, default=hosts[0] if len(hosts) == 1 else None))
 
 
-def _settings(name: str, asks: bool, said: dict[str, str | None]) -> dict[str, str]:
+def _settings(
+    name: str, asks: bool, said: dict[str, str | None], prepend: Sequence[str]
+) -> dict[str, str | Sequence[str]]:
     """In the order of a stanza. What is empty is left out."""
     host = said["host"] or name
     if asks:
@@ -91,9 +107,11 @@ def _settings(name: str, asks: bool, said: dict[str, str | None]) -> dict[str, s
             "partition": said["partition"] or _one_of("Partition", partitions),
             "account": said["account"] or _one_of("Account", accounts),
         }
+        prepend = prepend or (_lines_before() if not partitions else ())
     every: dict[str, Any] = {
         "host": host,
         **{key: said[key] for key in ("user", "transport", "partition", "account")},
+        "prepend": prepend,
     }
     return {key: value for key, value in every.items() if value}
 
@@ -104,13 +122,22 @@ def _transport() -> str:
     return str(click.prompt(question, type=kinds, default="asyncssh", err=True))
 
 
+def _lines_before() -> list[str]:
+    """Where Slurm's commands weren't found, or nobody answered."""
+    question = (
+        "A line of shell that makes Slurm's commands known there (such as `module load slurm`); Enter: none"
+    )
+    line = str(click.prompt(question, default="", show_default=False, err=True)).strip()
+    return [line] if line else []
+
+
 def _one_of(what: str, offered: list[str]) -> str:
     there = f" ({', '.join(offered)})" if offered else ""
     question = f"{what} for scripts that name none{there}; Enter: none"
     return str(click.prompt(question, default="", show_default=False, err=True)).strip()
 
 
-def _write(name: str, settings: dict[str, str], replace: bool, as_json: bool) -> None:
+def _write(name: str, settings: stanzas.Settings, replace: bool, as_json: bool) -> None:
     """The configuration with the cluster, if the daemon's program takes it. Exits, with nothing changed, where it doesn't."""
     path = Path(os.path.realpath(paths.config()))
     try:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from runexp import connection, output, starting
+from runexp import connection, ledger_help, output, starting
 from runexp.commands import arguments
 from runexp.commands.changes import confirm
 from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remove, Unarchive, UpkeepReply
@@ -95,70 +95,38 @@ def gc(cluster: str, days: float, yes: bool, as_json: bool) -> None:
         output.say(f"{cluster}: {said or 'no submission has left anything'}")
 
 
-@click.group()
+@click.group(help=ledger_help.GROUP)
 def ledger() -> None:
-    """Look over, copy, put back, make small: the file that remembers every experiment.
-
-    \b
-    Example:  runexp ledger backup /backup/ledger.sqlite
-    """
+    pass
 
 
 _FILE = click.argument("file", type=click.Path(dir_okay=False))
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.CHECK)
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
 @arguments.as_json
 def check(file: str | None, as_json: bool) -> None:
-    """Read all of the ledger, or of a copy of it, and say whether it is whole. Exits with 4 where it isn't.
-
-    \b
-    Example:  runexp ledger check
-    """
     _handed_on("check", file, as_json)
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.BACKUP)
 @_FILE
 @arguments.as_json
 def backup(file: str, as_json: bool) -> None:
-    """Copy the ledger into FILE, as it is now; what happens meanwhile goes on.
-
-    The configuration and the experiments' own files are not in it.
-
-    \b
-    Example:  runexp ledger backup /backup/ledger-$(date +%F).sqlite
-    """
     _handed_on("backup", file, as_json)
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.RESTORE)
 @_FILE
 @arguments.as_json
 def restore(file: str, as_json: bool) -> None:
-    """Put the ledger back as FILE has it, while no daemon runs. The one that is there is kept beside it.
-
-    What was submitted since the copy was made isn't in it, so nothing is done with an experiment that was under way then until
-    `runexp run` has looked what happened since: what runs is watched on, what lies there finished is taken up.
-
-    \b
-    Example:  runexp daemon stop
-              runexp ledger restore /backup/ledger-2026-11-29.sqlite
-              runexp daemon start
-    """
     _handed_on("restore", file, as_json)
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.COMPACT)
 @arguments.as_json
 def compact(as_json: bool) -> None:
-    """Let go of what removed experiments have left, and make the ledger's files small, while no daemon runs.
-
-    \b
-    Example:  runexp daemon stop
-              runexp ledger compact
-    """
     _handed_on("compact", None, as_json)
 
 

@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from runexp.scaffolding.own import SCHEMA
+
 TEMPLATE = Path(__file__).parent / "example"
 MERGED = {"rank4": 4, "rank8": 8}  # run: its rank
 ADAPTERS = {"rank8-adapter": 8}
@@ -35,6 +37,7 @@ def scaffold(directory: Path, environment: Path, step: Callable[[str], None] = p
     step("writing scripts and configs")
     activated = shlex.quote(str(environment))
     _write(directory / "experiment_summary.yaml", (TEMPLATE / "experiment_summary.yaml").read_text())
+    _write(directory / SCHEMA.name, SCHEMA.read_text())
     _write(directory / "post_finetune.py", (TEMPLATE / "post_finetune.py").read_text())
     for run, rank in MERGED.items():
         _run_directory(directory, run, _config(rank), activated)

@@ -16,6 +16,8 @@ from runexp.text import as_yaml
 from runexp.wire import names
 
 TEMPLATE = Path(__file__).parent / "own"
+#: For editors: the summary's first line names it.
+SCHEMA = Path(__file__).parent / "experiment_summary.schema.json"
 #: In an #SBATCH line: nothing that sbatch would take for something else.
 _WORD = re.compile(r"[A-Za-z0-9._:,=+@%/-]*")
 _TIME = re.compile(r"(\d{1,9}-)?\d{1,9}(:\d{1,9}){0,2}|UNLIMITED", re.ASCII)
@@ -70,6 +72,7 @@ def _files(directory: Path, wish: Wish) -> Iterator[tuple[Path, str | bytes]]:
     values = _values(directory, wish, config)
     ranks = tuple(dict.fromkeys(wish.ranks))
     yield directory / "post_finetune.py", (TEMPLATE.parent / "example" / "post_finetune.py").read_text()
+    yield directory / SCHEMA.name, SCHEMA.read_bytes()
     yield directory / "experiment_summary.yaml", _summary(values, wish, [f"rank{rank}" for rank in ranks])
     base = {
         **values,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from runexp import paths, text
+from runexp import ledger_help, paths, text
 from runexpd.ledger.errors import LedgerError
 from runexpd.upkeep import backup as copies
 from runexpd.upkeep.check import check as look_over
@@ -25,23 +25,15 @@ def own() -> Path:
     return paths.state() / "ledger.sqlite"
 
 
-@click.group()
+@click.group(help=ledger_help.GROUP)
 def ledger() -> None:
-    """Look over, copy, put back, make small: the file that remembers every experiment.
-
-    `check` and `backup` may be called while the daemon runs; `restore` and `compact` not.
-    """
+    pass
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.CHECK)
 @click.argument("file", type=_FILE, required=False)
 @_as_json
 def check(file: Path | None, as_json: bool) -> None:
-    """Read all of the ledger, or of a copy of it, and say whether it is whole. Exits with 4 where it isn't.
-
-    \b
-    Example:  runexp ledger check
-    """
     with _said():
         found = look_over(_there(file or own()), _progress("looking over"))
         if as_json:
@@ -51,17 +43,10 @@ def check(file: Path | None, as_json: bool) -> None:
     sys.exit(FAILED if found.problems else 0)
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.BACKUP)
 @click.argument("file", type=_FILE)
 @_as_json
 def backup(file: Path, as_json: bool) -> None:
-    """Copy the ledger into FILE, as it is now; what happens meanwhile goes on.
-
-    The configuration and the experiments' own files are not in it.
-
-    \b
-    Example:  runexp ledger backup /backup/ledger-$(date +%F).sqlite
-    """
     with _said():
         copies.backup(_there(own()), file.absolute())
         if as_json:
@@ -70,20 +55,10 @@ def backup(file: Path, as_json: bool) -> None:
             _print(f"{file}: {_size(file.stat().st_size)}; put back by: runexp ledger restore {file}")
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.RESTORE)
 @click.argument("file", type=_FILE)
 @_as_json
 def restore(file: Path, as_json: bool) -> None:
-    """Put the ledger back as FILE has it. The one that is there is kept beside it.
-
-    What was submitted since the copy was made isn't in it, so nothing is done with an experiment that was under way then until
-    `runexp run` has looked what happened since: what runs is watched on, what lies there finished is taken up.
-
-    \b
-    Example:  runexp daemon stop
-              runexp ledger restore /backup/ledger-2026-11-29.sqlite
-              runexp daemon start
-    """
     with _said():
         aside = copies.restore(own(), _there(file.absolute()), time.time(), _progress("looking over"))
         if as_json:
@@ -93,15 +68,9 @@ def restore(file: Path, as_json: bool) -> None:
             _print("next: runexp daemon start, runexp ls, and `runexp run` for what was under way")
 
 
-@ledger.command()
+@ledger.command(help=ledger_help.COMPACT)
 @_as_json
 def compact(as_json: bool) -> None:
-    """Let go of what removed experiments have left, and make the ledger's files as small as they can be.
-
-    \b
-    Example:  runexp daemon stop
-              runexp ledger compact
-    """
     with _said():
         before, after = make_small(_there(own()), paths.state() / "metrics.sqlite")
         if as_json:
