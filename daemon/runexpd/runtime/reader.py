@@ -1,6 +1,7 @@
 """Reads an experiment's directory through a host: gathers the summary, the listing and the texts, and has them understood.
 
-Only regular files are read, a fixed number of questions whatever the number of runs, and nothing of it is parsed here.
+Only regular files are read, a fixed number of questions whatever the number of runs, and nothing of it is parsed here. What
+looks at each of a hundred thousand entries does so in a thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from runexpd.hosts.base import (
     Tree,
     Withheld,
 )
+from runexpd.runtime.aside import aside
 from runexpd.runtime.digest import Indigestible, Lane, digest
 from runexpd.runtime.understand import Gathered, Reading, decoded, is_fit, understand
 from runexpd.tools import registry
@@ -126,7 +128,7 @@ async def _gathered(host: Host, first: First, runs: Sequence[str]) -> Gathered:
     if len(entries) > limits.ENTRIES:
         what = f"{len(entries)} files and directories, four levels down: more than {limits.ENTRIES}"
         raise BadExperiment(what, dir, "move what isn't the experiment's elsewhere")
-    fit = {path: fact for path, fact in entries.items() if is_fit(path)}
+    fit = await aside(lambda: {path: fact for path, fact in entries.items() if is_fit(path)})
     return Gathered(
         dir=dir,
         entries=tuple(fit.values()),
@@ -152,8 +154,7 @@ async def _follow(
     host: Host, places: Iterable[str], depth: int, entries: dict[str, FileFact], links: dict[str, str]
 ) -> None:
     """Take in what lies behind links. A listing doesn't follow them: a directory that has entries and shows none is one."""
-    full = {path.rpartition("/")[0] for path in entries}
-    bare = [path for path in places if path in entries and entries[path].is_dir and path not in full]
+    bare = await aside(lambda: _bare(places, entries))
     asks = [ask for path in bare for ask in (Locate(path), Tree(path, depth))]
     answers = await host.fetch(asks) if asks else []
     for path, place, listing in zip(bare, answers[::2], answers[1::2], strict=True):
@@ -164,11 +165,16 @@ async def _follow(
             entries |= found
 
 
+def _bare(places: Iterable[str], entries: Mapping[str, FileFact]) -> list[str]:
+    full = {path.rpartition("/")[0] for path in entries}
+    return [path for path in places if path in entries and entries[path].is_dir and path not in full]
+
+
 async def _texts(
     host: Host, dir: str, runs: frozenset[str], entries: Mapping[str, FileFact]
 ) -> dict[str, bytes]:
     """Every script and config of the runs, evaluations' data left aside; those of other directories where they can be read."""
-    wanted = [fact for fact in entries.values() if _is_wanted(dir, runs, fact)]
+    wanted = await aside(lambda: [fact for fact in entries.values() if _is_wanted(dir, runs, fact)])
     if sum(fact.size_bytes for fact in wanted) > limits.SCAFFOLD_BYTES:
         what = f"scripts and configs of more than {limits.SCAFFOLD_BYTES // 1024 // 1024} MB"
         raise BadExperiment(what, dir, "move what isn't the experiment's elsewhere")
