@@ -6,27 +6,63 @@ from typing import Any
 BLANK = "***"
 #: Ends of names whose values are secrets. A tokenizer's special tokens are not: pad_token, eos_token.
 _SECRET_NAME = (
-    r"(?:[\w.-]{0,80}[_.-])?"
-    r"(?:api[_-]?key|secret|secret[_-]?key|access[_-]?key|password|passwd|credentials?"
-    r"|(?:hf|hub|auth|access|api|wandb|bearer|github|gitlab|secret|session|private|use_auth|huggingface)[_-]?token)"
+    r"(?:[\w.-]{0,80}(?:secret|password|passwd|passphrase|pwd)"
+    r"|(?:[\w.-]{0,80}[_.-])?"
+    r"(?:api[_-]?key|(?:access|secret|private|account|auth)[_-]?key|credentials?"
+    r"|(?:hf|hub|auth|access|api|wandb|bearer|github|gitlab|secret|session|private|use_auth|huggingface"
+    r"|refresh|id)[_-]?token))"
 )
+#: Of variables of the environment, any token but a tokenizer's.
+_VARIABLE = (
+    r"(?-i:(?!(?:PAD|EOS|BOS|UNK|SEP|CLS|MASK|STOP|END|START|IMAGE)_TOKEN)"
+    r"[A-Z][A-Z0-9_]{0,80}_TOKEN(?==))"
+)
+#: In quotes, or up to a blank; a quote in the middle of a word belongs to it.
+_VALUE = r"""(?P<value>"(?:[^"\\\n]|\\.){0,9999}"|'[^'\n]*'|["']?(?:[^\s"']|(?<=\w)["'](?=\w))+)"""
+_GAP = r"[ \t]{0,20}"
 _ASSIGNED = re.compile(
-    rf"""(?im)(?P<name>(?<![\w.-]){_SECRET_NAME}["']?[ \t]{{0,20}}[:=][ \t]{{0,20}})(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'#]+)"""
+    rf"""(?im)(?P<name>(?<![\w.-])(?:{_SECRET_NAME}|{_VARIABLE})["']?{_GAP}[:=]{_GAP}){_VALUE}"""
 )
-_OPTION = re.compile(rf"(?im)(?P<name>(?<![\w.-])--{_SECRET_NAME}[ \t]+)(?P<value>[^\s-][^\s]*)")
+#: YAML that goes on below its key: a block, or a plain value; not a mapping.
+_BELOW = re.compile(
+    rf"""(?im)(?P<name>^(?P<indent>[ \t]{{0,80}})(?:-[ ])?["']?{_SECRET_NAME}["']?{_GAP}:{_GAP}"""
+    rf"""(?:[|>][-+\d]{{0,2}})?{_GAP}(?:\#.{{0,200}})?\n)"""
+    r"""(?P<value>(?:(?P=indent)[ \t]++(?!["']?[\w.-]+["']?:(?:\s|$)).*(?:\n|\Z))+)"""
+)
+_OPTION = re.compile(rf"""(?im)(?P<name>(?<![\w.-])--(?:{_SECRET_NAME}|token)[ \t=]{{1,20}})(?!-){_VALUE}""")
+#: What programs and libraries are told without a name: wandb and Hugging Face, sshpass, curl, a .netrc, a header.
+_CALLS = (
+    r"\bwandb[ \t]+login\b(?:[ \t]+-\S{1,100}(?:[ \t]+https?://\S{1,100})?){0,5}[ \t]+(?!-)",
+    r"""\blogin\((?:\w{1,20}[ ]?=[ ]?)?(?=["'])""",
+    r"\bsshpass[ \t]+-p[ \t]{0,5}",
+    r"""\bcurl\b[^\n]{0,300}?[ \t](?:-u|--user)[ \t=]{1,5}["']?[^\s:"']{1,80}:""",
+    r"\blogin[ \t]+\S{1,80}[ \t]+password[ \t]+",
+    r"""\bAuthorization["']?[ \t]{0,5}[:=][ \t]{0,5}["']?(?:Bearer|Basic|Token)[ \t]+""",
+)
+_TOLD = re.compile(rf"(?im)(?P<name>{'|'.join(_CALLS)}){_VALUE}")
+_QUERY = re.compile(
+    r"""(?i)(?P<name>[?&](?:(?:[\w-]{1,40}-)?(?:token|signature|credential)|sig|key)=)(?P<value>[^&\s"']+)"""
+)
+#: A user's password, or a token in place of the user.
+_URL = re.compile(
+    r"(?P<name>\b[a-z][a-z0-9+.-]{1,20}://(?:[^\s/:@]{0,200}:)?)"
+    r"(?P<value>(?<=:)[^\s/@]{1,200}|[^\s/:@]{20,200})(?=@)"
+)
 #: Tokens that say themselves what they are.
 _KNOWN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[opsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
-    r"|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{16}|AIza[\w-]{30,})"
+    r"|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|A[KS]IA[A-Z0-9]{16}|AIza[\w-]{30,}|pypi-[\w-]{40,}|npm_\w{30,}"
+    r"|eyJ[\w-]{10,2000}\.[\w-]{10,2000}\.[\w-]{5,2000}|hooks\.slack\.com/services/[\w/]{10,})"
 )
+_PRIVATE_KEY = re.compile(r"(?P<name>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)(?P<value>[^-]{1,20000})")
 _NAME = re.compile(rf"(?i){_SECRET_NAME}")
-_URL = re.compile(r"(?P<name>\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,200}:)(?P<value>[^\s/@]{1,200})(?=@)")
-_REFERS = re.compile(r"""["']?\$""")
+#: It names a variable, and says nothing in case there is none.
+_REFERS = re.compile(r"""["']?\$(?!\{[^}]{1,200}?(?:,|:?[-=+]))""")
 
 
 def text(raw: str) -> str:
     """Without its secrets. What only names a variable is left as it is."""
-    for pattern in (_ASSIGNED, _OPTION, _URL):
+    for pattern in (_PRIVATE_KEY, _BELOW, _ASSIGNED, _OPTION, _TOLD, _QUERY, _URL):
         raw = pattern.sub(_blanked, raw)
     return _KNOWN.sub(BLANK, raw)
 
@@ -35,7 +71,7 @@ def value(key: str, said: str) -> str:
     """What a config's key says, blanked where the key's last part names a secret."""
     if _NAME.fullmatch(key.rpartition(".")[2]) and said not in ("null", "true", "false", ""):
         return BLANK
-    return _KNOWN.sub(BLANK, _URL.sub(_blanked, said))
+    return text(said)
 
 
 def document(part: Any) -> Any:
@@ -57,4 +93,7 @@ def _entry(key: str, said: Any) -> Any:
 
 
 def _blanked(found: re.Match[str]) -> str:
-    return found[0] if _REFERS.match(found["value"]) else f"{found['name']}{BLANK}"
+    if _REFERS.match(found["value"]):
+        return found[0]
+    end = "\n" if found["value"].endswith("\n") else ""
+    return f"{found['name']}{BLANK}{end}"
