@@ -39,6 +39,14 @@ def test_a_value_is_said_by_the_last_part_of_its_key() -> None:
     assert changes({}, {"seed": "1"}) == ("seed (none) -> 1",)
 
 
+def test_what_an_earlier_version_did_not_blank_is_no_change() -> None:
+    assert changes({"hub.password": "s3cr3t"}, {"hub.password": "***"}) == ()
+    assert changes({}, {"hub.password": "***"}) == ("password (none) -> ***",)
+    (then, old), (now, new) = recipe("wandb login s3cr3t"), recipe("wandb login ***")
+    now = replace(now, texts=(replace(now.texts[0], sha256=then.texts[0].sha256),))
+    assert compare.changes(then, now, {**old, **new}) == ()
+
+
 @pytest.mark.parametrize(
     "script",
     [

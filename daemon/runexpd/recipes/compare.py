@@ -7,6 +7,7 @@ from posixpath import basename
 
 from msgspec.structs import replace
 
+from runexp import blank
 from runexp.text import printable
 from runexp.wire.recipes import Data, Recipe, Text
 from runexpd.recipes import meaning
@@ -43,7 +44,8 @@ def _as_far_as(before: Recipe, after: Recipe) -> Recipe:
 def _values(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     names = _short({*before, *after})
     for key in [*before, *(key for key in after if key not in before)]:
-        old, new = before.get(key, _ABSENT), after.get(key, _ABSENT)
+        # What was kept by an earlier version may hold what is blanked now.
+        old, new = (blank.value(key, of[key]) if key in of else _ABSENT for of in (before, after))
         if old != new:
             yield f"{names[key]} {_cut(old)} -> {_cut(new)}"
 
@@ -67,7 +69,7 @@ def _text(old: Text | None, new: Text | None, contents: Mapping[str, str]) -> It
         there = old or new
         assert there is not None
         yield f"{basename(there.path)} {'is new' if old is None else 'is gone'}"
-    elif old.meaning != new.meaning:
+    elif old.sha256 != new.sha256 and old.meaning != new.meaning:
         pair = [meaning.lines(contents.get(text.content, "")) for text in (old, new)]
         yield f"{basename(new.path)}: {_difference(*pair)}"
 
