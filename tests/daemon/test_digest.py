@@ -1,5 +1,6 @@
 """The child that reads what comes from outside: what comes back of it, and that nothing else does."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -285,6 +286,9 @@ async def test_while_outputs_are_looked_into_a_child_waits_for_verdicts_with_all
         await digest(time.sleep, 0.1, lane=Lane.LOOKING)
     assert len(digesting._idle) == 2
     assert {"omegaconf", "runexpd.runtime.understand"} <= await digest(loaded)
+    assert await digest(gc.get_freeze_count) > 10_000, (
+        "what was imported isn't looked through after each question"
+    )
     idle = list(digesting._idle)
     await digesting.spare()
     assert digesting._idle == idle

@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from fakes import commands
+
 BIN = Path(sys.executable).parent
 CONFIG = "local: {max_running: 4, stagger_seconds: 0, poll_seconds: 0.1, kill_wait_seconds: 1.0, results_seconds: 0.5}\n"
 
@@ -67,15 +69,7 @@ class Home:
     def runexp(
         self, *args: str, stdin: str = "", timeout_seconds: float = 300
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BIN / "runexp", *args],
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout_seconds,
-            check=False,
-        )
+        return commands.run(args, self.environment, stdin, timeout_seconds)
 
     def json(self, *args: str) -> Any:
         return json.loads(self.runexp(*args, "--json").stdout)
@@ -111,12 +105,13 @@ class Home:
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Poll until it holds; fails with `what` was awaited."""
-    deadline = time.monotonic() + seconds
+    """Poll until it holds, the less often the longer that takes; fails with `what` was awaited."""
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited_seconds = time.monotonic() - began
+        if waited_seconds > seconds:
             raise AssertionError(f"waited {seconds} s in vain until {what}")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited_seconds / 20, 0.2))
 
 
 def blocks(log: Path) -> list[str]:

@@ -62,6 +62,9 @@ def prepare() -> None:
     from runexpd.tools import registry
 
     registry.load()
+    # What was imported stays: to look through it after each question costs ten times what most questions do.
+    gc.collect()
+    gc.freeze()
 
 
 def _channels() -> tuple[IO[bytes], IO[bytes]]:
