@@ -11,7 +11,7 @@ import argparse
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from statistics import median
 
@@ -267,10 +267,16 @@ def table(scores: dict[str, list[Score | None]]) -> Iterator[str]:
     yield f"{'what':<20} {'asked':>6} {'known':>6} {'median error':>13} {'of what is left':>16} {'inside the range':>17}"
     for kind, some in scores.items():
         known = [each for each in some if each is not None]
+        said = f"{kind:<20} {len(some):>6} {len(known):>6}"
         if known:
             error, left = median(each.error for each in known), median(each.of_left for each in known)
-            inside = sum(each.inside for each in known) / len(known)
-            yield f"{kind:<20} {len(some):>6} {len(known):>6} {error:>12.1%} {left:>15.1%} {inside:>16.0%}"
+            said += f" {error:>12.1%} {left:>15.1%} {inside(known):>16.0%}"
+        yield said
+
+
+def inside(known: Sequence[Score]) -> float:
+    """Of how many the range held, as a share."""
+    return sum(each.inside for each in known) / len(known)
 
 
 def measured(experiments: int) -> dict[str, list[Score | None]]:
@@ -282,16 +288,22 @@ def measured(experiments: int) -> dict[str, list[Score | None]]:
     return scores
 
 
+def all_recorded() -> dict[str, list[Score | None]]:
+    """By recording, and of all of them by kind."""
+    scores: dict[str, list[Score | None]] = defaultdict(list)
+    for name, recording in recorded.every().items():
+        for kind, each in replayed(recording):
+            for key in (name, kind, "all"):
+                scores[key].append(each)
+    return scores
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--experiments", type=int, default=60)
-    print("\n".join(table(measured(parser.parse_args().experiments))))
-    for name, recording in recorded.every().items():
-        scores: dict[str, list[Score | None]] = defaultdict(list)
-        for kind, each in replayed(recording):
-            scores[kind].append(each)
-        print(f"\nrecorded: {name}")
-        print("\n".join(table(scores)))
+    count = parser.parse_args().experiments
+    for title, scores in (("simulated", measured(count)), ("recorded", all_recorded())):
+        print(f"{title}:", *table(scores), sep="\n", end="\n\n")
 
 
 if __name__ == "__main__":

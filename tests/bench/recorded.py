@@ -13,16 +13,19 @@ from pathlib import Path
 
 import msgspec
 
-from runexp.wire.events import Event, Recorded
+from runexp.wire.events import Event, ExperimentAdded, ExperimentEnded, Recorded
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import LOSS, SAMPLES, Series
+from runexp.wire.states import COMPLETED
 from runexpd.core.apply import apply
 from runexpd.core.state import Experiment, State
 from runexpd.core.when.lengths import Known, Pace, swing
 from runexpd.metrics.store import Store
+from runexpd.runtime.recorder import MOST_LENGTHS
+from runexpd.runtime.rests import kind_of
 
 #: Of each series.
-MOST_POINTS = 400
+MOST_POINTS = 200
 #: As a daemon looks: so often, and so many of them are remembered.
 LOOK_SECONDS, MOST_LOOKS = 30.0, 15
 FOLDER = Path(__file__).parent / "recorded"
@@ -35,6 +38,8 @@ class Recording(msgspec.Struct):
     series: list[Series]
     #: How many ran at a time.
     slots: int
+    #: How long jobs of the same kind had run before, the newest first, by job.
+    others: dict[str, tuple[float, ...]] = {}
 
     def at(self, moment: float) -> Experiment:
         """As the ledger had it then."""
@@ -62,7 +67,7 @@ class Recording(msgspec.Struct):
                 times = series.seconds[0], series.seconds[seen - 1]
                 paces[attempt.token] = Pace(first, times[0], last, times[1], lately, swung)
                 progress[attempt.token] = Progress(done=last, total=self.steps(series.name))
-        return Known(progress=progress, paces=paces)
+        return Known(progress=progress, paces=paces, others=self.others)
 
     def steps(self, name: str) -> int:
         """All that a run makes; one that was cut short would have made as many as the others."""
@@ -110,14 +115,39 @@ def every() -> dict[str, Recording]:
 
 
 def record(home: Path, name: str, slots: int) -> Recording:
+    """Up to its first end."""
     with closing(sqlite3.connect(home / "state" / "ledger.sqlite")) as ledger, ledger:
-        rows = ledger.execute("SELECT at, experiment, body FROM events ORDER BY seq").fetchall()
-    added = [id for _, id, body in rows if f'"name":"{name}"'.encode() in body and b"ExperimentAdded" in body]
-    events = [(at, msgspec.json.decode(body, type=Event)) for at, id, body in rows if id == added[0]]
+        rows = ledger.execute("SELECT seq, at, experiment, body FROM events ORDER BY seq").fetchall()
+    every = [
+        Recorded(seq=seq, at=at, experiment=id, event=msgspec.json.decode(body, type=Event))
+        for seq, at, id, body in rows
+    ]
+    added = next(r for r in every if isinstance(r.event, ExperimentAdded) and r.event.name == name)
+    own = [r for r in every if r.experiment == added.experiment]
+    over = next(place for place, r in enumerate(own) if isinstance(r.event, ExperimentEnded))
     store = Store(home / "state" / "metrics.sqlite")
-    series = store.series(added[0], (), (), 0, MOST_POINTS)
+    series = store.series(added.experiment, (), (), 0, MOST_POINTS)
     store.close()
-    return Recording(added[0], events, series, slots)
+    events = [(r.at, r.event) for r in own[: over + 1]]
+    first = [series for series in series if series.attempt == 1]
+    recording = Recording(added.experiment, events, first, slots)
+    recording.others = _others([r for r in every if r.seq < added.seq], recording.at(recording.last))
+    return recording
+
+
+def _others(before: list[Recorded], experiment: Experiment) -> dict[str, tuple[float, ...]]:
+    """As a daemon keeps them: of jobs of one kind that ran well before this experiment."""
+    state = State()
+    for recorded in before:
+        state = apply(state, recorded)
+    kinds: dict[str, list[float]] = {}
+    for e in state.experiments.values():
+        for job in e.jobs.values():
+            for attempt in job.attempts:
+                if attempt.state == COMPLETED and attempt.started_at and attempt.ended_at:
+                    kinds.setdefault(kind_of(e, job), []).append(attempt.ended_at - attempt.started_at)
+    own = {job.spec.id: kinds.get(kind_of(experiment, job), []) for job in experiment.jobs.values()}
+    return {id: tuple(found[::-1][:MOST_LENGTHS]) for id, found in own.items() if found}
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from runexpd.core.observations import (
     Report,
 )
 from runexpd.core.state import Limits
-from runexpd.core.when import forecast, lengths, simulate
+from runexpd.core.when import forecast, lengths, siblings, simulate
 from runexpd.core.when.forecast import Forecast
 from runexpd.core.when.lengths import Known, Length, Pace
 from runexpd.core.when.simulate import Task
@@ -132,6 +132,51 @@ def test_one_that_is_overdue_is_likely_to_end_soon() -> None:
     world.ran("rank4", 1000.0, 1100.0)
     overdue = world.forecast(1500.0).ends["rank8"]
     assert 1500.0 < overdue.likely_at < 1550.0
+
+
+def test_one_that_is_late_with_its_first_step_has_all_that_follows_it_still_to_come() -> None:
+    world = site()
+    world.take("rank8")
+    world.report("rank8", "RUNNING", 1000.0)
+    world.ran("rank4", 1000.0, 1100.0)
+    paces = {world.token("rank4"): Pace(1, 30.0, 100, 90.0)}
+    early, late = (world.forecast(at, paces=paces).ends["rank8"] for at in (1020.0, 1080.0))
+    assert early.likely_at == pytest.approx(1100.0, abs=10)
+    assert late.likely_at > late.earliest_at > 1080.0 + 70.0 / 2
+    token = world.token("rank8")
+    has_one = world.forecast(1080.0, paces={**paces, token: Pace(1, 79.0, 1, 79.0)}).ends["rank8"]
+    assert has_one.earliest_at < 1080.0 + 70.0 / 2
+
+
+def test_by_its_siblings_pace_until_its_own_is_known() -> None:
+    world = site()
+    world.take("rank8")
+    world.report("rank8", "RUNNING", 1000.0)
+    world.ran("rank4", 1000.0, 1100.0)
+    paces = {world.token("rank4"): Pace(1, 60.0, 101, 90.0)}
+    seen = world.forecast(1080.0, progress={world.token("rank8"): HALF}, paces=paces)
+    assert seen.ends["rank8"].likely_at == pytest.approx(1080.0 + 50 * 0.3 + 10.0, abs=6)
+
+
+def test_what_ended_lately_counts_more_where_it_foretold_more() -> None:
+    slower = siblings.middle([50.0, 50.0, 60.0, 75.0, 90.0, 95.0], 0.06, "")
+    assert slower.seconds > 80.0
+    steady = siblings.middle([55.0, 60.0, 50.0, 60.0, 50.0, 60.0, 50.0], 0.06, "")
+    assert steady.seconds == pytest.approx(55.0, abs=1)
+    assert siblings.middle([50.0, 100.0], 0.06, "").seconds == pytest.approx(70.7, abs=0.1)
+
+
+def test_one_that_has_not_begun_by_siblings_that_run_and_those_that_are_over() -> None:
+    world = site("rank4", "rank8", "rank16")
+    world.ran("rank4", 1000.0, 1100.0)
+    world.take("rank8", "rank16")
+    world.report("rank8", "RUNNING", 1100.0)
+    progress = {world.token("rank8"): Progress(done=80, total=100)}
+    seen = world.forecast(
+        1120.0, Limits(max_submit=25, stagger_seconds=0.0, max_running=1), progress=progress
+    )
+    waits = seen.ends["rank16"].likely_at - seen.ends["rank8"].likely_at
+    assert 30.0 < waits < 70.0, "what runs now is four times as fast"
 
 
 def test_evaluations_by_others_of_their_kind_until_there_are_siblings() -> None:

@@ -20,7 +20,7 @@ from runexpd.core.job import Attempt, Job
 from runexpd.core.observations import Examined, Observation, Symptom
 from runexpd.core.state import Experiment, State
 from runexpd.core.when import lengths
-from runexpd.core.when.lengths import Known, Pace
+from runexpd.core.when.lengths import Known, Pace, Way
 from runexpd.metrics.store import Brought
 from runexpd.runtime import clock
 from runexpd.runtime.loop import NotTaken
@@ -102,7 +102,7 @@ class Vitals:
         )
         return About(
             progress=progress,
-            length=lengths.of_running(attempt, known, clock.now(), None) if attempt else None,
+            length=lengths.of_running(attempt, known, clock.now(), Way()) if attempt else None,
             limit_seconds=watch.job.time_limit_seconds,
             siblings=() if mended else rates,
             firsts=firsts,

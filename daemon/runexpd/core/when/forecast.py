@@ -1,19 +1,20 @@
 """An experiment's estimates: of each job, the phases, the barrier, the end. None wherever something it rests on isn't known."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
 
 from runexp.wire import states
-from runexp.wire.jobs import Barrier
+from runexp.wire.jobs import Barrier, Progress
 from runexp.wire.metrics import Estimate, Estimates
 from runexp.wire.states import Phase, PhaseState, Stage
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment, Limits
 from runexpd.core.steps import prepare
-from runexpd.core.when import lengths, simulate
-from runexpd.core.when.lengths import Known, Length
+from runexpd.core.when import lengths, siblings, simulate
+from runexpd.core.when.lengths import Known, Length, Way
 from runexpd.core.when.simulate import Course, Task
 
 #: Of the throws, so many are left out at each end: 9 times of 10 it is in between.
@@ -67,19 +68,19 @@ def _tasks(
     """Those of which something is known; what each rests on; and the phases in which there are others."""
     tasks, bases, vague = [], [], set[Phase]()
     for phase in Phase:
-        siblings = lengths.of_siblings(e, phase)
-        tail = lengths.tail_seconds(e, phase, known)
+        over = siblings.of(e, phase, known)
         of_phase = [job for job in jobs if job.spec.phase is phase]
-        own = {job.spec.id: _own(job, known, now, tail) for job in of_phase}
-        usual = _usual(own.values())
+        own = {job.spec.id: _own(job, known, now, over.way) for job in of_phase}
+        alike = {task: over.length(task) for task in {job.spec.task for job in of_phase}}
+        usual = {task: _usual(own.values(), length) for task, length in alike.items()}
         earliest = _earliest(e, of_phase, limits, now)
         for job in of_phase:
-            alike = siblings.get(job.spec.task) or siblings.get(None)
-            length = _length(job, own[job.spec.id], alike, usual, known)
+            task = job.spec.task
+            length = _length(job, own[job.spec.id] or usual[task], alike[task], known)
             if length is None or job.stage is Stage.IN_DOUBT or _is_held(e, job):
                 vague.add(phase)
                 continue
-            tasks.append(_task(job, length, known, earliest.get(job.spec.id, 0.0), now))
+            tasks.append(_task(job, length, known, earliest.get(job.spec.id, 0.0), over.way, now))
             bases.append(length.basis)
     return tasks, bases, vague
 
@@ -91,9 +92,9 @@ def _is_held(e: Experiment, job: Job) -> bool:
     )
 
 
-def _own(job: Job, known: Known, now: float, tail: float | None) -> Length | None:
+def _own(job: Job, known: Known, now: float, way: Way) -> Length | None:
     attempt = _running(job)
-    return lengths.of_running(attempt, known, now, tail) if attempt is not None else None
+    return lengths.of_running(attempt, known, now, way) if attempt is not None else None
 
 
 def _running(job: Job) -> Attempt | None:
@@ -102,26 +103,33 @@ def _running(job: Job) -> Attempt | None:
     return attempt if job.stage is Stage.QUEUED and begun else None
 
 
-def _usual(own: Iterable[Length | None]) -> Length | None:
-    """What siblings that still run say of one that hasn't begun."""
-    some = [length.seconds for length in own if length is not None]
-    return Length(median(some), lengths.SIBLINGS, "its siblings", lengths.FEW_SIBLINGS / 2) if some else None
+def _usual(own: Iterable[Length | None], alike: Length | None) -> Length | None:
+    """What siblings that still run say of one that hasn't begun: as far apart as those are that are over."""
+    some = [length for length in own if length is not None]
+    if not some:
+        return None
+    spread = max(lengths.SIBLINGS, alike.spread if alike is not None else 0.0)
+    each = math.hypot(spread, median(length.spread for length in some))
+    common = lengths.SIBLINGS + each / math.sqrt(len(some))
+    return Length(median(length.seconds for length in some), spread, "its siblings", common)
 
 
-def _length(
-    job: Job, own: Length | None, siblings: Length | None, usual: Length | None, known: Known
-) -> Length | None:
+def _length(job: Job, own: Length | None, alike: Length | None, known: Known) -> Length | None:
     if job.stage is Stage.ENDED:
         return Length(1e-3, 0.01, "it has ended")
-    said = own if own is not None and own.spread < lengths.SIBLINGS else None
-    return said or lengths.together([own, siblings]) or usual or lengths.of_others(job, known)
+    if own is not None and own.spread < lengths.SIBLINGS:
+        return own
+    return lengths.together([own, alike]) or siblings.of_others(job, known)
 
 
-def _task(job: Job, length: Length, known: Known, earliest: float, now: float) -> Task:
+def _task(job: Job, length: Length, known: Known, earliest: float, way: Way, now: float) -> Task:
     attempt, spec = _running(job), job.spec
-    elapsed = None
+    elapsed, least = None, 0.0
     if attempt is not None and attempt.started_at is not None:
         elapsed = max(0.0, now - attempt.started_at)
+        least = _least(
+            attempt, elapsed, known, way.rest * math.exp(-math.hypot(length.spread, length.common))
+        )
     elif job.stage is Stage.ENDED:
         elapsed = 0.0
     token = job.attempt.token if job.attempt and job.stage is Stage.QUEUED else ""
@@ -135,10 +143,20 @@ def _task(job: Job, length: Length, known: Known, earliest: float, now: float) -
         spread=length.spread,
         common=length.common,
         elapsed=elapsed,
+        least=least,
         starts=max(0.0, starts - now) if starts is not None and elapsed is None else None,
         earliest=earliest,
         limit=None if limit is None else max(0.0, limit - (elapsed or 0.0)),
     )
+
+
+def _least(attempt: Attempt, elapsed: float, known: Known, rest: float) -> float:
+    """All it runs at least, where its own rate doesn't say so. `rest`: what comes from the first step on, in seconds."""
+    made = known.progress.get(attempt.token) or Progress()
+    if made.done and made.total:
+        return 0.0
+    has_begun = attempt.token in known.paces or made.done or made.finishing
+    return elapsed if has_begun else elapsed + rest
 
 
 def _earliest(e: Experiment, jobs: Sequence[Job], limits: Limits, now: float) -> dict[str, float]:

@@ -5,16 +5,13 @@ sure each is.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import harmonic_mean, median
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import harmonic_mean
 
 import msgspec
 
-from runexp.wire import states
 from runexp.wire.jobs import Progress
-from runexp.wire.states import Phase, Stage
-from runexpd.core.job import Attempt, Job
-from runexpd.core.state import Experiment
+from runexpd.core.job import Attempt
 
 #: Of a job's own rate: at its beginning, and by its end; of its siblings; of others of its kind.
 OWN_FIRST, OWN_LAST = 0.3, 0.02
@@ -28,7 +25,6 @@ FEWEST_LOOKS, RANGE_OF_THREE = 3, 1.693
 MOST_SECONDS = 10 * 365 * 86400.0
 #: Between two looks at what a job does, at most.
 LOOK_SECONDS = 60.0
-_RAN_WELL = frozenset({Stage.VERIFIED, Stage.IN_DOUBT, Stage.ENDED})
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -48,6 +44,17 @@ class Pace(msgspec.Struct, frozen=True):
         """Over all of them."""
         steps, seconds = self.last_step - self.first_step, self.last_seconds - self.first_seconds
         return seconds / steps if steps > 0 and seconds > 0 else None
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How jobs of a phase went that are over, in seconds; None: nobody knows."""
+
+    #: From their first step to their end, at least.
+    rest: float = 0.0
+    #: A step.
+    step: float | None = None
+    #: From their last step to their end.
+    tail: float | None = None
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -71,17 +78,17 @@ class Length(msgspec.Struct, frozen=True):
     common: float = 0.0
 
 
-def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -> Length | None:
-    """By its own rate; `tail`: how long its siblings went on after their last step, in seconds. None: it can't be told."""
+def of_running(attempt: Attempt, known: Known, now: float, way: Way) -> Length | None:
+    """By its own rate; `way`: how its siblings went. None: it can't be told."""
     made = known.progress.get(attempt.token)
     if made is None or attempt.started_at is None or not made.total or not made.done:
         return None
     elapsed, share = max(0.0, now - attempt.started_at), min(1.0, made.done / made.total)
     pace = known.paces.get(attempt.token)
-    step = pace.seconds_a_step if pace is not None else None
     spread = OWN_LAST + (OWN_FIRST - OWN_LAST) * (1 - share) ** 2
+    step = pace.seconds_a_step if pace is not None else None
     if pace is None or step is None:
-        seconds = elapsed / share
+        seconds = _of_one_look(elapsed, share, made.total, way)
     else:
         lately = pace.lately or step  # a machine that is shared may be fast again, or stay slow
         left = max(0, made.total - pace.last_step) * math.sqrt(step * lately)
@@ -90,8 +97,15 @@ def of_running(attempt: Attempt, known: Known, now: float, tail: float | None) -
         seconds = max(pace.last_seconds, elapsed - LOOK_SECONDS) + left
         # A pace that others on its machine have moved will be moved again: by as much, in what is left.
         spread += pace.swing * left / max(seconds, 1e-3)
-        seconds += seconds * TAIL_SHARE if tail is None else tail
+        seconds += seconds * TAIL_SHARE if way.tail is None else way.tail
     return Length(max(seconds, elapsed), spread, "its own rate") if seconds < MOST_SECONDS else None
+
+
+def _of_one_look(elapsed: float, share: float, total: int, way: Way) -> float:
+    """All it will run, where its pace isn't known yet: by its siblings' pace, or as if it had made steps from the beginning."""
+    if way.step is None:
+        return elapsed / share + (way.tail or 0.0)
+    return elapsed + (1 - share) * total * way.step + (way.tail or 0.0)
 
 
 def swing(pauses: Sequence[float]) -> float:
@@ -107,49 +121,6 @@ def swing(pauses: Sequence[float]) -> float:
     return (max(means) - min(means)) / RANGE_OF_THREE
 
 
-def tail_seconds(experiment: Experiment, phase: Phase, known: Known) -> float | None:
-    """How long jobs that are over went on after their last step."""
-    found = [
-        seconds - pace.last_seconds
-        for attempt, seconds in _over(experiment, phase)
-        if (pace := known.paces.get(attempt.token)) is not None
-    ]
-    return max(0.0, median(found)) if found else None
-
-
-def _over(experiment: Experiment, phase: Phase) -> Iterator[tuple[Attempt, float]]:
-    """Those that ran well, with how long they did."""
-    for job in experiment.of(phase):
-        attempt = job.attempt
-        if attempt is None or job.stage not in _RAN_WELL or attempt.state != states.COMPLETED:
-            continue
-        if attempt.started_at is not None and attempt.ended_at is not None:
-            yield attempt, max(1e-3, attempt.ended_at - attempt.started_at)
-
-
-def of_siblings(experiment: Experiment, phase: Phase) -> dict[str | None, Length]:
-    """By task, and by None for the whole phase: how long those ran that are over."""
-    lengths: dict[str | None, list[float]] = {}
-    for attempt, seconds in _over(experiment, phase):
-        for key in {attempt.spec.task, None}:
-            lengths.setdefault(key, []).append(seconds)
-    return {key: _middle(found, SIBLINGS, "its siblings") for key, found in lengths.items()}
-
-
-def of_others(job: Job, known: Known) -> Length | None:
-    """By jobs of its kind in other experiments, and by its own earlier attempts."""
-    found = [seconds for seconds in known.others.get(job.spec.id, ()) if seconds > 0]
-    return _middle(found, OTHERS, "earlier jobs of its kind") if found else None
-
-
-def _middle(seconds: Sequence[float], least: float, basis: str) -> Length:
-    logs = sorted(map(math.log, seconds))
-    middle = median(logs)
-    off = median(abs(each - middle) for each in logs) * 1.5
-    spread = max(least, off)
-    return Length(math.exp(middle), spread, basis, least / 2 + (spread + FEW_SIBLINGS) / len(logs))
-
-
 def together(lengths: Iterable[Length | None]) -> Length | None:
     """What they say put together; the surest gives its name. None: none says anything."""
     some = [length for length in lengths if length is not None]
@@ -158,5 +129,5 @@ def together(lengths: Iterable[Length | None]) -> Length | None:
     weights = [1 / (length.spread**2 + length.common**2) for length in some]
     logs = [math.log(max(length.seconds, 1e-3)) for length in some]
     middle = sum(w * log for w, log in zip(weights, logs, strict=True)) / sum(weights)
-    surest = min(some, key=lambda length: length.spread)
+    surest = some[weights.index(max(weights))]
     return Length(math.exp(middle), surest.spread, surest.basis, surest.common)

@@ -4,8 +4,8 @@ No chance is in it: each job's luck is a shuffle of the same thirty, so the same
 """
 
 import heapq
+import math
 from collections.abc import Sequence
-from math import exp
 from statistics import NormalDist
 
 import msgspec
@@ -19,6 +19,9 @@ SHARED_SPREAD = 0.06
 START_SPREAD = 0.4
 #: From a training's end to its evaluations' submission.
 JUDGED_SECONDS = 2.0
+_NORMAL = NormalDist()
+#: Standard deviations from the middle beyond which a tail is approximated.
+_FAR = 4.0
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     common: float = 0.0
     #: For how long it has run; None: it hasn't begun.
     elapsed: float | None = None
+    #: All it runs at least, as it isn't over yet.
+    least: float = 0.0
     #: When the scheduler expects to start it; None: it doesn't say.
     starts: float | None = None
     #: It can't begin before that: stagger, and what its siblings waited.
@@ -61,7 +66,7 @@ def runs(tasks: Sequence[Task], slots: int, *, waits_for_all: bool) -> Course:
 def _lucks(count: int) -> list[list[float]]:
     """Of each throw, the luck of each task; then what trainings, evaluations, and all of them have in common."""
     prime, root = next(((p, r) for most, p, r in _THROWS if count <= most), _FEWEST)
-    throws = [NormalDist().inv_cdf((n + 0.5) / (prime - 1)) for n in range(prime - 1)]
+    throws = [_NORMAL.inv_cdf((n + 0.5) / (prime - 1)) for n in range(prime - 1)]
     shuffles = [pow(root, n + 1, prime) for n in range(prime - 1)]
     return [
         [*(throws[(k + 1) * shuffles[n % (prime - 1)] % prime - 1] for n in range(count + 2)), throws[k]]
@@ -97,18 +102,36 @@ def _run(
 
 def _begin(task: Task, luck: float, free: list[float], gate: float) -> float:
     if task.starts is not None:
-        return max(gate, task.starts * exp(START_SPREAD * luck))
+        return max(gate, task.starts * math.exp(START_SPREAD * luck))
     return max(heapq.heappop(free), task.earliest, gate)
 
 
 def _factor(task: Task, luck: float, common: Sequence[float]) -> float:
     of_phase = common[-3] if task.trains else common[-2]
-    return exp(task.spread * luck + task.common * of_phase + SHARED_SPREAD * common[-1])
+    spread = math.hypot(task.spread, task.common, SHARED_SPREAD)
+    off = (task.spread * luck + task.common * of_phase + SHARED_SPREAD * common[-1]) / spread
+    if task.least > 0:
+        off = _beyond(off, math.log(task.least / task.seconds) / spread)
+    return math.exp(spread * off)
+
+
+def _beyond(luck: float, least: float) -> float:
+    """The luck of one that had more than the least: as lucky among those as `luck` is among all. Of a normal distribution.
+
+    Far out its tail is as an exponential one.
+    """
+    if least < -_FAR:
+        return luck
+    above = 1 - _NORMAL.cdf(luck)
+    if least > _FAR:
+        return least - math.log(above) / least
+    return _NORMAL.inv_cdf(1 - above * (1 - _NORMAL.cdf(least)))
 
 
 def _end(task: Task, factor: float, begins: float) -> float:
     seconds = task.seconds * factor
     if task.elapsed is not None:
-        seconds = max(seconds - task.elapsed, 0.02 * task.elapsed * factor)
+        soonest = 0.0 if task.least else 0.02 * task.elapsed * factor
+        seconds = max(seconds - task.elapsed, soonest)
     limit = task.limit if task.limit is not None else seconds
     return begins + max(0.0, min(seconds, limit))
