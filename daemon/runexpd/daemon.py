@@ -204,7 +204,7 @@ async def _slurm(
     defaults = {option: value for option, value in asked.items() if value is not None}
 
     def site(host: Host, link: Link | None = None, doctor: Doctor | None = None) -> _Site:
-        cluster = SlurmCluster(name, host, defaults)
+        cluster = SlurmCluster(name, host, defaults, f"{os.uname().nodename}:{paths.state()}")
         budget = Budget(
             settings.queries_per_minute,
             lambda: cluster.queries,

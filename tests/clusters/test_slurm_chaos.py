@@ -46,7 +46,8 @@ class Round:
         self.doubtful = 0
 
     def submission(self, token: str) -> Submission:
-        return Submission(token=token, script=str(self.script), workdir=str(self.dir), name="true")
+        dir = str(self.dir)
+        return Submission(token=token, script=str(self.script), workdir=dir, name="true", results=dir)
 
     async def with_link(self, work: Callable[[SlurmCluster], object]) -> None:
         """`work` on a link of its own, as a daemon that was started anew has."""

@@ -1,8 +1,10 @@
 """What a submission leaves in its room and what it costs there, in each shell that may be a head node's sh."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +24,24 @@ read -r last <"$HOME/last"
 echo $((last + 1)) >"$HOME/last"
 echo "a site's own word" >&2
 echo $((last + 1))"""
+DAEMON = "host:/state"
 #: What the scripts may run, besides what the shell has itself.
-PROGRAMS = ("mkdir", "rm", "grep", "id", "date", "stat", "timeout", "find", "awk", "uname")
+PROGRAMS = (
+    "mkdir",
+    "rm",
+    "mv",
+    "head",
+    "flock",
+    "true",
+    "grep",
+    "id",
+    "date",
+    "stat",
+    "timeout",
+    "find",
+    "awk",
+    "uname",
+)
 
 
 class HeadNode:
@@ -39,6 +57,15 @@ class HeadNode:
     def program(self, name: str, body: str) -> None:
         (self.bin / name).write_text(f'#!/bin/sh\necho {name} >>"$HOME/ran"\n{body}\n')
         (self.bin / name).chmod(0o755)
+
+    def queue(self, *rows: str, exit_code: int = 0) -> None:
+        """What squeue says."""
+        (self.home / "queue").write_text("".join(f"{row}\n" for row in rows))
+        self.program("squeue", f'echo "$@" >"$HOME/asked"; cat "$HOME/queue"; exit {exit_code}')
+
+    def training(self, token: str) -> Submission:
+        one = msgspec.structs.replace(self.submission("one"), token=token)
+        return msgspec.structs.replace(one, results=f"{one.workdir}/artifacts")
 
     def submission(self, name: str) -> Submission:
         dir = self.home / name
@@ -56,7 +83,7 @@ class HeadNode:
         return {receipt.token: receipt for receipt in rooms.receipts(done.stdout.decode())}
 
     def send(self, *batch: Submission) -> dict[str, rooms.Receipt]:
-        return self.run(commands.submit(batch, {}))
+        return self.run(commands.submit(batch, {}, DAEMON))
 
     def resolve(self, *batch: Submission) -> dict[str, rooms.Receipt]:
         return self.run(commands.resolve([each.token for each in batch], commands.FIELDS))
@@ -180,3 +207,85 @@ def test_ids_that_are_others_are_listed_whatever_their_rooms_are_like(node: Head
     )
     listed = parse.sections(done.stdout)[commands.TAKEN].text
     assert {id for line in listed.splitlines() if (id := rooms.id_in(line))} == {"7", "11"}
+
+
+def test_a_training_costs_nothing_more(node: HeadNode) -> None:
+    assert errors.answer(node.send(node.training("a-1"))["a-1"]) == Accepted("7")
+    assert node.ran() == {"sbatch": 1, "mkdir": 2, "rm": 1, "uname": 1}
+    mark = node.home / "one" / "artifacts" / ".runexp"
+    assert mark.read_text() == f"a-1\n{DAEMON}\n{mark}\nslurm\n\n7\n"
+
+
+ROW = "{state}\x1f/home/.runexp/{token}/../../../x.slurm"
+
+
+@pytest.mark.parametrize(
+    ("row", "exit_code", "kind"),
+    [
+        (ROW.format(state="RUNNING", token="a-1"), 0, Refused),
+        (ROW.format(state="PENDING", token="a-1"), 0, Refused),
+        ("RUNNING\x1f/site/copy/of/script", 0, Refused),
+        (ROW.format(state="COMPLETED", token="a-1"), 0, Accepted),
+        (ROW.format(state="RUNNING", token="c-1"), 0, Accepted),
+        ("", 0, Accepted),
+        ("slurm_load_jobs error: Invalid job id specified", 1, Accepted),
+        ("slurm_load_jobs error: Unable to contact slurm controller", 1, Deferred),
+    ],
+)
+def test_one_that_another_daemon_trains_is_refused_until_it_is_over(
+    node: HeadNode, row: str, exit_code: int, kind: type
+) -> None:
+    node.program("cat", f'exec {shutil.which("cat")} "$@"')
+    node.send(node.training("a-1"))
+    node.queue(row, exit_code=exit_code)
+    answer = errors.answer(node.send(node.training("b-1"))["b-1"])
+    assert isinstance(answer, kind), answer
+    assert (node.home / "asked").read_text().startswith("-h -a -t all -j 7 ")
+    if isinstance(answer, Refused):
+        assert f"one/artifacts is being trained into by job 7 of another daemon's, {DAEMON}: " in answer.error
+    mark = node.home / "one" / "artifacts" / ".runexp"
+    assert mark.read_text().startswith("b-1\n" if kind is Accepted else "a-1\n")
+    assert os.listdir(mark.parent) == [".runexp"]
+
+
+@pytest.mark.parametrize(("age_seconds", "kind"), [(0, Deferred), (10_000, Accepted)])
+def test_without_an_id_it_may_be_on_its_way_for_a_while(node: HeadNode, age_seconds: int, kind: type) -> None:
+    node.program("cat", f'exec {shutil.which("cat")} "$@"')
+    node.queue()
+    mark = node.home / "one" / "artifacts" / ".runexp"
+    mark.parent.mkdir(parents=True)
+    mark.write_text(f"a-1\nx\n{mark}\nslurm\n\n")
+    os.utime(mark, (time.time() - age_seconds,) * 2)
+    assert isinstance(errors.answer(node.send(node.training("b-1"))["b-1"]), kind)
+
+
+def test_a_job_of_the_embedded_scheduler_counts_while_it_is_under_way(node: HeadNode, tmp_path: Path) -> None:
+    mark, record = node.home / "one" / "artifacts" / ".runexp", tmp_path / "record"
+    mark.parent.mkdir(parents=True)
+    record.mkdir()
+    mark.write_text(f"a-1\nx\n{mark}\nlocal\n{record}\n")
+    assert isinstance(errors.answer(node.send(node.training("b-1"))["b-1"]), Refused)
+    (record / "end.json").touch()
+    with mark.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert isinstance(errors.answer(node.send(node.training("b-2"))["b-2"]), Refused)
+    assert isinstance(errors.answer(node.send(node.training("b-3"))["b-3"]), Accepted)
+
+
+@pytest.mark.parametrize("odd", ["a FIFO", "a directory", "a link to nothing", "bytes", "a copy"])
+def test_what_is_no_mark_keeps_nobody_from_training(node: HeadNode, odd: str) -> None:
+    mark = node.home / "one" / "artifacts" / ".runexp"
+    mark.parent.mkdir(parents=True)
+    match odd:
+        case "a FIFO":
+            os.mkfifo(mark)
+        case "a directory":
+            mark.mkdir()
+        case "a link to nothing":
+            mark.symlink_to("nowhere")
+        case "bytes":
+            mark.write_bytes(b"\xff\0\n" * 100_000)
+            os.utime(mark, (1e9, 1e9))
+        case _:
+            mark.write_text(f"a-1\nx\n{node.home}/last\nlocal\n{node.home}\n")
+    assert isinstance(errors.answer(node.send(node.training("b-1"))["b-1"]), Accepted)

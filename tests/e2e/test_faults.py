@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.experiments import Run, build, executions, job_ids, write_run
+from fakes.experiments import Run, build, executions, job_ids, overlaps, write_run
 from fakes.home import BIN, Home, wait_for
 from runexpd.__main__ import EX_CONFIG
 
@@ -240,6 +240,29 @@ def test_a_clock_that_is_set_while_jobs_run_changes_nothing(home: Home, tmp_path
     trained = Counter(name for name in executions(dir) if "/" not in name)
     assert trained == {"rank4": 1, "rank8": 1}
     assert max(Counter(executions(dir)).values()) == 1
+
+
+@pytest.mark.long
+def test_two_daemons_train_a_directory_once_and_one_takes_up_what_the_other_made(
+    home: Home, tmp_path: Path
+) -> None:
+    other = Home(tmp_path / "other")
+    dir = build(tmp_path / "exp", Run("rank4", seconds=3), Run("rank8", seconds=3))
+    home.start()
+    with other.running():
+        for each in (home, other):
+            each.runexp("run", "--detach", str(dir))
+        for each in (home, other):
+            ends(each)
+        (owner, loser) = (home, other) if home.outcome("words") == "succeeded" else (other, home)
+        said = {
+            job["detail"] for job in loser.json("status", "words")["jobs"] if job["state"] == "SUBMIT_FAILED"
+        }
+        assert said
+        assert all(f"of another daemon's, {os.uname().nodename}:{owner.dir}/state" in words for words in said)
+        assert loser.runexp("run", str(dir)).returncode == 0
+    assert overlaps(dir) == ""
+    each_ran_once(dir, "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0")
 
 
 @pytest.mark.parametrize("umask", ["000", "022"])

@@ -26,6 +26,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     #: Of its output files; made where they are missing, since Slurm would fail the job without a word. Only below `workdir`
     #: or `chdir`, though: elsewhere a slip of the pen would.
     output_dirs: tuple[str, ...] = ()
+    #: The directory that it trains into, one job at a time, whoever submits it; empty: it disturbs no other.
+    results: str = ""
     #: Long names of the options that the script sets itself.
     directives: tuple[str, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from runexp.wire.states import Phase
 from runexpd.clusters import base
 from runexpd.clusters.base import Cluster, Submission
 from runexpd.core.commands import Resolve, Submit
@@ -37,6 +38,7 @@ def _submission(command: Submit | Resolve) -> Submission:
         name=job.name,
         chdir=job.chdir,
         output_dirs=outputs.directories(job),
+        results=(job.results or job.workdir) if job.phase is Phase.OPTIMIZATION else "",
         directives=job.directives,
     )
 

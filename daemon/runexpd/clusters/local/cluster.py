@@ -29,7 +29,7 @@ from runexpd.clusters.base import (
     Submission,
     Unclear,
 )
-from runexpd.clusters.local import adopt, orders, processes, spool, turns
+from runexpd.clusters.local import adopt, marks, orders, processes, spool, turns
 from runexpd.hosts.base import Host
 
 T = TypeVar("T")
@@ -117,12 +117,27 @@ class LocalCluster:
         ):  # one that never arrived is new; of any other there is, or may be, a job
             return known
         try:
-            order = await self._look(partial(orders.prepare, submission))
+            order = await self._look(partial(self._prepare, submission))
         except orders.Refusal as refusal:
             return Refused(printable(str(refusal)))
         except orders.NotNow as fault:
             return Deferred(printable(f"{fault}; it is tried again"))
         return await _in_thread(self._spool_threads, lambda: self._enter(token, order))
+
+    def _prepare(self, submission: Submission) -> orders.Order:
+        """Raises Refusal and NotNow."""
+        order = orders.prepare(submission)
+        if not order.results:
+            return order
+        token, path = submission.token, os.path.join(order.results, marks.NAME)
+        daemon = f"{os.uname().nodename}:{self._root.parent}"
+        try:
+            made = marks.take(marks.Mark(token, daemon, path, "local", str(self._root / "tokens" / token)))
+        except marks.Taken as taken:
+            raise orders.Refusal(str(taken)) from None
+        except marks.Unsure as doubt:
+            raise orders.NotNow(str(doubt)) from None
+        return msgspec.structs.replace(order, mark=path if made else "")
 
     async def _look(self, work: Callable[[], T]) -> T:
         """In a user's directory. Raises NotNow where it hangs; nothing comes of what is found there after that."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from runexpd.clusters.local import processes, spool, turns
+from runexpd.clusters.local import marks, processes, spool, turns
 
 T = TypeVar("T")
 #: Between two looks at the limit and the cancel mark.
@@ -74,6 +74,7 @@ def _run(directory: Path, job: spool.Record) -> None:
     if started_at is None:
         return _end(directory, None, "CANCELLED", "0:0")
     turns.leave(directory)
+    mark = marks.hold(job["mark"], job["token"]) if job.get("mark") else None
     try:
         output, error = _open_outputs(job)
     except OSError:
@@ -85,6 +86,8 @@ def _run(directory: Path, job: spool.Record) -> None:
         os.close(handle)
     status = _wait(directory, job, pid, started_at)
     processes.end_all(directory, 0, _reap)
+    if mark is not None:
+        os.close(mark)
     _end(directory, started_at, *status, elapsed_seconds=time.monotonic() - started, usage=_usage(job))
 
 

@@ -8,6 +8,7 @@ import errno
 import getpass
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -44,7 +45,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     script: bytes
     #: Where the script runs.
     workdir: str
+    #: The directory that it trains into, and is marked for it; empty: none.
+    results: str
     user: str
+    #: Where the mark is, once it is there.
+    mark: str = ""
 
     def record(self, id: str) -> Record:
         """What the keeper reads."""
@@ -59,6 +64,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
             "open_mode": self.asked.open_mode,
             "limit_seconds": self.asked.time_limit_seconds,
             "user": self.user,
+            "mark": self.mark,
             "cpus": directives.cpus_asked(self.asked),
             "cpus_per_task": directives.cpus_per_task(self.asked),
             "tasks": directives.tasks_asked(self.asked),
@@ -105,11 +111,28 @@ def _prepare(submission: Submission) -> Order:
     if why := directives.refusal(asked, os.cpu_count() or 1, len(processes.gpu_numbers(os.environ))):
         raise Refusal(why)
     workdir = _workdir(submission, asked)
-    order = Order(submission=submission, asked=asked, script=script, workdir=workdir, user=getpass.getuser())
+    order = Order(
+        submission=submission,
+        asked=asked,
+        script=script,
+        workdir=workdir,
+        results=_results(submission, workdir),
+        user=getpass.getuser(),
+    )
     _check_record(order.record("1"))
     for directory in submission.output_dirs:
         _make_dir(directory, (submission.workdir, workdir))
     return order
+
+
+def _results(submission: Submission, workdir: str) -> str:
+    """Where they are, or can be; else the work directory stands for them."""
+    if not submission.results:
+        return ""
+    with suppress(Refusal, NotNow, OSError):
+        _make_dir(submission.results, (submission.workdir, workdir))
+        return submission.results
+    return submission.workdir
 
 
 def _read_directives(script: bytes) -> sbatch.Directives:

@@ -35,12 +35,15 @@ _NO_SUBMIT_LINE = 'Invalid field requested: "SubmitLine"'
 
 
 class SlurmCluster:
-    def __init__(self, name: str, host: Host, defaults: Mapping[str, str] | None = None) -> None:
-        """`defaults`: options by commands.DEFAULTED, for scripts that don't set them."""
+    def __init__(
+        self, name: str, host: Host, defaults: Mapping[str, str] | None = None, daemon: str = ""
+    ) -> None:
+        """`defaults`: options by commands.DEFAULTED, for scripts that don't set them. `daemon`: who asks, for people."""
         self.name = name
         self.host = host
         self.queries = 0
         self._defaults = dict(defaults or {})
+        self._daemon = daemon
         self._fields: Sequence[str] = commands.FIELDS
         #: By token, on the monotonic clock. Forgotten with the daemon: then it only takes longer.
         self._traceless_since: dict[str, float] = {}
@@ -56,7 +59,9 @@ class SlurmCluster:
 
     async def _submit(self, batch: Sequence[Submission]) -> dict[str, Answer]:
         try:
-            ran = await self.host.run(commands.submit(batch, self._defaults), timeout_seconds=SUBMIT_SECONDS)
+            ran = await self.host.run(
+                commands.submit(batch, self._defaults, self._daemon), timeout_seconds=SUBMIT_SECONDS
+            )
         except HostUnreachable as error:
             return {submission.token: Unclear(printable(error.what)) for submission in batch}
         receipts = list(rooms.receipts(ran.stdout))

@@ -49,7 +49,8 @@ _SUBMIT, _RESOLVE, _QUERY, _ROOMS, _LOOK_OVER = (
 
 def unfit(submission: Submission) -> str:
     """Why Slurm's commands can't be given its paths, in words; empty if they can."""
-    for path in (submission.script, submission.workdir, submission.chdir or "", *submission.output_dirs):
+    paths = (submission.script, submission.workdir, submission.chdir or "", submission.results)
+    for path in (*paths, *submission.output_dirs):
         shown = printable(path[:100])
         if _ODD.search(path):
             return (
@@ -87,10 +88,11 @@ def _bytes(submission: Submission) -> int:
     return sum(len(shlex.quote(word).encode()) + 1 for word in words)
 
 
-def submit(batch: Sequence[Submission], defaults: Mapping[str, str]) -> list[str]:
-    """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open."""
+def submit(batch: Sequence[Submission], defaults: Mapping[str, str], daemon: str = "") -> list[str]:
+    """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open. `daemon`: whose they are, for people."""
     words = [word for submission in batch for word in _words(submission, defaults)]
-    return ["sh", "-c", _SUBMIT, "runexp-submit", STOPS, *words]
+    ends = ",".join(sorted(END_STATES))
+    return ["sh", "-c", _SUBMIT, "runexp-submit", STOPS, ends, daemon, *words]
 
 
 def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]:
@@ -103,6 +105,7 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
     for option in DEFAULTED:
         yield defaults[option] if option in defaults and option not in submission.directives else ""
     yield chdir
+    yield submission.results
 
 
 def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:

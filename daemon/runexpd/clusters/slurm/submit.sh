@@ -1,5 +1,6 @@
-# Submits each once: arguments STOPS, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT CHDIR, and so
-# on by nines. From NAME on each may be empty. STOPS: after an error that matches, no more are begun.
+# Submits each once: arguments STOPS ENDS DAEMON, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT CHDIR
+# RESULTS, and so on by tens. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
+# that are an end. DAEMON: whose they are, for people. RESULTS: the directory that it trains into.
 # Prints, for each, its token, and what became of it: `done CODE` (sbatch's) with what sbatch wrote to both its outputs,
 # `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not
 # begun).
@@ -22,12 +23,12 @@ answer() { # answer TOKEN: from its receipt
 
 places() { # places TOKEN ...: the tokens' directories, and those for outputs that have to be made, in one process
   count=$# rooms=
-  while [ "$count" -ge 9 ]; do
-    token=$1 directory=$2 out=$5 err=$6 chdir=$9
-    shift 9
-    count=$((count - 9)) rooms="$rooms $token"
+  while [ "$count" -ge 10 ]; do
+    token=$1 directory=$2 out=$5 err=$6 chdir=$9 results=${10}
+    shift 10
+    count=$((count - 10)) rooms="$rooms $token"
     if [ -e "$spool/$token/lock" ] || { [ -n "$chdir" ] && [ ! -d "$chdir" ]; }; then continue; fi
-    for wanted in "$out" "$err"; do
+    for wanted in "$out" "$err" "$results"; do
       lacks "$wanted" && set -- "$@" "$path"
     done
   done
@@ -80,14 +81,119 @@ lacks() { # lacks DIRECTORY: whether it is to be made, as $path; why it can't be
   return 1
 }
 
+# A mark in the directory that is trained into: see clusters/local/marks.py, which makes and reads such, too.
+marked() { # nobody else's job trains there; or why not, on stderr, and what comes of that, in $what
+  mark= what=refused
+  [ -n "$results" ] || return 0
+  [ -d "$results" ] || results=$directory
+  mark=$results/.runexp
+  read_mark "$mark"
+  if [ -n "$owner" ] && anothers; then
+    under_way && return 1
+  fi
+  if [ -f "$mark" ]; then
+    moved "$mark.$token" || return
+  elif [ -e "$mark" ] || [ -L "$mark" ]; then
+    mark= # a FIFO would be waited for
+    return
+  fi
+  set -C
+  if { printf '%s\n' "$token" "$daemon" "$mark" slurm "" >"$mark"; } 2>/dev/null; then
+    set +C
+    return
+  fi
+  set +C
+  read_mark "$mark"
+  [ -z "$owner" ] || doubtful "somebody else was quicker" || return
+  mark= # none can be made: nobody is kept from training for that
+}
+
+read_mark() { # read_mark MARK: its lines; nothing where it isn't a file
+  owner= by= made= kind= record= id=
+  [ ! -f "$1" ] || {
+    IFS= read -r owner
+    IFS= read -r by
+    IFS= read -r made
+    IFS= read -r kind
+    IFS= read -r record
+    IFS= read -r id
+  } <<EOF
+$(head -c 9999 "$1" 2>/dev/null)
+EOF
+}
+
+anothers() { # whether it is: not of the same experiment of the same ledger, nor one that was made elsewhere, and copied
+  [ "${owner%%-*}" != "${token%%-*}" ] && { [ ! -e "$made" ] || [ "$made" -ef "$mark" ]; }
+}
+
+under_way() { # whether its job is, or may be
+  busy=
+  case $kind in
+    slurm) listed || return 0 ;;
+    local)
+      if [ -d "$record" ] && [ ! -e "$record/end.json" ]; then busy=yes; fi
+      # Held by its keeper, wherever that runs.
+      if command -v flock >/dev/null && ! flock -n "$mark" true; then busy=yes; fi ;;
+  esac
+  if [ -n "$busy" ]; then
+    trains "wait for its end, or end it there; \`runexp run\` then takes up what lies there"
+    return 0
+  fi
+  [ -z "$id" ] && [ ! -e "$record" ] && [ -n "$(find "$mark" -mmin -10 2>/dev/null)" ] || return 1
+  doubtful "its submission is on its way, or was refused; it is tried again"
+  return 0
+}
+
+listed() { # whether the queue has it, in $busy: by its id, and where that isn't known by its token
+  case $id in *[!0-9]*) id= ;; esac
+  rows=$(timeout 30 squeue -h -a -t all ${id:+-j "$id"} ${id:--u "$(id -un)"} -o "%T$us%o" 2>&1)
+  if [ $? != 0 ]; then
+    case $rows in *"nvalid job id"*) return ;; esac
+    doubtful "whether it still is can't be told: $rows"
+    return 1
+  fi
+  while IFS=$us read -r state command; do
+    case ,$ends, in *",$state,"*) continue ;; esac
+    case $command in
+      *"/$owner/"*) busy=yes ;;
+      *-*/../../*) ;; # another job, to which its id was given
+      ?*) [ -z "$id" ] || busy=yes ;;
+    esac
+  done <<EOF
+$rows
+EOF
+}
+
+doubtful() { # doubtful WORDS: it is for later
+  what=later
+  trains "$1"
+  return 1
+}
+
+trains() { # trains WORDS
+  echo "$results is being trained into by job ${id:-$owner} of another daemon's, $by: $1" >&2
+}
+
+moved() { # moved PLACE: the mark that was read is out of the way, and no other: only one of all who want that moves it
+  before=$owner
+  mv -f "$mark" "$1" 2>/dev/null || return 0
+  read_mark "$1"
+  if [ "$owner" != "$before" ]; then
+    mv -f "$1" "$mark"
+    doubtful "somebody else was quicker"
+    return
+  fi
+  rm -f "$1"
+}
+
 submit() { # submit ROOM: once, since the lock is ours
-  if { cd "$directory" && ready; } 2>"$said"; then
+  if { cd "$directory" && ready && marked; } 2>"$said"; then
     sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
       ${account:+"--account=$account"} "$1/$up$script" >>"$1/lock" 2>"$said" </dev/null
     code=$?
     what="done $code"
   else
-    code=0 what=refused
+    code=0 what=${what:-refused} mark=
   fi
   text "$said"
   printf '\n%s\n' "$rs$what$rs$line" >>"$1/lock"
@@ -95,15 +201,15 @@ submit() { # submit ROOM: once, since the lock is ours
 }
 
 born $$
-stops=$1 stopped=
-shift
+stops=$1 ends=$2 daemon=$3 stopped=
+shift 3
 said=$spool/.said-$host-$$
 { :; } 2>/dev/null >"$said" || said=/dev/null
 places "$@" 2>/dev/null
-while [ $# -ge 9 ]; do
-  token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9
-  shift 9
-  room=$spool/$token
+while [ $# -ge 10 ]; do
+  token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9 results=${10}
+  shift 10
+  room=$spool/$token mark= what=
   if [ -n "$stopped" ] && [ ! -e "$room/lock" ]; then
     say "$token" later "$us$us$us$us$us" "" "$stopped"
     continue
@@ -116,6 +222,9 @@ while [ $# -ge 9 ]; do
   set +C
   if [ -e "$room/lock" ]; then
     answer "$token"
+    # Whoever meets the mark asks for the job by its id.
+    id=${out%%[!0-9]*}
+    if [ -n "$mark" ] && [ -n "$id" ]; then printf '%s\n' "$id" >>"$mark"; fi 2>/dev/null
   else
     say "$token" later "$us$us$us$us$us" "" "$spool can not be written to"
   fi

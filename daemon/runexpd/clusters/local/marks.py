@@ -1,0 +1,159 @@
+"""A mark in a directory that is trained into: whose job does, or did. Standard library only: a keeper holds it.
+
+Daemons of other homes and other machines meet here, and so does one that reaches a directory by two paths. It stays there when
+the job is over: whoever comes next finds that out. Its lines, as clusters/slurm/submit.sh has them, too: a token, the daemon's
+place, the mark's own path, `local` or `slurm`, where a local job's record is, and a Slurm job's id.
+"""
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+NAME = ".runexp"
+#: Two of the longest paths, and some words.
+_MOST_BYTES = 9999
+#: From a mark to its job's record, at most.
+_ENTERED_SECONDS = 60.0
+#: Whoever looks whether it is held holds it for a moment.
+_TRIES, _PAUSE_SECONDS = 20, 0.01
+
+
+class Taken(Exception):
+    """Raised when another job trains there."""
+
+
+class Unsure(Exception):
+    """Raised when one may be about to."""
+
+
+class Mark(NamedTuple):
+    token: str
+    #: HOST:DIRECTORY.
+    daemon: str
+    #: As who made it calls it: it may have been copied since.
+    path: str
+    kind: str
+    record: str
+
+
+def take(mark: Mark) -> bool:
+    """Put it where it says; False where that can't be done. Raises Taken and Unsure."""
+    with _opened(mark.path) as handle:
+        found = _read(handle) if handle is not None else None
+        if handle is not None and found is not None and _is_anothers(found, mark):
+            _check(handle, found, mark)
+    if found is not None:
+        _remove(found, mark)
+    return _made(mark)
+
+
+def hold(path: str, token: str) -> int | None:
+    """The mark of a job, held until the handle is closed; None where it can't be, or is another's by now."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        for _ in range(_TRIES):
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if (found := _read(handle)) is not None and found.token == token:
+                    return handle
+                break
+            time.sleep(_PAUSE_SECONDS)
+        os.close(handle)
+    return None
+
+
+def _made(mark: Mark) -> bool:
+    lines = "".join(f"{line}\n" for line in mark)
+    with suppress(OSError):
+        handle = os.open(mark.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(lines)
+    with _opened(mark.path) as there:
+        if there is not None and (found := _read(there)) is not None and found.token != mark.token:
+            raise Unsure(_words(found, mark, "somebody else was quicker"))
+        return there is not None
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int | None]:
+    """None where there is no regular file that can be read."""
+    handle = None
+    try:
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        is_regular = handle is not None and stat.S_ISREG(os.fstat(handle).st_mode)
+        yield handle if is_regular else None
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _read(handle: int) -> Mark:
+    """What lacks in it is empty."""
+    lines = os.pread(handle, _MOST_BYTES, 0).decode("utf-8", "surrogateescape").split("\n")
+    return Mark(*(lines + [""] * len(Mark._fields))[: len(Mark._fields)])
+
+
+def _is_anothers(found: Mark, mark: Mark) -> bool:
+    """Not of the same experiment of the same ledger, which knows what it does; nor one that was made elsewhere, and copied."""
+    if found.token.partition("-")[0] == mark.token.partition("-")[0]:
+        return False
+    with suppress(OSError, ValueError):
+        return os.path.samefile(found.path, mark.path)
+    return True
+
+
+def _check(handle: int, found: Mark, mark: Mark) -> None:
+    """Raises Taken and Unsure."""
+    if _is_held(handle) or (found.kind == "local" and _is_under_way(found.record)):
+        raise Taken(
+            _words(
+                found, mark, "wait for its end, or end it there; `runexp run` then takes up what lies there"
+            )
+        )
+    if _is_fresh(handle) and found.kind != "slurm" and not os.path.lexists(found.record):
+        raise Unsure(_words(found, mark, "it has only just begun"))
+
+
+def _is_held(handle: int) -> bool:
+    """By a keeper, wherever on this file system it runs."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return False
+
+
+def _is_under_way(record: str) -> bool:
+    with suppress(ValueError):
+        return os.path.isdir(record) and not os.path.exists(f"{record}/end.json")
+    return False
+
+
+def _is_fresh(handle: int) -> bool:
+    return abs(time.time() - os.fstat(handle).st_mtime) < _ENTERED_SECONDS
+
+
+def _remove(found: Mark, mark: Mark) -> None:
+    """That one and no other: of all who want to only one moves it away. Raises Unsure."""
+    moved = f"{mark.path}.{mark.token}"
+    with suppress(OSError):
+        os.rename(mark.path, moved)
+        with _opened(moved) as handle:
+            now = _read(handle) if handle is not None else found
+        if now.token != found.token:
+            os.rename(moved, mark.path)
+            raise Unsure(_words(now, mark, "somebody else was quicker"))
+        os.unlink(moved)
+
+
+def _words(found: Mark, mark: Mark, more: str) -> str:
+    place = os.path.dirname(mark.path)
+    return f"{place} is being trained into by job {found.token} of another daemon's, {found.daemon}: {more}"
