@@ -1,5 +1,6 @@
 """Answers from what the script of `asking` printed. Pure."""
 
+import re
 import stat as modes
 from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
@@ -41,6 +42,8 @@ class Evidence(msgspec.Struct, frozen=True):
     said: complaints.Said
 
 
+#: A mode, a size, a time and a path, in numbers that a system can have.
+_ROW = re.compile(rb"([0-9a-f]{1,8}) ([0-9]{1,19}) (-?[0-9]{1,19}) (.*)", re.DOTALL)
 #: How xargs ends where what it ran was run: well, and with complaints.
 _COMPLAINED = b"123"
 _RAN = {b"0", _COMPLAINED}
@@ -110,7 +113,9 @@ def _rows(section: bytes, words: Words) -> list[bytes]:
 def _facts(section: bytes, words: Words) -> dict[bytes, FileFact]:
     facts = {}
     for row in _rows(section, words):
-        mode, size, modified_at, path = row.split(b" ", 3)
+        if (found := _ROW.fullmatch(row)) is None:
+            raise ValueError("no row of stat's")
+        mode, size, modified_at, path = found.groups()
         facts[path] = FileFact(_text(path), int(size), float(int(modified_at)), _kind(int(mode, 16)))
     return facts
 
