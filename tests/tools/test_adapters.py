@@ -39,6 +39,8 @@ def test_a_base_model_that_has_gone_is_named_with_what_to_do(trained: Trained) -
     assert f"{trained.dir}/base-model" in verdict.detail
     assert "mend base_model_name_or_path in its adapter_config.json" in verdict.detail
     assert f"{trained.dir}/base-model" in undecided(trained.verdict(None)), "it is no reason to train anew"
+    (trained.epoch(0) / CONFIG).write_text('{"base_model_name_or_path": "/exp/${models_dir}/x"}')
+    assert "/exp/${models_dir}/x, whose ${...} nobody resolved: mend" in trained.verdict(attempt).detail
 
 
 @pytest.mark.parametrize(

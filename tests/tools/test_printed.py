@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from fakes.evidence import answered
 from runexp.wire.jobs import Finding
-from runexpd.tools.printed import redirected
+from runexpd.tools.printed import appended, redirected
+from runexpd.tools.torchtune import TOOL
 from tools.trainings import Trained, age, kind
 
 TUNE = "tune run lora_finetune_single_device --config finetune.yaml"
@@ -32,6 +34,11 @@ TUNE = "tune run lora_finetune_single_device --config finetune.yaml"
 )  # fmt: skip
 def test_where_a_script_sends_words(command: str, files: list[str]) -> None:
     assert list(redirected(f"#!/bin/bash\n{command}\n", "/r")) == files
+
+
+def test_to_which_of_them_it_adds() -> None:
+    script = f"{TUNE} >> a.log 2>&1\n{TUNE} > b.log\n{TUNE} | tee -a c.log\n{TUNE} |& tee -ia d.log\n{TUNE} | tee e.log"
+    assert appended(script, "/r") == ("/r/a.log", "/r/c.log", "/r/d.log")
 
 
 def redirect(trained: Trained) -> Path:
@@ -80,3 +87,18 @@ def test_stderr_may_have_a_file_of_its_own(trained: Trained) -> None:
     trained.output.rename(trained.rundir / "err-7.txt")
     verdict = trained.verdict(attempt)
     assert (verdict.finding, verdict.detail) == (Finding.GOOD, "2 epochs, 8 steps")
+
+
+def test_of_a_file_that_is_added_to_only_the_newest_training_is_the_attempts(trained: Trained) -> None:
+    redirect(trained)
+    attempt = trained.train("--fate", "no_steps")
+    log = trained.rundir / "train.log"
+    log.write_text(
+        "2|124|Loss: 0.5: 100%|# | 62/62 [00:01<00:00, 50.0it/s]\nRunning X with resolved config:\n"
+    )
+    assert answered(TOOL.progress(trained.job, attempt)) is None
+    with log.open("a") as file:
+        file.write("1|1|Loss: 2.5:   2%|# | 1/62 [00:01<00:00, 50.0it/s]\n")
+    progress = answered(TOOL.progress(trained.job, attempt))
+    assert progress is not None
+    assert progress.done == 1

@@ -208,8 +208,9 @@ def _judged(checkpoint: Checkpoint, looks: Mapping[str, Answer], bases: Mapping[
 
 
 def _stale(base: str) -> Problem:
+    where = f"{base}, whose ${{...}} nobody resolved" if "${" in base else base
     text = (
-        f"names a base model that isn't there, {base}: mend base_model_name_or_path in its {adapter.CONFIG}"
+        f"names a base model that isn't there, {where}: mend base_model_name_or_path in its {adapter.CONFIG}"
     )
     return Problem(State.BROKEN, text, FailureKind.STALE_LOCAL_BASE_PATH)
 

@@ -33,6 +33,8 @@ _FINAL, _FINAL_SAVED = (
     "Saving final epoch checkpoint.",
     re.compile("Checkpoint saved in|Saving checkpoint took"),
 )
+#: The first thing that a recipe says of itself.
+_BEGINS = re.compile(rb"^Running \w{1,100} with resolved config:", re.MULTILINE)
 _LOG_NAME = re.compile(r"log_(\d{1,12})\.txt")
 
 
@@ -172,9 +174,13 @@ def _shown(sources: Sources, attempt: Attempt | None, training: Training, saved_
 
 
 def own(part: Answer, attempt: Attempt) -> Answer:
-    """An output that others may have written, too, if it was written to while an attempt ran."""
-    early = isinstance(part, Part) and part.fact.modified_at < starts(attempt) - CLOCK_TOLERANCE_SECONDS
-    return Missing() if early else part
+    """An output that others may have written, too, if it was written to while an attempt ran: from its last training's beginning."""
+    if not isinstance(part, Part):
+        return part
+    if part.fact.modified_at < starts(attempt) - CLOCK_TOLERANCE_SECONDS:
+        return Missing()
+    begun = [match.start() for match in _BEGINS.finditer(part.data)]
+    return msgspec.structs.replace(part, data=part.data[begun[-1] :]) if begun else part
 
 
 def _last_of_all(part: Answer | None, epochs: int | None, saved_last: float) -> Bar | None:
