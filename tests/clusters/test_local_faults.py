@@ -240,29 +240,43 @@ async def test_odd_things_in_the_spool_stop_nothing(machine: Machine) -> None:
     assert await machine.cluster.find([], []) == {}
 
 
-@pytest.mark.parametrize("text", ["", '{"state": "COMP', "[]", "7", '{"state": 7}', "\0" * 50, "[" * 100_000])
+def put(path: Path, text: str | None) -> None:
+    """None: a FIFO."""
+    path.unlink()
+    if text is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"state": "COMP', "[]", "7", '{"state": 7}', "\0" * 50, "[" * 100_000, None]
+)
 async def test_an_end_that_can_not_be_read_is_a_persons_to_decide_and_stops_no_other(
-    machine: Machine, text: str
+    machine: Machine, text: str | None
 ) -> None:
     await machine.submit("t1", "true")
     await machine.submit("t2", "true")
     for token in ("t1", "t2"):
         await machine.ended(token)
-    (machine.dir / "spool/jobs/1/end.json").write_text(text)
+    put(machine.dir / "spool/jobs/1/end.json", text)
     one, other = await machine.cluster.query([machine.known["t1"], machine.known["t2"]])
     assert (one.state, one.final, other.state) == (LOST, False, "COMPLETED")
     assert one.reason is not None
     assert "can't be read" in one.reason
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", '{"script"'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[1, 2]", '{"script"', '{"gpus": "x", "token": "t1"}', '{"gpus": 1e999, "token": "t1"}', None],
+)
 async def test_a_job_whose_record_is_lost_does_not_run_and_holds_up_no_other(
-    tmp_path: Path, text: str
+    tmp_path: Path, text: str | None
 ) -> None:
     machine = Machine(tmp_path, max_running=0)
     await machine.submit("t1", "echo ran >>ran")
     await machine.submit("t2", "true")
-    (machine.dir / "spool/jobs/1/job.json").write_text(text)
+    put(machine.dir / "spool/jobs/1/job.json", text)
     (machine.dir / "spool/max_running").write_text("1")
     assert (await machine.ended("t1")).state == "NODE_FAIL"
     assert (await machine.ended("t2")).state == "COMPLETED"

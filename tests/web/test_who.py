@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from loguru import logger
 
 from fakes import daemon as shown
 from runexpd.settings import Web
@@ -209,6 +210,29 @@ def test_a_body_that_never_comes_is_not_waited_for(site: Site, monkeypatch: pyte
     with socket.create_connection(("127.0.0.1", site.port), timeout=10) as slow:
         slow.sendall(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nto")
         assert b" 408 " in slow.recv(100)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffffffffff\r\nx",
+        b"Transfer-Encoding: chunked\r\n\r\n-5\r\nx",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\nxGARBAGE\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("path", [b"/", b"/login", b"/api/experiments"])
+def test_a_request_that_turns_out_to_be_none_is_nobodys_fault(site: Site, path: bytes, rest: bytes) -> None:
+    said: list[str] = []
+    handler = logger.add(said.append, format="{message}")
+    try:
+        with socket.create_connection(("127.0.0.1", site.port), timeout=10) as client:
+            client.sendall(b"POST %b HTTP/1.1\r\nHost: localhost\r\n%b" % (path, rest))
+            while client.recv(1000):
+                pass
+        assert Client(site.port).get("/login").status == 200
+    finally:
+        logger.remove(handler)
+    assert said == []
 
 
 def test_connections_are_bounded_and_let_go_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """How long a connection may take to say what it wants, and how many there may be: uvicorn's own limits begin after that."""
 
 import asyncio
+import resource
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -17,7 +19,7 @@ class Patient(H11Protocol):
     _was_idle = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= MOST_CONNECTIONS:
+        if len(self.connections) >= _most():
             transport.abort()
             self.transport = transport
             return
@@ -33,6 +35,15 @@ class Patient(H11Protocol):
         if self._look is not None:
             super().data_received(data)
 
+    def send_400_response(self, msg: str) -> None:
+        """What was begun before the rest of it turned out to be no request has nobody to be answered."""
+        with suppress(h11.LocalProtocolError):  # half an answer is there already
+            super().send_400_response(msg)
+        self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def _look_again(self) -> None:
         """Whoever has said half a request twice in a row, or nothing at all, has had the time."""
         has_begun: Any = self.cycle is not None
@@ -42,3 +53,9 @@ class Patient(H11Protocol):
             return
         self._was_idle = is_half
         self._look = self.loop.call_later(HEADER_SECONDS, self._look_again)
+
+
+def _most() -> int:
+    """Of the open files that the daemon may have an eighth."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MOST_CONNECTIONS, max(2, allowed // 8)) if allowed > 0 else MOST_CONNECTIONS

@@ -21,6 +21,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,10 +30,12 @@ from typing import Any
 Record = dict[str, Any]
 #: Room for a record that must be written whatever happens.
 _RESERVED_BYTES = 4096
+#: Of a record, or of an environment.
+_MOST_BYTES = 16 * 1024 * 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Damaged(Exception):
+class Damaged(ValueError):
     """Raised when a record is there and can't be read as one: it was cut off, or isn't ours."""
 
 
@@ -61,7 +64,7 @@ def set_max_running(spool: Path, count: int) -> None:
 def max_running(spool: Path) -> int:
     """0 while it can't be told: nothing starts until it can."""
     with suppress(OSError, ValueError):
-        return int((spool / "max_running").read_bytes())
+        return int(_read_bytes(spool / "max_running"))
     return 0
 
 
@@ -155,8 +158,8 @@ def write(path: Path, record: Record) -> None:
 def environment(directory: Path) -> dict[str, str]:
     """What a job was submitted with; this process's own if that isn't there. Raises OSError."""
     try:
-        data = (directory / "environment").read_bytes()
-    except FileNotFoundError:
+        data = _read_bytes(directory / "environment")
+    except (FileNotFoundError, Damaged):
         return dict(os.environ)
     pairs = (os.fsdecode(pair).partition("=") for pair in data.split(b"\0") if pair)
     return {name: value for name, _, value in pairs}
@@ -205,7 +208,7 @@ def _write_all(handle: int, data: bytes) -> None:
 def read(path: Path) -> Record | None:
     """None where there is no record. Raises Damaged, and OSError where it can't be told."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(_read_bytes(path))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as problem:
@@ -213,6 +216,14 @@ def read(path: Path) -> Record | None:
     if not isinstance(record, dict):
         raise Damaged(str(path))
     return record
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Raises Damaged for what is no regular file, which nobody waits for, and OSError."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise Damaged(os.fspath(path))
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
+        return file.read(_MOST_BYTES)
 
 
 def sync(directory: Path) -> None:

@@ -142,7 +142,7 @@ def _start(root: Path, directory: Path, lock: int) -> bool:
 
 def _gpus_asked(directory: Path) -> int:
     """0 for a job whose record is damaged: its keeper will only bury it."""
-    with suppress(spool.Damaged):
+    with suppress(ValueError, TypeError, OverflowError):
         return int((spool.read(directory / "job.json") or {}).get("gpus") or 0)
     return 0
 
