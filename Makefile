@@ -12,17 +12,18 @@ SLURM ?=
 # What it warns of is an error: a link that leads nowhere, a page that no list has.
 SPHINX := PYTHONPATH=docs $(BIN)/sphinx-build -q -W --keep-going -c docs -d .docs/doctrees
 
-# pip, with a line that tells how far it is in place of some hundred; all that it said if it fails. About 160 packages.
+# pip, with a line that tells how far it is in place of some hundred (in a file: no more than its end); all that it said if it fails.
+# About 160 packages.
 SHELL := /bin/bash
 comma := ,
 define installed
 set -o pipefail; live=0; [ ! -t 1 ] || live=1; $(BIN)/pip install -e '$(1)' 2>&1 | tee $(VENV)/install.log | awk -v width=30 -v live=$$live ' \
   function bar(share, what,  i, drawn) { if (!live && share < 1) return; if (share > 1) share = 1; for (i = 0; i < width; i++) drawn = drawn (i < share * width ? "#" : "."); \
-    printf "\r    [%s] %-44.44s", drawn, what; fflush() } \
+    printf "\r    [%s] %-42.42s", drawn, what; fflush() } \
   /^ *(Collecting|Requirement already)/ { bar(0.8 * ++n / 160, $$1 == "Collecting" ? "fetching " $$2 : "has " $$4) } \
   /^ *Downloading/ { bar(0.8 * n / 160, "downloading " $$NF " " $$(NF-1)) } \
   /^Installing collected/ { bar(0.85, "unpacking; this takes a minute") } \
-  END { bar(1, "done"); print "" }' || { tail -n 40 $(VENV)/install.log; exit 1; }
+  END { bar(1, "done"); print tty ? "" : "    done" }' || { tail -n 40 $(VENV)/install.log; exit 1; }
 endef
 
 .DEFAULT_GOAL := help

@@ -2,16 +2,20 @@
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from runexp import connection, exits, output, starting
+from runexp import connection, exits, output, starting, steps
 from runexp.commands import init
 from runexp.scaffolding import example
 from runexp.wire import requests
+from runexp.wire.states import SETTLED
 
+#: Between two looks, where there is no screen.
+_LOOK_SECONDS = 1.0
 CONFIG = "# The demo's private daemon: this machine, two jobs at a time.\nlocal:\n  max_running: 2\n  stagger_seconds: 1\n"
 
 
@@ -30,13 +34,12 @@ def demo(directory: Path, environment: Path) -> None:
     directory = directory.absolute()
     home, experiment = directory / "home", directory / "experiment"
     with output.errors():
-        init.made(lambda step: example.scaffold(experiment, environment, step), environment)
         os.environ["RUNEXP_HOME"] = str(home)
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not (home / "config.yaml").exists():
-            (home / "config.yaml").write_text(CONFIG)
-        init.say(f"starting a private daemon in {home}")
-        starting.start()
+        with steps.steps(example.STEPS + 1) as told:
+            init.made(lambda: example.scaffold(experiment, environment, told.step), environment)
+            _configure(home)
+            told.step("starting a private daemon")
+            starting.start()
     try:
         code = _run(experiment)
     finally:
@@ -54,13 +57,47 @@ def demo(directory: Path, environment: Path) -> None:
     raise SystemExit(code)
 
 
+def _configure(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (home / "config.yaml").exists():
+        (home / "config.yaml").write_text(CONFIG)
+
+
 def _run(experiment: Path) -> int:
-    """As `runexp run` does it, attached."""
+    """Attached, in a terminal; elsewhere with a line for each job that is done."""
+    init.say(f"runexp run {experiment}")
+    if sys.stdout.isatty():
+        return _command("run", str(experiment))
+    begun = _command("run", "--detach", str(experiment))
+    if begun == exits.OK:
+        with output.errors():
+            _follow(experiment)
+    return begun or _command("wait", str(experiment))
+
+
+def _follow(experiment: Path) -> None:
+    """Until its end."""
+    said: set[str] = set()
+    while True:
+        view = connection.ask(requests.Status(experiment=str(experiment)), requests.StatusReply).experiment
+        done = [job for job in view.jobs if job.stage in SETTLED]
+        for job in done:
+            if job.id not in said:
+                said.add(job.id)
+                output.say(
+                    output.one_line(f"{len(said)}/{len(view.jobs)} {job.id} {job.state}: {job.detail}")
+                )
+        if view.outcome is not None:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _command(*words: str) -> int:
+    """As it is typed; its exit code."""
     from runexp.cli import main
 
-    init.say(f"runexp run {experiment}")
     try:
-        main.main(["run", str(experiment)], prog_name="runexp", standalone_mode=False)
+        main.main(list(words), prog_name="runexp", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exits.REFUSED
     except click.ClickException as error:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from runexp import exits, output
+from runexp import exits, output, steps
 from runexp.commands import arguments
 from runexp.scaffolding import example, own, tasks
 from runexp.scaffolding.problems import CannotBe
@@ -115,7 +115,8 @@ def init(directory: Path, is_example: bool, environment: Path, as_json: bool, **
     directory = directory.absolute()
     with output.errors(as_json):
         if is_example:
-            made(lambda step: example.scaffold(directory, environment.absolute(), step), environment)
+            with steps.steps(example.STEPS) as told:
+                made(lambda: example.scaffold(directory, environment.absolute(), told.step), environment)
         else:
             _refuse_others(directory, as_json)
             answers = {name: said.pop(name) or _asked(name, as_json) for name in QUESTIONS}
@@ -139,10 +140,10 @@ def init(directory: Path, is_example: bool, environment: Path, as_json: bool, **
         say(f"{directory}: {len(files)} files; next: runexp plan {typed}, then runexp run {typed}")
 
 
-def made(make: Callable[[Callable[[str], None]], None], environment: Path) -> None:
+def made(make: Callable[[], None], environment: Path) -> None:
     """By somebody else's Python, which may lack something."""
     try:
-        make(say)
+        make()
     except FileNotFoundError as error:
         output.fail(
             f"{error.filename}: no such file",

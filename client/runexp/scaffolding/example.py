@@ -14,6 +14,8 @@ from pathlib import Path
 from runexp.scaffolding.own import SCHEMA
 
 TEMPLATE = Path(__file__).parent / "example"
+#: That are told of, at most.
+STEPS = 3
 MERGED = {"rank4": 4, "rank8": 8}  # run: its rank
 ADAPTERS = {"rank8-adapter": 8}
 EPOCHS = (0, 1)
