@@ -23,7 +23,7 @@ set -o pipefail; live=0; [ ! -t 1 ] || live=1; $(BIN)/pip install -e '$(1)' 2>&1
   /^ *(Collecting|Requirement already)/ { bar(0.8 * ++n / 160, $$1 == "Collecting" ? "fetching " $$2 : "has " $$4) } \
   /^ *Downloading/ { bar(0.8 * n / 160, "downloading " $$NF " " $$(NF-1)) } \
   /^Installing collected/ { bar(0.85, "unpacking; this takes a minute") } \
-  END { bar(1, "done"); print tty ? "" : "    done" }' || { tail -n 40 $(VENV)/install.log; exit 1; }
+  END { bar(1, "done"); print "" }' || { tail -n 40 $(VENV)/install.log; exit 1; }
 endef
 
 .DEFAULT_GOAL := help
