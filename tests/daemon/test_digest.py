@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from runexpd.experiments.problems import BadExperiment
@@ -276,8 +277,36 @@ async def test_the_child_ends_when_the_daemon_does() -> None:
     await ended(int(done.stdout))
 
 
-async def test_while_outputs_are_looked_into_a_child_waits_for_verdicts_with_all_it_needs() -> None:
-    digesting._end_idle()
+async def test_one_child_is_enough_for_what_is_soon_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digesting, "_BUSY_SECONDS", 30)
+    answers: set[int] = set()
+
+    async def ask() -> None:
+        answers.add(await digest(own_id))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(warm)  # who is about to be ready is waited for, too
+        await anyio.lowlevel.checkpoint()
+        for _ in range(3):
+            tasks.start_soon(ask)
+    assert len(answers) == 1
+
+
+async def test_a_child_that_is_busy_for_long_holds_nobody_up(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(digest, sleep_long, str(note))
+            while not note.exists():
+                await anyio.sleep(0.01)
+            assert await digest(add, 1, 1) == 2
+            tasks.cancel_scope.cancel()
+
+
+async def test_while_outputs_are_looked_into_a_child_waits_for_verdicts_with_all_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(digesting, "_SOON_SECONDS", 0)
     await warm()
     assert len(digesting._idle) == 1
     async with anyio.create_task_group() as tasks:

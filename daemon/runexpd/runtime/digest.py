@@ -33,6 +33,10 @@ MOST_IDLE = 2
 _THREADS = 10
 #: From its start until it can be asked something: imports from a cold disk, on a busy machine.
 _START_SECONDS = 60.0
+#: So long is waited for a child that is busy.
+_BUSY_SECONDS = 0.1
+#: What takes longer lets a second child be started beside it.
+_SOON_SECONDS = 1.0
 #: Not `-m`: that puts the working directory first on the path, and an experiment's may hold a `random.py`.
 _SERVE = "import sys; sys.path[:] = sys.argv[1:]; from runexpd.runtime import worker; worker.serve()"
 
@@ -85,17 +89,20 @@ async def digest(
 
 async def warm() -> None:
     """Start a child and let it import what it will need: the first question needn't wait for that."""
-    with suppress(Indigestible):
-        await digest(worker.prepare, seconds=_START_SECONDS)
+    async with _limiter(_preparing, 1):
+        with suppress(Indigestible):
+            await _answer(await _started(), (worker.prepare, (), ()), _START_SECONDS)
 
 
 async def spare() -> None:
-    """See to it that two children have what they need: while one is asked what is only shown, no verdict waits for a start."""
-    sparing = _limiter(_sparing, 1)
-    if len(_alive) + sparing.borrowed_tokens < MOST_IDLE:
-        async with sparing:
-            with suppress(Indigestible):
-                await _answer(await _started(), (worker.prepare, (), ()), _START_SECONDS)
+    """See to it that two children have what they need: while one is asked what is only shown, no verdict waits for a start.
+
+    To be cancelled when that was soon answered: then there is no need.
+    """
+    await anyio.sleep(_SOON_SECONDS)
+    if len(_alive) + _limiter(_preparing, 1).borrowed_tokens < MOST_IDLE:
+        with anyio.CancelScope(shield=True):
+            await warm()
 
 
 class _Child:
@@ -155,7 +162,8 @@ _idle: list[_Child] = []
 _children: dict[Lane, RunVar[anyio.CapacityLimiter]] = {
     lane: RunVar(f"runexpd.digest.{lane.name}") for lane in Lane
 }
-_sparing: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.sparing")
+_preparing: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.preparing")
+_first_in_line: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.first_in_line")
 _threads: RunVar[anyio.CapacityLimiter] = RunVar("runexpd.digest.threads")
 
 
@@ -195,12 +203,24 @@ async def _answer(child: _Child, question: tuple[Any, ...], seconds: float) -> A
 
 
 async def _child() -> _Child:
-    while _idle:
-        child = _idle.pop()
-        if child.alive():
-            return child
-        await _buried(child)
+    async with _limiter(_first_in_line, 1):
+        await _one_is_idle()
+        while _idle:
+            child = _idle.pop()
+            if child.alive():
+                return child
+            await _buried(child)
     return await _started()
+
+
+async def _one_is_idle() -> None:
+    """Returns once it is, or it isn't worth while to wait for that: a start takes longer than most questions do."""
+    if _idle:
+        return
+    async with _limiter(_preparing, 1):  # until who is about to be ready is so
+        with anyio.move_on_after(_BUSY_SECONDS):
+            while _alive and not _idle:  # noqa: ASYNC110  # children outlive an event loop, events do not
+                await anyio.sleep(0.005)
 
 
 async def _started() -> _Child:

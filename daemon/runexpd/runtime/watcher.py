@@ -204,10 +204,12 @@ class Watcher:
             now = clock.steady()
             self._looks.again(watch.token, self._schedule.look_pause_seconds(watch, now), now)
 
-        async with anyio.create_task_group() as tasks:
-            for token in self._looks.due(began + self._look_seconds):
-                tasks.start_soon(look, self._running[token])
-            tasks.start_soon(digest.spare)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(digest.spare)
+            async with anyio.create_task_group() as tasks:
+                for token in self._looks.due(began + self._look_seconds):
+                    tasks.start_soon(look, self._running[token])
+            beside.cancel_scope.cancel()
         self._look_seconds = min(clock.steady() - began, LONGEST_AHEAD_SECONDS)
         self._note_progress(found)
 
