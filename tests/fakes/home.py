@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fakes import commands
+from fakes.commands import BIN as BIN
 
-BIN = Path(sys.executable).parent
 CONFIG = "local: {max_running: 4, stagger_seconds: 0, poll_seconds: 0.1, kill_wait_seconds: 1.0, results_seconds: 0.5}\n"
 
 
@@ -24,14 +23,14 @@ class Home:
     def __init__(self, dir: Path, config: str = CONFIG) -> None:
         self.dir = dir
         self.environment = {**os.environ, "RUNEXP_HOME": str(dir), "COLUMNS": "160"}
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: commands.Born | subprocess.Popen[bytes] | None = None
         dir.mkdir(parents=True, exist_ok=True)
         (dir / "config.yaml").write_text(config)
 
     def start(self) -> None:
         """Returns once the daemon answers."""
-        with (self.dir / "daemon.log").open("ab") as log:
-            self.daemon = subprocess.Popen([BIN / "runexpd"], env=self.environment, stderr=log, stdout=log)
+        with (self.dir / "daemon.log").open("ab") as log, open(os.devnull) as nothing:
+            self.daemon = commands.start("runexpd", (), self.environment, (nothing, log, log))
         wait_for(self._answers, "the daemon answers", 20)
 
     def _answers(self) -> bool:

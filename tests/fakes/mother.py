@@ -1,15 +1,15 @@
-"""A process that has `runexp` imported, and bears one for each message at its standard input: see fakes.commands."""
+"""A process that has a program imported, and bears one for each message at its standard input: see fakes.commands."""
 
 import gc
+import importlib
 import os
 import pickle
 import selectors
+import signal
 import socket
 import sys
 from contextlib import suppress
 from typing import Never
-
-from runexp.cli import main
 
 #: Message by message: arguments, environment and directory; and the child's three files, and where its end is to be told.
 door = socket.socket(fileno=0)
@@ -56,14 +56,17 @@ def _become(wanted: bytes, files: list[int]) -> Never:
     for standard, file in enumerate(files):
         os.dup2(file, standard)
     os.closerange(3, 1024)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     argv, environment, directory = pickle.loads(wanted)
     sys.argv[:], sys.path[0] = argv, os.path.dirname(argv[0])
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
-    sys.exit(main())
+    sys.exit(program.main())
 
 
 if __name__ == "__main__":
+    program = importlib.import_module(sys.argv[1])
     gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the tests
     serve()
