@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster
+from fakes.adapters import narrow
 from fakes.home import blocks, harvested
 from fakes.remote import Remote
 from runexp.scaffolding.example import scaffold
@@ -14,11 +15,15 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 
 def scaffolded(dir: Path, environment: Path, real_experiment: Path) -> Path:
-    """The demo's experiment, with the model and the data of one that is there."""
+    """The demo's experiment, with the model and the data of one that is there: of its runs one, whose adapter is saved.
+
+    One that is merged runs on Slurm in test_upstream.py.
+    """
     dir.mkdir()
     shutil.copytree(real_experiment / "models", dir / "models")
     shutil.copy(real_experiment / "words.json", dir / "words.json")
     scaffold(dir, environment)
+    narrow(dir, {"base": (), "rank8-adapter": (1,)})
     return dir
 
 
@@ -36,8 +41,6 @@ def test_the_demo_ends_as_it_does_locally(
         assert {job["state"] for job in jobs.values()} == {"VERIFIED"}
         scores = {id: job["scores"][0]["value"] for id, job in jobs.items() if job["scores"]}
         assert scores["base/capitalization"] == 0.0
-        assert 0.6 < scores["rank4/capitalization/epoch1"] < scores["rank8/capitalization/epoch1"]
-        assert scores["rank8/capitalization/epoch1"] > 0.9
         assert scores["rank8-adapter/capitalization/epoch1"] > 0.9
         found = harvested(dir / "run-torchtune.log", "SUBMIT_JOB") + harvested(
             dir / "run-inspect.log", "SUBMIT_EVAL"

@@ -61,7 +61,9 @@ def site(directory: Path, environment: Path) -> Path:
     return shell
 
 
-def scaffold(directory: Path, model: Path, words: Path, gres: str = GRES) -> Path:
+def scaffold(
+    directory: Path, model: Path, words: Path, gres: str = GRES, runs: tuple[Trained, ...] = RUNS
+) -> Path:
     """`directory`/ck-projects/capitalization/NAME, with its own copies of the base model and of the data beside ck-projects."""
     experiment = directory / "ck-projects" / PROJECT / NAME
     (experiment / "logs").mkdir(parents=True)
@@ -70,8 +72,10 @@ def scaffold(directory: Path, model: Path, words: Path, gres: str = GRES) -> Pat
     data.mkdir()
     shutil.copy(words, data / "words_5L.json")
     (data / "inspect_task.py").write_text(TASK)
-    (experiment / "experiment_summary.yaml").write_text(yaml.safe_dump(_summary(experiment), sort_keys=False))
-    for run in RUNS:
+    (experiment / "experiment_summary.yaml").write_text(
+        yaml.safe_dump(_summary(experiment, runs), sort_keys=False)
+    )
+    for run in runs:
         _training(experiment, run, models, data, gres)
     for name, path in ((BASE, models / MODEL), (EARLIER, models / MODEL)):
         (experiment / name / "artifacts").mkdir(parents=True)
@@ -80,11 +84,11 @@ def scaffold(directory: Path, model: Path, words: Path, gres: str = GRES) -> Pat
     return experiment
 
 
-def _summary(experiment: Path) -> dict[str, object]:
+def _summary(experiment: Path, runs: tuple[Trained, ...]) -> dict[str, object]:
     root = experiment.parents[2]
     trained = [
         {"name": run.name, "type": "fine-tuned", "model": MODEL, "parameters": {"lora_rank": run.rank, "save_adapter_weights_only": run.adapter_only}}
-        for run in RUNS
+        for run in runs
     ]  # fmt: skip
     earlier = str(root / "pretrained-llms" / MODEL)
     return {
@@ -113,7 +117,7 @@ def _summary(experiment: Path) -> dict[str, object]:
             "scorers": [{"name": "match"}],
             "tasks": [{"name": TASK_NAME, "script": str(root / "ck-data" / "inspect_task.py"), "dataset": str(root / "ck-data" / "words_5L.json"), "description": "capitals"}],
             "matrix": [
-                *({"run": run.name, "vis_label": run.label, "tasks": [TASK_NAME], "epochs": list(run.epochs)} for run in RUNS),
+                *({"run": run.name, "vis_label": run.label, "tasks": [TASK_NAME], "epochs": list(run.epochs)} for run in runs),
                 {"run": BASE, "vis_label": "base", "tasks": [TASK_NAME], "epochs": None},
                 {"run": EARLIER, "vis_label": "earlier", "tasks": [TASK_NAME], "epochs": None},
             ],
