@@ -169,6 +169,36 @@ async def test_what_nobody_asks_for_is_put_away(
         tasks.cancel_scope.cancel()
 
 
+async def test_what_is_looked_at_stays_however_long_that_takes(
+    ledger: TroubledLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "AT_HAND_SECONDS", 0.0)
+    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0.01)
+    _, shelf = await filled(ledger)
+    loop = Loop(ledger, await desk.ask(lambda: shelf.opened(EMPTY)))
+    async with anyio.create_task_group() as tasks:
+        await start(tasks, loop)
+        tasks.start_soon(shelf.run, loop)
+        with shelf.held():
+            await shelf.recall(loop, ID)
+            await anyio.sleep(0.2)
+            assert ID in loop.state.experiments
+        await until(lambda: set(loop.state.shelved) == {ID})
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_is_asked_for_while_it_is_put_away_is_recalled(ledger: TroubledLedger) -> None:
+    world, shelf = await filled(ledger)
+    loop = Loop(ledger, world.state)
+    async with anyio.create_task_group() as tasks:
+        await start(tasks, loop)
+        tasks.start_soon(shelf._put_one_away, loop, world.experiment)
+        await until(lambda: ID in shelf._leaving or ID in loop.state.shelved)
+        assert await shelf.recall(loop, ID) == world.experiment
+        assert ID in loop.state.experiments
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_full_disk_keeps_snapshots_waiting_and_nothing_else(
     ledger: TroubledLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,8 @@ async def answer(context: Context, request: requests.Request) -> requests.Reply:
     """What is said to a request that has one reply. Raises what `refused` puts into words."""
     if (answering := _ANSWERS.get(type(request))) is None:
         raise Refusal(Code.BAD_REQUEST, f"{type(request).__name__} begins no conversation")
-    return await answering(context, request)
+    with context.shelf.held():
+        return await answering(context, request)
 
 
 def stream(context: Context, request: requests.Request) -> AsyncIterator[requests.Reply | framing.Packed]:

@@ -6,6 +6,7 @@ folded, from their last snapshot on; whoever asks for something of one that is o
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 import msgspec
@@ -42,6 +43,10 @@ class Shelf:
         self._events: dict[str, int] = {}
         #: When something was last asked of one that is over.
         self._asked_at: dict[str, float] = {}
+        #: When that was begun which may take longer than one stays at hand.
+        self._held_since: dict[object, float] = {}
+        #: Those that are being put away.
+        self._leaving: dict[str, anyio.Event] = {}
 
     def opened(self, empty: State) -> State:
         """All that the ledger knows. Blocks for as long as it takes. Raises LedgerError."""
@@ -85,12 +90,23 @@ class Shelf:
     async def recall(self, loop: Loop, id: str) -> Experiment:
         """The experiment, at hand for a while. Raises LedgerError, and NotTaken where its past can't be read, Removed where it was taken out."""
         self._asked_at[id] = clock.steady()
+        if (leaving := self._leaving.get(id)) is not None:
+            await leaving.wait()
         if id not in loop.state.experiments and id in loop.state.shelved:
             known = await desk.ask(lambda: self._whole(id))
             await loop.tell(Recalled(experiment=known))
         if (there := loop.state.experiments.get(id)) is None:
             raise Removed("it is not in the ledger any more", "runexp ls shows what is")
         return there
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """As long as it lasts, what is asked for stays at hand: a look at a large directory, or a far one, takes its time."""
+        self._held_since[mark := object()] = clock.steady()
+        try:
+            yield
+        finally:
+            del self._held_since[mark]
 
     def _whole(self, id: str) -> Experiment:
         state = self.read(State(), id)
@@ -115,11 +131,21 @@ class Shelf:
 
     async def _put_away(self, loop: Loop) -> None:
         """Raises NotTaken."""
-        for shelved in (left := list(self._left(loop.state))):
-            await loop.tell(shelved)
-            self._asked_at.pop(shelved.experiment, None)
+        left = [e for e in loop.state.experiments.values() if self._is_left(e)]
+        for each in left:
+            if self._is_left(each):
+                await self._put_one_away(loop, each)
         if left:
             await aside(memory.give_back)
+
+    async def _put_one_away(self, loop: Loop, e: Experiment) -> None:
+        """Raises NotTaken."""
+        self._leaving[e.id] = anyio.Event()
+        try:
+            await loop.tell(Shelved(experiment=e.id, seq=e.seq, line=report.line(e)))
+        finally:
+            self._leaving.pop(e.id).set()
+        self._asked_at.pop(e.id, None)
 
     def _due(self, state: State) -> Iterator[Experiment]:
         """Those whose snapshot is to be written anew."""
@@ -129,13 +155,12 @@ class Shelf:
             if more >= wanted and e.id not in state.parked:
                 yield e
 
-    def _left(self, state: State) -> Iterator[Shelved]:
-        """Those that are over, and of which nothing was asked for a while."""
-        for e in state.experiments.values():
-            asked_at = self._asked_at.setdefault(e.id, clock.steady())
-            is_kept = self._events.get(e.id) == e.events and e.outcome is not None
-            if is_kept and clock.steady() - asked_at > AT_HAND_SECONDS:
-                yield Shelved(experiment=e.id, seq=e.seq, line=report.line(e))
+    def _is_left(self, e: Experiment) -> bool:
+        """Whether it is over, and nothing was asked of it for a while."""
+        asked_at = self._asked_at.setdefault(e.id, clock.steady())
+        is_kept = self._events.get(e.id) == e.events and e.outcome is not None
+        is_held = asked_at >= min(self._held_since.values(), default=float("inf"))
+        return is_kept and not is_held and clock.steady() - asked_at > AT_HAND_SECONDS
 
 
 def empty_of(state: State, id: str) -> State:
