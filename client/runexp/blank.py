@@ -5,31 +5,27 @@ from typing import Any
 
 BLANK = "***"
 #: Ends of names whose values are secrets. A tokenizer's special tokens are not: pad_token, eos_token.
-_SECRET_NAME = (
-    r"(?:[\w.-]{0,80}(?:secret|password|passwd|passphrase|pwd)"
-    r"|(?:[\w.-]{0,80}[_.-])?"
-    r"(?:api[_-]?key|(?:access|secret|private|account|auth)[_-]?key|credentials?"
-    r"|(?:hf|hub|auth|access|api|wandb|bearer|github|gitlab|secret|session|private|use_auth|huggingface"
-    r"|refresh|id)[_-]?token))"
+_SECRET = (
+    r"(?:secret|passw(?:or)?d|passphrase|pwd|credentials?"
+    r"|(?<![A-Za-z0-9])(?:api[_-]?|access[_-]?|secret[_-]?|private[_-]?|account[_-]?|auth[_-]?)key"
+    r"|(?<![A-Za-z0-9])(?:hf|hub|auth|access|api|wandb|bearer|github|gitlab|secret|session|private|huggingface"
+    r"|refresh|id)[_-]?token)"
 )
 #: Of variables of the environment, any token but a tokenizer's.
-_VARIABLE = (
-    r"(?-i:(?!(?:PAD|EOS|BOS|UNK|SEP|CLS|MASK|STOP|END|START|IMAGE)_TOKEN)"
-    r"[A-Z][A-Z0-9_]{0,80}_TOKEN(?==))"
-)
+_VARIABLE = r"(?-i:(?<![a-z])(?<!PAD)(?<!EOS)(?<!BOS)(?<!UNK)(?<!SEP)(?<!CLS)(?<!MASK)(?<!STOP)(?<!END)(?<!IMAGE)_TOKEN(?==))"
 #: In quotes, or up to a blank; a quote in the middle of a word belongs to it.
 _VALUE = r"""(?P<value>"(?:[^"\\\n]|\\.){0,9999}"|'[^'\n]*'|["']?(?:[^\s"']|(?<=\w)["'](?=\w))+)"""
 _GAP = r"[ \t]{0,20}"
-_ASSIGNED = re.compile(
-    rf"""(?im)(?P<name>(?<![\w.-])(?:{_SECRET_NAME}|{_VARIABLE})["']?{_GAP}[:=]{_GAP}){_VALUE}"""
-)
+_ASSIGNED = re.compile(rf"""(?im)(?P<name>(?:{_SECRET}|{_VARIABLE})["']?{_GAP}[:=]{_GAP}){_VALUE}""")
 #: YAML that goes on below its key: a block, or a plain value; not a mapping.
 _BELOW = re.compile(
-    rf"""(?im)(?P<name>^(?P<indent>[ \t]{{0,80}})(?:-[ ])?["']?{_SECRET_NAME}["']?{_GAP}:{_GAP}"""
+    rf"""(?im)(?P<name>^(?P<indent>[ \t]{{0,80}})(?:-[ ])?["']?[\w.-]{{0,80}}?{_SECRET}["']?{_GAP}:{_GAP}"""
     rf"""(?:[|>][-+\d]{{0,2}})?{_GAP}(?:\#.{{0,200}})?\n)"""
     r"""(?P<value>(?:(?P=indent)[ \t]++(?!["']?[\w.-]+["']?:(?:\s|$)).*(?:\n|\Z))+)"""
 )
-_OPTION = re.compile(rf"""(?im)(?P<name>(?<![\w.-])--(?:{_SECRET_NAME}|token)[ \t=]{{1,20}})(?!-){_VALUE}""")
+_OPTION = re.compile(
+    rf"""(?im)(?P<name>(?<![\w.-])--(?:[\w.-]{{0,80}}?{_SECRET}|token)[ \t=]{{1,20}})(?!-){_VALUE}"""
+)
 #: What programs and libraries are told without a name: wandb and Hugging Face, sshpass, curl, a .netrc, a header.
 _CALLS = (
     r"\bwandb[ \t]+login\b(?:[ \t]+-\S{1,100}(?:[ \t]+https?://\S{1,100})?){0,5}[ \t]+(?!-)",
@@ -54,15 +50,58 @@ _KNOWN = re.compile(
     r"|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|A[KS]IA[A-Z0-9]{16}|AIza[\w-]{30,}|pypi-[\w-]{40,}|npm_\w{30,}"
     r"|eyJ[\w-]{10,2000}\.[\w-]{10,2000}\.[\w-]{5,2000}|hooks\.slack\.com/services/[\w/]{10,})"
 )
+#: In small letters, what a line holds that may hold a secret: the patterns take their time, and few lines need them.
+_HINTS = (
+    *(
+        "secret",
+        "passw",
+        "passphrase",
+        "pwd",
+        "credential",
+        "key",
+        "token",
+        "login",
+        "sshpass",
+        "curl",
+        "://",
+    ),
+    *(
+        "authorization",
+        "signature",
+        "sig=",
+        "hf_",
+        "sk-",
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "ghu_",
+        "github_pat_",
+        "glpat-",
+    ),
+    *("xox", "akia", "asia", "aiza", "pypi-", "npm_", "eyj", "hooks.slack"),
+)
 _PRIVATE_KEY = re.compile(r"(?P<name>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)(?P<value>[^-]{1,20000})")
-_NAME = re.compile(rf"(?i){_SECRET_NAME}")
+_NAME = re.compile(rf"(?i)[\w.-]{{0,80}}{_SECRET}")
 #: It names a variable, and says nothing in case there is none.
 _REFERS = re.compile(r"""["']?\$(?!\{[^}]{1,200}?(?:,|:?[-=+]))""")
 
 
 def text(raw: str) -> str:
     """Without its secrets. What only names a variable is left as it is."""
-    for pattern in (_PRIVATE_KEY, _BELOW, _ASSIGNED, _OPTION, _TOLD, _QUERY, _URL):
+    small = raw.lower()
+    hints = [hint for hint in _HINTS if hint in small]
+    if not hints:
+        return raw
+    for pattern in (_PRIVATE_KEY, _BELOW):
+        raw = pattern.sub(_blanked, raw)
+    return "\n".join(_line(line, hints) for line in raw.split("\n"))
+
+
+def _line(raw: str, hints: list[str]) -> str:
+    small = raw.lower()
+    if not any(hint in small for hint in hints):
+        return raw
+    for pattern in (_ASSIGNED, _OPTION, _TOLD, _QUERY, _URL):
         raw = pattern.sub(_blanked, raw)
     return _KNOWN.sub(BLANK, raw)
 
