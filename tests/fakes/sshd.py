@@ -60,6 +60,8 @@ class FakeSshd:
         self.most_sessions = 10
         self.fate: Callable[[str], Fate] = lambda script: Fate.ANSWER
         self.handler: Handler | None = None
+        #: What a session says before it reads anything.
+        self.greeting = b""
         #: For commands, besides HOME and PATH.
         self.environment: dict[str, str] = {}
         self.scripts: list[str] = []
@@ -145,6 +147,7 @@ class FakeSshd:
 
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Carry a command out, and then do with its answer what `fate` says."""
+        process.stdout.write(self.greeting)
         command, stdin = process.command or "", await process.stdin.read()
         if not stdin:  # one that was kept ready, and never needed
             process.channel.close()

@@ -54,6 +54,15 @@ async def test_a_shell_that_greets_is_heard(server: FakeSshd, banner: str, verdi
     assert found["commands"].verdict is found["files"].verdict is Verdict.OK
 
 
+async def test_a_shell_that_greets_much_is_heard_in_a_session_that_was_opened_ahead(server: FakeSshd) -> None:
+    server.greeting = b"x" * 100_000
+    async with ssh.open_ssh(server.target(), now=time.time, jitter=random.random) as host:
+        for _ in range(2):
+            (shell,) = [c for c in await ssh_doctor.examine(host) if c.name == "shell"]
+            assert shell.verdict is Verdict.WARNING
+            assert "or more of its own before a command" in shell.found
+
+
 async def test_a_shell_that_runs_something_else_is_said(server: FakeSshd) -> None:
     async def refuse(script: str) -> Ran:
         return Ran(1, "This account is for git only.\n", "")

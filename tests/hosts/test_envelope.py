@@ -121,13 +121,37 @@ def test_what_a_start_up_file_does_is_not_the_answer(before: str) -> None:
     assert ended.stderr.startswith(b"err\n")
 
 
+#: Where a shell that isn't asked for anything looks for aliases all the same, and how they are written there.
+ALIASING = {
+    "bash": ("BASH_ENV", "env", "shopt -s expand_aliases\nalias {}=false\n"),
+    "zsh": ("ZDOTDIR", ".zshenv", "alias {}=false\n"),
+    "tcsh": ("HOME", ".tcshrc", "alias {} false\n"),
+}
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shell in ALIASING])
+@pytest.mark.parametrize("before", ["", "exec zsh; "])
+def test_aliases_of_whatever_we_say_are_not_the_answer(shell: str, before: str, tmp_path: Path) -> None:
+    if before and not shutil.which("zsh"):
+        pytest.skip("no zsh")
+    environment = {"ZDOTDIR": str(tmp_path)}
+    for variable, name, line in ALIASING.values():
+        words = ("cat", "exec", "eval", "printf", "sh", "test", "unset")
+        (tmp_path / name).write_text("".join(line.format(word) for word in words))
+        environment[variable] = str(tmp_path / name if name == "env" else tmp_path)
+    script = envelope.running(["echo", "out"], b"", ())
+    ended = run_as_sshd_does(shell, script, environment, before.replace("exec", "'exec'"))
+    assert ended is not None
+    assert (ended.exit_code, ended.stdout) == (0, b"out\n")
+
+
 @pytest.mark.parametrize(
     "environment",
     [
         {"SHELLOPTS": "errexit:nounset:xtrace"},
         {"BASH_ENV": "/nowhere", "ENV": "/nowhere"},
         {"CDPATH": "/:/usr", "IFS": "x", "POSIXLY_CORRECT": "1"},
-        {"BASH_FUNC_cat%%": "() { echo mine; }", "BASH_FUNC_printf%%": "() { echo mine; }"},
+        {f"BASH_FUNC_{name}%%": "() { echo mine; }" for name in ("cat", "printf", "test", "echo", "command")},
     ],
 )
 def test_what_the_environment_holds_is_not_the_answer(environment: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ class Far:
 
     def __init__(self, sessions: int = USUAL) -> None:
         self.sessions = sessions
+        self.is_lost = False
         #: How many more may open; and those that are being opened, which fail where there is an error.
         self.may_open = 0
         self.opening: list[anyio.Event] = []
@@ -30,7 +31,16 @@ class Far:
         return self
 
     def is_closed(self) -> bool:
-        return False
+        return self.is_lost
+
+    def close(self) -> None:
+        self.is_lost = True
+
+    def changed(self) -> anyio.Event:
+        return anyio.Event()
+
+    def why_down(self) -> str:
+        return "not responding"
 
     async def begin(self, connection: "Far") -> "Session":
         if not self.may_open:
@@ -40,7 +50,7 @@ class Far:
             self.may_open -= 1
         if self.error is not None:
             raise self.error
-        self.opened.append(Session(len(self.opened)))
+        self.opened.append(Session())
         return self.opened[-1]
 
     async def open(self, count: int) -> None:
@@ -50,14 +60,14 @@ class Far:
 
 
 class Session:
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.is_over = False
+        self.said = b""
         self.may_end = anyio.Event()
 
     async def run(self, script: bytes, begin: bytes, most_bytes: int, what: str) -> tuple[bytes, bytes]:
         await self.may_end.wait()
-        return script, b""
+        return self.said, b""
 
     async def end(self) -> None:
         self.is_over = True
@@ -70,8 +80,8 @@ async def room_of(far: Far) -> AsyncIterator[tuple["ssh_room.Room[Any]", TaskGro
         tasks.cancel_scope.cancel()
 
 
-async def run(room: "ssh_room.Room[Any]", leaving: int = 0) -> None:
-    await room.run(b"", b"", 0, "", leaving)
+async def run(room: "ssh_room.Room[Any]", leaving: int = 0, begin: bytes = b"") -> None:
+    await room.run(b"", begin, 0, "test", leaving)
 
 
 async def ready(far: Far, room: "ssh_room.Room[Any]", tasks: TaskGroup) -> int:
@@ -171,3 +181,38 @@ async def test_what_opens_for_somebody_who_has_given_up_is_the_next_one_s() -> N
         await anyio.wait_all_tasks_blocked()
         assert not room._takers
         assert len(far.opened) == 1
+
+
+async def test_a_session_that_ends_with_its_connection_tells_why() -> None:
+    far = Far()
+    far.may_open = USUAL
+    async with room_of(far) as (room, tasks):
+
+        async def lose() -> None:
+            await anyio.wait_all_tasks_blocked()
+            far.is_lost = True
+            far.opened[0].may_end.set()
+
+        tasks.start_soon(lose)
+        with pytest.raises(HostUnreachable, match="test: not responding"):
+            await run(room, begin=b"marks")
+
+
+async def test_a_server_that_still_counts_what_was_just_closed_is_asked_again() -> None:
+    far = Far(1)
+    refused = iter([ssh_room.NoRoom("open failed")])
+    real = far.begin
+
+    async def begin(connection: Far) -> Session:
+        for error in refused:
+            raise error
+        return await real(connection)
+
+    far.begin = begin  # type: ignore[method-assign]
+    far.may_open = USUAL
+    async with room_of(far) as (room, tasks):
+        tasks.start_soon(run, room)
+        with anyio.fail_after(10):
+            while not far.opened:
+                await anyio.sleep(0.01)
+        assert not far.is_lost

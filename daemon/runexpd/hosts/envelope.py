@@ -3,10 +3,10 @@
 sshd hands one string to the user's login shell, which may be sh, bash, zsh, csh or fish, and which may first do whatever its
 start-up files say. So the string says only
 
-    exec /bin/sh -c 'eval "$(cat)"' runexp
+    /bin/sh -c 'eval "$(cat)"' runexp
 
-and the script comes on the input. Where a start-up file says `exec bash`, the string is lost, and the input is what that shell
-reads, which goes as well; zsh hands the rest of it to sh.
+(a word with a slash in it is nobody's alias) and the script comes on the input. Where a start-up file says `exec bash`, the
+string is lost, and the input is what that shell reads, which goes as well; zsh hands the rest of it to sh.
 
 What the script's command writes stands between two marks made for this one time. What stands before the first was written by
 somebody else; without the second nobody knows how it ended.
@@ -21,7 +21,7 @@ import msgspec
 #: For $0: tells a script that it runs where it should.
 _NAME = "runexp"
 #: What a login shell is handed.
-COMMAND = f"""exec /bin/sh -c 'eval "$(cat)"' {_NAME}"""
+COMMAND = f"""/bin/sh -c 'eval "$(cat)"' {_NAME}"""
 #: A signal's number is added to this in what a shell says of a command that it ended.
 _SIGNALLED, _LAST_SIGNAL = 128, 64
 #: printf's own words of one line: sh takes long ones, and some slowly.
@@ -29,7 +29,10 @@ _LINE_BYTES = 16 * 1024
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"%\\'!")
 _ESCAPES = {byte: f"\\{byte:03o}" for byte in range(256) if byte not in _PLAIN}
 #: Functions that a shell exported in place of what we call; and what a start-up file switched on for all shells to come.
-_CLEAN = "set +eu; unset -f cat dd env find head mv readlink rm sh stat tail timeout xargs; unset CDPATH"
+_CLEAN = (
+    "set +eu; 'unset' -f cat command dd echo env find head mv printf readlink rm sh stat tail test timeout xargs; "
+    "unset CDPATH; 'unalias' -a"
+)
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -70,7 +73,7 @@ def marks() -> Marks:
 def sealed(script: str, marks: Marks) -> bytes:
     """What comes on the input: the script, between its marks. It runs in a shell of its own, and may exec."""
     lines = [
-        f"""test "$0" = {_NAME} || test -z "$ZSH_VERSION" || {COMMAND}""",
+        f"""'test' "$0" = {_NAME} || 'test' -z "$ZSH_VERSION" || {COMMAND}""",
         _CLEAN,
         marks.print_begin(),
         f"{marks.print_begin()} >&2",

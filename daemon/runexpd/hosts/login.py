@@ -41,8 +41,8 @@ class LoginRefused(Exception):
 class Keepalive(msgspec.Struct, frozen=True, kw_only=True):
     """How a dead link is noticed: after about `seconds * (count + 1)`."""
 
-    seconds: float = 3.0
-    count: int = 2
+    seconds: float = 2.0
+    count: int = 3
 
 
 #: Told once when the connection has ended, with the reason in words.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from runexp.text import printable
 from runexp.wire.views import Check, Verdict
-from runexpd.hosts import envelope
+from runexpd.hosts import envelope, stream
 from runexpd.hosts.base import (
     Answer,
     HostError,
@@ -57,7 +57,10 @@ async def _quiet(host: ShellHost) -> Check:
         raise HostUnreachable(f"the account's shell runs something else: {printable(_text(stdout[-200:]))}")
     if not noise:
         return Check(name="shell", verdict=Verdict.OK, found="says nothing of its own")
-    found = f"writes {len(noise)} bytes of its own before a command: {printable(_text(noise.strip()))[:60]}"
+    most = "or more " if len(noise) >= stream.KEPT_BYTES else ""
+    found = (
+        f"writes {len(noise)} bytes {most}of its own before a command: {printable(_text(noise.strip()))[:60]}"
+    )
     if len(noise) < _LOUD_BYTES:
         return Check(name="shell", verdict=Verdict.OK, found=f"{found}; thrown away")
     hint = "works, more slowly: have ~/.bashrc and its like write only where somebody looks ([ -t 1 ])"

@@ -73,6 +73,7 @@ class SshLink(Generic[C]):
         self._failures = 0
         self._tried_at = float("-inf")
         self._trouble_since: float | None = None
+        self._why_lost = "the connection was lost"
 
     @property
     def sessions(self) -> int:
@@ -90,6 +91,10 @@ class SshLink(Generic[C]):
     def trouble(self) -> str:
         """What hinders the link, in one line; empty when nothing does."""
         return describe(self.target.name, self._status, self._now())
+
+    def why_down(self) -> str:
+        """What ended the last connection, in words."""
+        return self._why_lost
 
     async def keep(self) -> None:
         """Open the connection when it is asked for, until cancelled; then close it."""
@@ -183,7 +188,7 @@ class SshLink(Generic[C]):
     def _lost(self, connection: C, why: str) -> None:
         if connection is not self._connection:
             return
-        self._connection = None
+        self._connection, self._why_lost = None, why
         steady = self._now() - self._tried_at >= self._pace.steady_seconds
         self._failures = 0 if steady else self._failures + 1
         self._show(Down(self._begun(), why, self._next_try_at()))

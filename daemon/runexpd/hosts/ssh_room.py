@@ -21,6 +21,10 @@ _READY = 4
 LEFT = 2
 #: A server that is there opens one at once.
 _OPEN_SECONDS = 30.0
+#: sshd counts a session that has just been closed for a moment longer: pauses until it is asked again.
+_PAUSES_SECONDS = (0.02, 0.1, 0.5)
+#: A session may be known to be gone before its connection is.
+_LOST_SECONDS = 0.5
 
 
 class NoRoom(HostUnreachable):
@@ -77,20 +81,41 @@ class Room(Generic[C]):
 
         `leaving`: so many of those that are open are left to others.
         """
+
+        async def once(connection: C) -> tuple[bytes, bytes]:
+            session = self._take(leaving) or await self._next(connection, leaving)
+            self._prepare(connection)
+            return await session.run(script, begin, most_bytes, what)
+
         while True:
             # Asked before as well as after: behind a full house, a dead link should be known at once.
             await self._link.connection()
             async with self._places:
                 connection = await self._current()
                 try:
-                    session = self._take(leaving) or await self._next(connection, leaving)
-                    self._prepare(connection)
-                    return await session.run(script, begin, most_bytes, what)
+                    stdout, stderr = await self._tried(once, connection)
                 except NoRoom:
                     if not self._take_less(connection):
                         raise
+                    continue
                 finally:
                     self._prepare(connection)
+            if not stdout.startswith(begin) and await self._is_lost(connection):
+                raise HostUnreachable(f"{what}: {self._link.why_down()}")
+            return stdout, stderr
+
+    async def _tried(
+        self, once: Callable[[C], Awaitable[tuple[bytes, bytes]]], connection: C
+    ) -> tuple[bytes, bytes]:
+        """Again, where nothing else is open. Raises what it raises."""
+        for pause in _PAUSES_SECONDS:
+            try:
+                return await once(connection)
+            except NoRoom:
+                if self._others or connection.is_closed():
+                    raise
+            await anyio.sleep(pause)
+        return await once(connection)
 
     @property
     def held(self) -> int:
@@ -100,6 +125,11 @@ class Room(Generic[C]):
     @property
     def _in_use(self) -> int:
         return int(self._places.borrowed_tokens)
+
+    @property
+    def _others(self) -> int:
+        """Sessions that are open besides the one that somebody has a place for."""
+        return self._in_use - 1 + len(self._ready)
 
     @property
     def _waiting(self) -> int:
@@ -171,6 +201,8 @@ class Room(Generic[C]):
                 session = await self._begin(connection)
         except (HostUnreachable, asyncssh.Error, OSError) as failed:
             error = failed
+            if isinstance(error, NoRoom):
+                self._learn(self._in_use - len(self._takers) + len(self._ready))
         else:
             await self._give(session, connection)
         finally:
@@ -199,9 +231,20 @@ class Room(Generic[C]):
 
         A server that has no room for a single one keeps what was given up and still hangs: logged in to anew, it has.
         """
-        others = self._places.borrowed_tokens - 1 + len(self._ready)
-        if others < 1 or connection.is_closed():
+        if not self._others or connection.is_closed():
             connection.close()
             return False
-        self._places.total_tokens = min(others, self._places.total_tokens)
+        self._learn(self._others)
         return True
+
+    def _learn(self, others: int) -> None:
+        """The server had room for no more than these."""
+        if others > 0:
+            self._places.total_tokens = min(others, self._places.total_tokens)
+
+    async def _is_lost(self, connection: C) -> bool:
+        changed = self._link.changed()
+        if not connection.is_closed():
+            with anyio.move_on_after(_LOST_SECONDS):
+                await changed.wait()
+        return connection.is_closed()

@@ -1,7 +1,7 @@
 """What comes from the far side, from where it is known to be ours."""
 
 #: Of what isn't: for a message that says what was there instead.
-_KEPT_BYTES = 4096
+KEPT_BYTES = 16 * 1024
 
 
 class _Stream:
@@ -17,7 +17,7 @@ class _Stream:
         if not self.has_begun:
             at = -1 if self.begin is None else self.data.find(self.begin)
             self.has_begun = at >= 0
-            del self.data[: at if self.has_begun else max(0, len(self.data) - _KEPT_BYTES)]
+            del self.data[: at if self.has_begun else max(0, len(self.data) - KEPT_BYTES)]
 
 
 class Streams:
@@ -25,7 +25,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._stdout, self._stderr = _Stream(), _Stream()
-        self._most_bytes = 2 * _KEPT_BYTES
+        self._most_bytes = 2 * KEPT_BYTES
 
     def expect(self, begin: bytes, most_bytes: int) -> None:
         """`most_bytes`: of both together, from `begin` on."""
@@ -37,7 +37,7 @@ class Streams:
 
     @property
     def is_full(self) -> bool:
-        return len(self._stdout.data) + len(self._stderr.data) > max(self._most_bytes, 2 * _KEPT_BYTES)
+        return len(self._stdout.data) + len(self._stderr.data) > max(self._most_bytes, 2 * KEPT_BYTES)
 
     @property
     def both(self) -> tuple[bytes, bytes]:
