@@ -5,16 +5,23 @@ import random
 import shlex
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cluster import Cluster
 from fakes.experiments import Run, executions, print_to, write_run
 from fakes.home import blocks, harvested, wait_for
 from fakes.remote import SETTINGS, Remote
+from runexp.wire.events import Event, Recorded
+from runexpd.core import waiting
+from runexpd.core.apply import apply
+from runexpd.core.state import State
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 ROUNDS = int(os.environ.get("RUNEXP_CHAOS_ROUNDS", "1"))
@@ -324,17 +331,43 @@ def idle(slurm: Cluster) -> bool:
 
 
 def test_why_it_waits_and_until_when_is_shown(remote: Remote, slurm: Cluster) -> None:
-    """All of a node is taken; the second one waits for it, and the scheduler says how long."""
+    """All of a node is taken, by one whose GPU does nothing; the second one waits for it, and the scheduler says how long."""
     whole = "#SBATCH --nodelist=sn3\n#SBATCH --cpus-per-task=16\n#SBATCH --time=1\n"
-    remote.run(remote.experiment(Run("first", seconds=100, directives=whole), name="first"), "--detach")
+    dir = remote.experiment(Run("first", seconds=100, directives=whole), name="first")
+    remote.run(dir, "--detach")
     wait_for(lambda: remote.states("first")["first"] == "RUNNING", "it runs")
-    remote.run(remote.experiment(Run("second", directives=whole)), "--detach")
-    wait_for(lambda: "expected to start" in remote.runexp("status", "words").stdout, "it is said", 90)
-    shown = remote.runexp("status", "words").stdout
-    assert "Resources" in shown or "Priority" in shown
+    idle = [f"2026/11/03 12:{n // 2:02}:{n % 2 * 30:02}.000, 0, 0 %, 10 MiB" for n in range(22)]
+    head = "timestamp, index, utilization.gpu [%], memory.used [MiB]"
+    (dir / "first" / "artifacts" / "gpu_metrics.csv").write_text("\n".join([head, *idle, ""]))
+    slurm.run("scontrol", "update", "nodename=sn4", "state=drain", "reason=test")
+    try:
+        nowhere = Run("third", directives="#SBATCH --nodelist=sn4\n")
+        remote.run(remote.experiment(Run("second", directives=whole), nowhere), "--detach")
+        wait_for(lambda: "expected to start" in remote.runexp("status", "words").stdout, "it is said", 90)
+        shown = remote.runexp("status", "words").stdout
+        assert "Resources" in shown or "Priority" in shown
+        wait_for(lambda: "its GPU has been idle" in remote.runexp("status", "first").stdout, "it is noticed")
+        assert "second" not in said_of_who_waits(remote, 400.0)
+        slurm.run("scontrol", "hold", remote.job_id("second"))
+        wait_for(lambda: "hold" in said_of_who_waits(remote, 400.0).get("second", ""), "it is held")
+        assert "nodes that it needs are down" in said_of_who_waits(remote, 400.0)["third"]
+    finally:
+        slurm.run("scontrol", "update", "nodename=sn4", "state=resume", check=False)
     for name in ("words", "first"):
         assert remote.runexp("cancel", "--yes", name).returncode == 0
         assert remote.runexp("attach", name).returncode == 5
+
+
+def said_of_who_waits(remote: Remote, seconds: float) -> dict[str, str]:
+    """Of each job what would be wrong, were it so much later with all else as it is."""
+    with closing(sqlite3.connect(remote.dir / "state" / "ledger.sqlite")) as ledger:
+        rows = ledger.execute("SELECT seq, at, experiment, body FROM events ORDER BY seq").fetchall()
+    state = State()
+    for seq, at, id, body in rows:
+        event = msgspec.json.decode(body, type=Event)
+        state = apply(state, Recorded(seq=seq, at=at, experiment=id, event=event))
+    found = [each for e in state.experiments.values() for each in waiting.symptoms(e, time.time() + seconds)]
+    return {job.spec.id: symptom.what for job, symptom in found if symptom is not None}
 
 
 def test_a_suspended_job_goes_on(remote: Remote, slurm: Cluster) -> None:
