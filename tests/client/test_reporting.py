@@ -247,6 +247,25 @@ def test_why_there_is_no_difference_is_said() -> None:
     assert "1 row not compared with the base model: not the mean of its samples" in plain.text(found)
 
 
+def test_of_an_interval_without_width_it_is_said_what_that_is_worth() -> None:
+    scored = job("rank8/words", stage=Stage.VERIFIED, scores=(Score("match", "accuracy", 1.0),))
+    alike = Comparison(
+        job=scored.id,
+        score="match",
+        samples=9,
+        mean=1.0,
+        stderr=0.0,
+        base="b",
+        common=9,
+        difference=1.0,
+        low=1.0,
+        high=1.0,
+    )
+    for compared, is_said in ((alike, True), (replace(alike, low=0.9, high=1.1), False)):
+        found = content.of(replace(report(Outcome.SUCCEEDED, scored), comparisons=(compared,)))
+        assert ("no width where all samples differ alike" in plain.text(found)) == is_said
+
+
 def test_what_differs_between_trained_runs_is_a_column() -> None:
     specs = [
         RunSpec("base", "control", "m", {"rank": 0}),

@@ -60,6 +60,16 @@ def test_a_job_that_is_over_has_nothing_wrong_any_more() -> None:
     assert world.see(examined(STALLED)) == []
 
 
+def test_that_it_waits_is_withdrawn_as_soon_as_it_runs() -> None:
+    world = running()
+    waits = Symptom(Concern.QUEUE, "waits for 6 min", "release it")
+    world.see(Examined(experiment=ID, job="rank4", token="e1-1", judged=(Concern.QUEUE,), symptoms=(waits,)))
+    for state, withdrawn in (("PENDING", []), ("RUNNING", [Concern.QUEUE]), ("SUSPENDED", [])):
+        report = Report(experiment=ID, job="rank4", token="e1-1", state=state, final=False)
+        happened = world.see(Listed(reports=(report,)))
+        assert [e.concern for e in happened if isinstance(e, events.ConcernWithdrawn)] == withdrawn
+
+
 def test_on_stall_cancel_ends_it_and_says_why_it_failed() -> None:
     world = running(Policy(on_stall=OnStall.CANCEL))
     happened = world.see(examined(STALLED))

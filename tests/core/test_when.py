@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fakes.builders import BAD, DOUBTFUL, GOOD, ID, SCORED, World, scaffold
 from runexp.wire.jobs import BEFORE, Barrier, Policy, Progress, Verdict
@@ -257,6 +258,24 @@ def test_what_has_ended_is_judged_soon_and_what_is_in_doubt_waits_for_a_person()
     assert seen.whole.optimization.likely_at == pytest.approx(1100.0, abs=1)
     world.look_at("rank8", DOUBTFUL)
     assert world.forecast(1100.0).whole.optimization is None
+
+
+def test_nobody_knows_when_one_begins_that_is_held_in_the_queue() -> None:
+    world = site()
+    world.ran("rank4", 1000.0, 1100.0)
+    world.take("rank8")
+    told = Report(
+        experiment=ID,
+        job="rank8",
+        token=world.token("rank8"),
+        state="PENDING",
+        final=False,
+        reason="Priority",
+    )
+    for reason, is_known in (("Priority", True), ("JobHeldUser", False)):
+        world.see(Listed(reports=(replace(told, reason=reason),)))
+        seen = world.forecast(1100.0)
+        assert ("rank8" in seen.begins, seen.whole.optimization is not None) == (is_known, is_known)
 
 
 def test_nothing_is_said_of_evaluations_that_a_person_holds() -> None:

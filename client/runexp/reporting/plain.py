@@ -123,6 +123,10 @@ def notes(table: scores.Table, most: int = _MOST_ROWS) -> Iterator[str]:
         said.append("± is the standard error")
     if table.is_compared:
         said.append("difference to base: paired, on the same samples, with its 95 % interval")
+    if any(row.comparison and row.comparison.low == row.comparison.high is not None for row in table.rows):
+        said.append(
+            "an interval has no width where all samples differ alike, and then says nothing of others"
+        )
     if table.is_lower_better:
         said.append("lower is better")
     if said:

@@ -248,7 +248,7 @@ def _limited(about: About, length: Length, limit: float) -> Symptom | None:
     if not sure and not (Concern.TIME_LIMIT in about.said and length.seconds > limit):
         return None
     what = f"it needs about {span(length.seconds)}, and its time limit is {span(limit)}"
-    hint = "raise it (scontrol update JobId=... TimeLimit=..., which may need an administrator), or --time of its script"
+    hint = "raise --time of its script, and make it anew; Slurm's administrators can raise it while it runs"
     return Symptom(Concern.TIME_LIMIT, what, hint)
 
 

@@ -118,6 +118,12 @@ _WORDS = (
 )
 
 
+def is_stuck(attempt: Attempt) -> bool:
+    """Whether it waits for what doesn't come by itself: nobody knows when it begins."""
+    said = (attempt.reason or "").strip("()")
+    return attempt.state == states.PENDING and _word(said).patience_seconds is not None
+
+
 class Begun(msgspec.Struct, frozen=True):
     """Of a phase's jobs that have begun."""
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from runexp.wire import events, states
+from runexp.wire.metrics import Concern
 from runexp.wire.states import Phase, Stage
 from runexpd.core.job import Attempt
 from runexpd.core.observations import Report
@@ -15,7 +16,7 @@ from runexpd.core.steps import submit
 
 
 def on_report(state: State, report: Report, now: float) -> Iterator[events.Event]:
-    """At most one event: the job's end, or a state it was not in before."""
+    """The job's end, or a state it was not in before; of one that no longer waits nothing is wrong with how long it does."""
     job = submit.find(state, report.experiment, report.job, report.token)
     if job is None or job.attempt is None or job.stage is not Stage.QUEUED:
         return
@@ -50,6 +51,12 @@ def on_report(state: State, report: Report, now: float) -> Iterator[events.Event
             output=report.output,
             error=report.error,
         )
+        if report.state != states.PENDING and _is_said_to_wait(job.attempt):
+            yield events.ConcernWithdrawn(job=report.job, token=report.token, concern=Concern.QUEUE)
+
+
+def _is_said_to_wait(attempt: Attempt) -> bool:
+    return any(each.concern is Concern.QUEUE for each in attempt.health)
 
 
 def checked(experiment: Experiment, phase: Phase) -> events.StatusChecked:

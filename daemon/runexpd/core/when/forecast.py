@@ -10,6 +10,7 @@ from runexp.wire import states
 from runexp.wire.jobs import Barrier, Progress
 from runexp.wire.metrics import Estimate, Estimates
 from runexp.wire.states import Phase, PhaseState, Stage
+from runexpd.core import waiting
 from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment, Limits
 from runexpd.core.steps import prepare
@@ -77,7 +78,7 @@ def _tasks(
         for job in of_phase:
             task = job.spec.task
             length = _length(job, own[job.spec.id] or usual[task], alike[task], known)
-            if length is None or job.stage is Stage.IN_DOUBT or _is_held(e, job):
+            if length is None or job.stage is Stage.IN_DOUBT or _is_held(e, job) or _is_stuck(job):
                 vague.add(phase)
                 continue
             tasks.append(_task(job, length, known, earliest.get(job.spec.id, 0.0), over.way, now))
@@ -90,6 +91,10 @@ def _is_held(e: Experiment, job: Job) -> bool:
     return (
         e.preparation in prepare.HOLDING and job.spec.phase is Phase.EVALUATION and job.stage is Stage.PLANNED
     )
+
+
+def _is_stuck(job: Job) -> bool:
+    return job.stage is Stage.QUEUED and job.attempt is not None and waiting.is_stuck(job.attempt)
 
 
 def _own(job: Job, known: Known, now: float, way: Way) -> Length | None:
