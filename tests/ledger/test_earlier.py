@@ -1,4 +1,5 @@
-"""Ledgers of format 1 are still read: 324 histories as its core made them, and six whole files of its daemon.
+"""Ledgers of format 1 are still read: 324 histories as its core made them, and six whole files of its daemon. And one of each
+format since, as commits.py made them: an experiment that has ended, and one whose daemon was killed in its middle.
 
 Some are *stuck*: what was to happen next was an attempt whose token had been used, which ended that daemon at every start.
 """
@@ -23,9 +24,11 @@ from runexpd.core.observe import observe
 from runexpd.core.state import Experiment, Limits, State
 from runexpd.ledger import codec
 from runexpd.ledger.store import Ledger, Row
+from runexpd.upkeep.check import check
 
 EARLIER = Path(__file__).parent / "earlier"
 LEDGERS = ("finished", "killed", "odd_score", "put_back", "restarting", "retried")
+FORMATS = ("format2", "format3", "format4", "format5")
 #: Longer than any pause between submissions.
 LATER_SECONDS = 60.0
 ROUNDS = 80
@@ -205,7 +208,7 @@ def _a_history_goes_on_to_its_end_and_uses_no_token_twice(history: History) -> N
 
 @pytest.fixture
 def path(name: str, tmp_path: Path) -> Path:
-    """A ledger of format 1, as its daemon left it."""
+    """A ledger as its daemon left it."""
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(gzip.decompress((EARLIER / f"{name}.sqlite.gz").read_bytes()))
     return path
@@ -235,7 +238,7 @@ def test_a_ledger_is_read_whole_and_leads_each_job_where_it_led_it_then(name: st
         assert token in known_tokens(state.experiments[experiment].jobs[job])
 
 
-@each_ledger
+@pytest.mark.parametrize("name", LEDGERS + FORMATS)
 def test_a_ledger_goes_on_to_its_end_and_uses_no_token_twice(name: str, path: Path) -> None:
     with Ledger(path) as ledger:
         tale = Tale(State(), read(ledger), ledger)
@@ -246,3 +249,14 @@ def test_a_ledger_goes_on_to_its_end_and_uses_no_token_twice(name: str, path: Pa
     assert len(set(following)) == len(following)
     with Ledger(path) as ledger:
         assert fold(State(), read(ledger)) == tale.state
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_ledger_of_each_format_is_whole(name: str, path: Path) -> None:
+    before = rows(path, "SELECT seq, at, experiment, type FROM events ORDER BY seq")
+    assert rows(path, "PRAGMA user_version") == [(int(name.removeprefix("format")),)]
+    with Ledger(path) as ledger:
+        told = read(ledger)
+    assert [(r.seq, r.at, r.experiment, type(r.event).__name__) for r in told] == before
+    assert [e.outcome is None for e in fold(State(), told).experiments.values()] == [False, True]
+    assert check(path, lambda done, all: None).problems == ()
