@@ -11,9 +11,10 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fakes.sshd import FakeSshd, Fate, run_sshd
-from runexpd.hosts import link, login, ssh, ssh_link
+from runexpd.hosts import link, login, ssh, ssh_link, ssh_target
 from runexpd.hosts.base import HostUnreachable
 
 FAST = ssh_link.Pace(floor_seconds=0.05, ceiling_seconds=0.2, steady_seconds=0.0)
@@ -65,6 +66,31 @@ async def test_connects_when_asked_and_not_before(server: FakeSshd) -> None:
         await host.run(["true"])
         assert isinstance(host.link.status, link.Connected)
         assert host.link.trouble() == ""
+
+
+def in_a_circle(path: Path) -> str:
+    path.write_text(f"Include {path}\n")
+    return "it includes itself"
+
+
+def of_nobodys_making(path: Path) -> str:
+    path.write_text("Host x\n")
+    return "a fault of the daemon's: ZeroDivisionError"
+
+
+@pytest.mark.parametrize("write", [in_a_circle, of_nobodys_making])
+async def test_whatever_goes_wrong_with_a_login_is_the_links_own_trouble(
+    server: FakeSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], str]
+) -> None:
+    path = tmp_path / "config"
+    said = write(path)
+    if write is of_nobodys_making:
+        monkeypatch.setattr(ssh_target, "read_hops", lambda _: 1 / 0)
+    target = replace(server.target(), config_files=(str(path),))
+    async with ssh.open_ssh(target, now=time.time, jitter=random.random, pace=FAST) as host:
+        for _ in range(2):
+            with pytest.raises(HostUnreachable, match=said):
+                await host.run(["true"])
 
 
 async def test_one_login_for_all_callers(server: FakeSshd) -> None:

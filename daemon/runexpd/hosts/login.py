@@ -171,6 +171,9 @@ async def _read_hops(target: ssh_target.SshTarget, threads: Threads) -> tuple[ss
     try:
         what = "the SSH configuration can't be read"
         return await threads.run(what, partial(ssh_target.read_hops, target), _READ_SECONDS)
+    except RecursionError as error:
+        why = "the SSH configuration can't be used: it includes itself"
+        raise LoginRefused(why, "mend it, then: " + _by_hand(target)) from error
     except (OSError, ValueError) as error:
         raise LoginRefused(
             f"the SSH configuration can't be used: {error}", "mend it, then: " + _by_hand(target)

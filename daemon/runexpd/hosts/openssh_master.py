@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import Process, TaskGroup
 
 from runexp.text import printable
+from runexpd.hosts import faults
 from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.link import Answer
 from runexpd.hosts.login import Keepalive, LoginNeedsPerson, LoginRefused
@@ -214,9 +215,13 @@ def _checking(ssh: Sequence[str], path: str, host: str) -> list[str]:
 
 
 async def _look_after(master: Master, on_lost: Callable[[Any, str], None]) -> None:
-    why = await master.lost()
+    why = "closed"
+    try:
+        why = await master.lost() or why
+    except Exception as error:
+        why = str(faults.of_link(error))
     master.abort()
-    on_lost(master, why or "closed")
+    on_lost(master, why)
 
 
 async def _last_words(process: Process) -> str:

@@ -12,7 +12,7 @@ import anyio
 import asyncssh
 import msgspec
 
-from runexpd.hosts import login
+from runexpd.hosts import faults, login
 from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.dial import C, Dial
 from runexpd.hosts.link import Answer, Connected, Connecting, Down, Idle, LoginNeeded, Refused, Status
@@ -165,8 +165,8 @@ class SshLink(Generic[C]):
         except login.LoginRefused as error:
             until = self._now() + self._pace.ceiling_seconds
             self._show(Refused(self._begun(), error.why, error.hint, until))
-        except (HostUnreachable, OSError, asyncssh.Error) as error:
-            self._fail(login.describe(error))
+        except Exception as error:
+            self._fail(login.describe(faults.of_link(error)))
         else:
             self._take(connection)
 

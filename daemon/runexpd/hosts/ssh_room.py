@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol
 
 import anyio
-import asyncssh
 from anyio.abc import TaskGroup
 
+from runexpd.hosts import faults
 from runexpd.hosts.base import HostUnreachable
 from runexpd.hosts.dial import C
 from runexpd.hosts.ssh_link import SshLink
@@ -199,8 +199,8 @@ class Room(Generic[C]):
         try:
             with anyio.fail_after(_OPEN_SECONDS):
                 session = await self._begin(connection)
-        except (HostUnreachable, asyncssh.Error, OSError) as failed:
-            error = failed
+        except Exception as failed:
+            error = faults.of_link(failed)
             if isinstance(error, NoRoom):
                 self._learn(self._in_use - len(self._takers) + len(self._ready))
         else:
