@@ -53,6 +53,7 @@ async def test_by_two_paths_of_one_daemon_it_is_the_same(machine: Machine) -> No
     there = training(machine, "b-1")
     answer = await machine.send_as(there, workdir=str(link), results=f"{link}/artifacts")
     assert isinstance(answer, Refused)
+    assert "by job a-1 of another experiment's: " in answer.error
     (machine.dir / "go").touch()
     await machine.ended("a-1")
 

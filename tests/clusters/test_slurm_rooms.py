@@ -82,8 +82,8 @@ class HeadNode:
         assert done.returncode == 0, done.stderr
         return {receipt.token: receipt for receipt in rooms.receipts(done.stdout.decode())}
 
-    def send(self, *batch: Submission) -> dict[str, rooms.Receipt]:
-        return self.run(commands.submit(batch, {}, DAEMON))
+    def send(self, *batch: Submission, daemon: str = "other:/state") -> dict[str, rooms.Receipt]:
+        return self.run(commands.submit(batch, {}, daemon))
 
     def resolve(self, *batch: Submission) -> dict[str, rooms.Receipt]:
         return self.run(commands.resolve([each.token for each in batch], commands.FIELDS))
@@ -210,7 +210,7 @@ def test_ids_that_are_others_are_listed_whatever_their_rooms_are_like(node: Head
 
 
 def test_a_training_costs_nothing_more(node: HeadNode) -> None:
-    assert errors.answer(node.send(node.training("a-1"))["a-1"]) == Accepted("7")
+    assert errors.answer(node.send(node.training("a-1"), daemon=DAEMON)["a-1"]) == Accepted("7")
     assert node.ran() == {"sbatch": 1, "mkdir": 2, "rm": 1, "uname": 1}
     mark = node.home / "one" / "artifacts" / ".runexp"
     assert mark.read_text() == f"a-1\n{DAEMON}\n{mark}\nslurm\n\n7\n"
@@ -236,7 +236,7 @@ def test_one_that_another_daemon_trains_is_refused_until_it_is_over(
     node: HeadNode, row: str, exit_code: int, kind: type
 ) -> None:
     node.program("cat", f'exec {shutil.which("cat")} "$@"')
-    node.send(node.training("a-1"))
+    node.send(node.training("a-1"), daemon=DAEMON)
     node.queue(row, exit_code=exit_code)
     answer = errors.answer(node.send(node.training("b-1"))["b-1"])
     assert isinstance(answer, kind), answer

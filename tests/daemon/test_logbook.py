@@ -490,18 +490,19 @@ async def test_a_block_that_cannot_be_made_is_its_experiments_own_affair(
         await until(lambda: site.holds(bad))
 
 
+@pytest.mark.parametrize("known", [10, 0])
 @pytest.mark.parametrize(
-    "body", ['{"type": "ResultAccepted", "job": "nobody"}', '{"type": "Levitated"}', "{"]
+    "body", ['{"type": "ResultAccepted", "job": "nobody"}', '{"type": "Levitated"}', "{", "[" * 100_000]
 )
 async def test_a_past_that_cannot_be_is_left_alone_and_said_once(
-    site: Site, said: list[str], body: str
+    site: Site, said: list[str], body: str, known: int
 ) -> None:
     bad, good = past_of("a"), past_of("b")
-    site.enter(bad[:10])
+    site.enter(bad[:known])
     site.ledger.append([Row(site.ledger.last_seq + 1, 0.0, "a", "Levitated", body.encode())])
-    site.enter(bad[10:-2], good[:-2])
+    site.enter(bad[known:-2], good[:-2])
     async with site.running():
-        await until(lambda: site.holds(bad[:10], good[:-2]))
+        await until(lambda: site.holds(bad[:known], good[:-2]))
         site.enter(bad[-2:], good[-2:])
         await until(lambda: site.holds(good))
     (line,) = said

@@ -10,6 +10,7 @@ host refuses gets one of its own, and the others go on.
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -152,7 +153,9 @@ class _RunLogs:
     async def _find_place(self) -> None:
         """Raises NotYet while the experiment's directory isn't there: of what was deleted long ago no past is read."""
         first = await desk.ask(lambda: following.page(self._means.ledger, self.experiment, 0, 1))
-        added = codec.decode(bytes(first[0].event)) if first else None
+        added = None
+        with suppress(codec.Undecodable):  # it is said where the past is read
+            added = codec.decode(bytes(first[0].event)) if first else None
         if not isinstance(added, ExperimentAdded) or (host := self._means.hosts(added.cluster)) is None:
             return
         lane = self._means.lanes[added.cluster]

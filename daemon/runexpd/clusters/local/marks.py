@@ -156,4 +156,5 @@ def _remove(found: Mark, mark: Mark) -> None:
 
 def _words(found: Mark, mark: Mark, more: str) -> str:
     place = os.path.dirname(mark.path)
-    return f"{place} is being trained into by job {found.token} of another daemon's, {found.daemon}: {more}"
+    whose = "another experiment's" if found.daemon == mark.daemon else f"another daemon's, {found.daemon}"
+    return f"{place} is being trained into by job {found.token} of {whose}: {more}"

@@ -171,7 +171,9 @@ doubtful() { # doubtful WORDS: it is for later
 }
 
 trains() { # trains WORDS
-  echo "$results is being trained into by job ${id:-$owner} of another daemon's, $by: $1" >&2
+  whose="another daemon's, $by"
+  [ "$by" != "$daemon" ] || whose="another experiment's"
+  echo "$results is being trained into by job ${id:-$owner} of $whose: $1" >&2
 }
 
 moved() { # moved PLACE: the mark that was read is out of the way, and no other: only one of all who want that moves it
