@@ -73,6 +73,23 @@ async def test_a_token_makes_one_job_however_often_it_is_sent(site: Site) -> Non
     assert (site.dir / "ran.txt").read_text() == "ran\n"
 
 
+async def test_a_directory_is_trained_into_by_one_job_whoever_submits_it(site: Site) -> None:
+    one = msgspec.structs.replace(site.submission("train", "sleep 60"), results=f"{site.dir}/artifacts")
+    other = msgspec.structs.replace(
+        one, token=f"{site.mark}b-1", script=site.submission("other", "true").script
+    )
+    (accepted,) = await site.send(one)
+    assert isinstance(accepted, Accepted)
+    (refused,) = await site.send(other)
+    assert isinstance(refused, Refused)
+    assert f"into by job {accepted.slurm_job_id} of another" in refused.error
+    assert await site.resolve(other) == [refused]
+    await site.cluster.cancel([site.known[one.token]])
+    await site.ended(one.token)
+    (answer,) = await site.send(msgspec.structs.replace(other, token=f"{site.mark}b-2"))
+    assert isinstance(answer, Accepted)
+
+
 async def test_exit_codes(site: Site) -> None:
     submission = site.submission("seven", "exit 7")
     await site.send(submission)

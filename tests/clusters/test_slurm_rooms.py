@@ -240,7 +240,7 @@ def test_one_that_another_daemon_trains_is_refused_until_it_is_over(
     node.queue(row, exit_code=exit_code)
     answer = errors.answer(node.send(node.training("b-1"))["b-1"])
     assert isinstance(answer, kind), answer
-    assert (node.home / "asked").read_text().startswith("-h -a -t all -j 7 ")
+    assert (node.home / "asked").read_text().startswith("-h -a -t all -j 7 -o ")
     if isinstance(answer, Refused):
         assert f"one/artifacts is being trained into by job 7 of another daemon's, {DAEMON}: " in answer.error
     mark = node.home / "one" / "artifacts" / ".runexp"

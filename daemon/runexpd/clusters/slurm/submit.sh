@@ -146,7 +146,9 @@ under_way() { # whether its job is, or may be
 
 listed() { # whether the queue has it, in $busy: by its id, and where that isn't known by its token
   case $id in *[!0-9]*) id= ;; esac
-  rows=$(timeout 30 squeue -h -a -t all ${id:+-j "$id"} ${id:--u "$(id -un)"} -o "%T$us%o" 2>&1)
+  of="-j $id"
+  [ -n "$id" ] || of="-u $(id -un)"
+  rows=$(timeout 30 squeue -h -a -t all $of -o "%T$us%o" 2>&1)
   if [ $? != 0 ]; then
     case $rows in *"nvalid job id"*) return ;; esac
     doubtful "whether it still is can't be told: $rows"
