@@ -20,6 +20,10 @@ _MOST_BYTES = 9999
 _ENTERED_SECONDS = 60.0
 #: Whoever looks whether it is held holds it for a moment.
 _TRIES, _PAUSE_SECONDS = 20, 0.01
+_WHAT_TO_DO = (
+    "wait for its end, end it there, or, if it is gone for good, remove {}; "
+    "`runexp run` then takes up what lies there"
+)
 
 
 class Taken(Exception):
@@ -110,11 +114,7 @@ def _is_anothers(found: Mark, mark: Mark) -> bool:
 def _check(handle: int, found: Mark, mark: Mark) -> None:
     """Raises Taken and Unsure."""
     if _is_held(handle) or (found.kind == "local" and _is_under_way(found.record)):
-        raise Taken(
-            _words(
-                found, mark, "wait for its end, or end it there; `runexp run` then takes up what lies there"
-            )
-        )
+        raise Taken(_words(found, mark, _WHAT_TO_DO.format(mark.path)))
     if _is_fresh(handle) and found.kind != "slurm" and not os.path.lexists(found.record):
         raise Unsure(_words(found, mark, "it has only just begun"))
 

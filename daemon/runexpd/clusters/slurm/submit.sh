@@ -136,7 +136,7 @@ under_way() { # whether its job is, or may be
       if command -v flock >/dev/null && ! flock -n "$mark" true; then busy=yes; fi ;;
   esac
   if [ -n "$busy" ]; then
-    trains "wait for its end, or end it there; \`runexp run\` then takes up what lies there"
+    trains "wait for its end, end it there, or, if it is gone for good, remove $mark; \`runexp run\` then takes up what lies there"
     return 0
   fi
   [ -z "$id" ] && [ ! -e "$record" ] && [ -n "$(find "$mark" -mmin -10 2>/dev/null)" ] || return 1
