@@ -6,15 +6,15 @@ Raises LedgerUnwritable and LedgerDamaged, as the ledger does.
 from runexpd.ledger.store import Ledger
 
 _OF_ONE = (
-    "DELETE FROM events WHERE experiment = ?1",
-    "DELETE FROM snapshots WHERE experiment = ?1",
-    "DELETE FROM log_positions WHERE experiment = ?1",
+    "DELETE FROM events WHERE experiment = ?",
+    "DELETE FROM snapshots WHERE experiment = ?",
+    "DELETE FROM log_positions WHERE experiment = ?",
 )
 
 
 def remove(ledger: Ledger, experiment: str, at: float) -> None:
     """All of an experiment, or nothing. `at`: seconds since 1970. What its attempts were made of goes with `compact`."""
-    kept = ("INSERT OR REPLACE INTO removed VALUES (?1, ?2, ?3)", (experiment, at, ledger.last_seq))
+    kept = ("INSERT OR REPLACE INTO removed VALUES (?, ?, ?)", (experiment, at, ledger.last_seq))
     ledger.change_each([kept, *((sql, (experiment,)) for sql in _OF_ONE)])
 
 

@@ -105,9 +105,9 @@ class Reader:
 
     def envelopes(self, after: int, experiment: str | None = None, most: int = -1) -> list[Envelope]:
         """The same, undecoded, at most so many: what goes on the wire."""
-        of = "" if experiment is None else "AND experiment = ?3"
-        sql = f"SELECT seq, at, experiment, body FROM events WHERE seq > ?1 {of} ORDER BY seq LIMIT ?2"
-        found = self.rows(sql, after, most, *(() if experiment is None else (experiment,)))
+        of, which = ("", ()) if experiment is None else ("AND experiment = ?", (experiment,))
+        sql = f"SELECT seq, at, experiment, body FROM events WHERE seq > ? {of} ORDER BY seq LIMIT ?"
+        found = self.rows(sql, after, *which, most)
         return [Envelope(seq, at, of_experiment, msgspec.Raw(body)) for seq, at, of_experiment, body in found]
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
