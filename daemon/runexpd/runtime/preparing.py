@@ -17,8 +17,8 @@ _SCRIPT = (resources.files("runexpd.runtime") / "prepare.sh").read_text()
 WAIT_SECONDS, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 0.1, 15.0
 #: Beside what a call waits, for the way there and back.
 _CALL_SECONDS = 60.0
-#: What doesn't end within this time is left alone: where it runs may be gone.
-ENDING_SECONDS = 60.0
+#: What doesn't end within this time is left alone: where it runs may be gone. A network file system shows that it is to end late.
+ENDING_SECONDS = 150.0
 _MOST_BYTES, _MOST_LINES, _MOST_CHARACTERS = 16 * 1024, 50, 500
 
 
