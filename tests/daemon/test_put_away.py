@@ -1,13 +1,19 @@
 """`runexp archive`, `rm`, `gc` and `ledger`, by a real daemon."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from fakes.experiments import Run, build, executions
 from fakes.home import Home, wait_for
+from runexp.wire.upkeep import Discard
+from runexpd.api import find, upkeep
+from runexpd.api.context import Context
+from runexpd.api.refusal import Refusal
+from runexpd.hosts.base import HostUnreachable
 
 pytestmark = pytest.mark.long
 
@@ -80,6 +86,23 @@ def test_leftovers_of_what_is_over_are_deleted_and_those_of_others_stay(home: Ho
     assert home.json("gc", "local", "--days", "0", "--yes")["over"] == 0
     assert home.runexp("gc", "nowhere").returncode == 1
     done(home, "cancel", "--yes", "runs")
+
+
+async def test_a_cluster_that_falls_silent_meanwhile_may_have_deleted_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Silent:
+        async def forget(self, tokens: Sequence[str]) -> None:
+            raise HostUnreachable("far: no answer in time")
+
+    async def found(*_: object) -> tuple[list[str], None]:
+        return ["e1-1-1"], None
+
+    monkeypatch.setattr(find, "cluster", lambda context, name: Silent())
+    monkeypatch.setattr(upkeep, "_sorted", found)
+    with pytest.raises(Refusal) as refused:
+        await upkeep.discard(cast(Context, None), Discard(cluster="far", days=0.0))
+    assert "may be gone" in refused.value.refused.hint
 
 
 def test_a_ledger_that_is_put_back_submits_nothing_twice(home: Home, tmp_path: Path) -> None:

@@ -96,12 +96,17 @@ async def test_a_machine_without_the_tools_is_said(server: FakeSshd, tmp_path: P
     assert "find: not found" in found["files"].found
 
 
-@pytest.mark.parametrize(("most", "verdict"), [(2, Verdict.WARNING), (3, Verdict.OK)])
-async def test_room_for_few_sessions_is_said(server: FakeSshd, most: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("most", "verdict", "words"),
+    [(2, Verdict.WARNING, "no more than 2 at a time"), (3, Verdict.OK, "room for 3 sessions")],
+)
+async def test_room_for_few_sessions_is_said(
+    server: FakeSshd, most: int, verdict: Verdict, words: str
+) -> None:
     server.most_sessions = most
     found = await examined(server)
     assert found["MaxSessions"].verdict is verdict
-    assert f"room for {most} sessions" in found["MaxSessions"].found
+    assert words in found["MaxSessions"].found
 
 
 async def test_without_a_connection_nothing_else_is_looked_at(server: FakeSshd) -> None:

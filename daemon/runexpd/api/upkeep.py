@@ -5,9 +5,10 @@ from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remo
 from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
-from runexpd.clusters.base import Cluster
+from runexpd.clusters.base import Cluster, ClusterUnreachable
 from runexpd.core.observations import Forgotten, SightWanted
 from runexpd.core.state import Experiment
+from runexpd.hosts.base import HostUnreachable
 from runexpd.ledger import desk, removal
 from runexpd.runtime import clock
 
@@ -47,7 +48,11 @@ async def discard(context: Context, asked: Discard) -> LeftoversReply:
     """Raises Refusal, ClusterUnreachable, HostUnreachable."""
     cluster = find.cluster(context, asked.cluster)
     over, found = await _sorted(context, cluster, asked.days)
-    await cluster.forget(over)
+    try:
+        await cluster.forget(over)
+    except (ClusterUnreachable, HostUnreachable) as error:
+        hint = "some of it may be gone; the same command deletes the rest"
+        raise Refusal(Code.UNREACHABLE, error.what, hint=hint) from error
     return found
 
 
