@@ -16,13 +16,14 @@ import msgspec
 from runexp.wire.events import Event, ExperimentAdded, ExperimentEnded, Recorded
 from runexp.wire.jobs import Progress
 from runexp.wire.metrics import LOSS, SAMPLES, Series
-from runexp.wire.states import COMPLETED
+from runexp.wire.states import COMPLETED, Phase
 from runexpd.core.apply import apply
+from runexpd.core.job import Attempt, Job
 from runexpd.core.state import Experiment, State
 from runexpd.core.when.lengths import Known, Pace, swing
 from runexpd.metrics.store import Store
 from runexpd.runtime.recorder import MOST_LENGTHS
-from runexpd.runtime.rests import kind_of
+from runexpd.runtime.rests import kind_of, tail_kind_of
 
 #: Of each series.
 MOST_POINTS = 200
@@ -40,6 +41,8 @@ class Recording(msgspec.Struct):
     slots: int
     #: How long jobs of the same kind had run before, the newest first, by job.
     others: dict[str, tuple[float, ...]] = {}
+    #: And how long such had gone on after their last step, by phase.
+    tails: dict[Phase, tuple[float, ...]] = {}
 
     def at(self, moment: float) -> Experiment:
         """As the ledger had it then."""
@@ -67,7 +70,7 @@ class Recording(msgspec.Struct):
                 times = series.seconds[0], series.seconds[seen - 1]
                 paces[attempt.token] = Pace(first, times[0], last, times[1], lately, swung)
                 progress[attempt.token] = Progress(done=last, total=self.steps(series.name))
-        return Known(progress=progress, paces=paces, others=self.others)
+        return Known(progress=progress, paces=paces, others=self.others, tails=self.tails)
 
     def steps(self, name: str) -> int:
         """All that a run makes; one that was cut short would have made as many as the others."""
@@ -127,27 +130,40 @@ def record(home: Path, name: str, slots: int) -> Recording:
     over = next(place for place, r in enumerate(own) if isinstance(r.event, ExperimentEnded))
     store = Store(home / "state" / "metrics.sqlite")
     series = store.series(added.experiment, (), (), 0, MOST_POINTS)
-    store.close()
     events = [(r.at, r.event) for r in own[: over + 1]]
     first = [series for series in series if series.attempt == 1]
     recording = Recording(added.experiment, events, first, slots)
-    recording.others = _others([r for r in every if r.seq < added.seq], recording.at(recording.last))
+    before = [r for r in every if r.seq < added.seq]
+    recording.others, recording.tails = _before(before, recording.at(recording.last), store)
+    store.close()
     return recording
 
 
-def _others(before: list[Recorded], experiment: Experiment) -> dict[str, tuple[float, ...]]:
+def _before(
+    before: list[Recorded], experiment: Experiment, store: Store
+) -> tuple[dict[str, tuple[float, ...]], dict[Phase, tuple[float, ...]]]:
     """As a daemon keeps them: of jobs of one kind that ran well before this experiment."""
     state = State()
     for recorded in before:
         state = apply(state, recorded)
     kinds: dict[str, list[float]] = {}
+    for e, job, attempt in _ran_well(state):
+        seconds = (attempt.ended_at or 0.0) - (attempt.started_at or 0.0)
+        kinds.setdefault(kind_of(e, job), []).append(seconds)
+        if ends := store.ends(attempt.token, (LOSS, SAMPLES)):
+            kinds.setdefault(tail_kind_of(e, job), []).append(max(0.0, seconds - ends[1].seconds))
+    newest = {kind: tuple(found[::-1][:MOST_LENGTHS]) for kind, found in kinds.items()}
+    jobs = experiment.jobs
+    others = {job.spec.id: newest.get(kind_of(experiment, job), ()) for job in jobs.values()}
+    return others, {job.spec.phase: newest.get(tail_kind_of(experiment, job), ()) for job in jobs.values()}
+
+
+def _ran_well(state: State) -> Iterator[tuple[Experiment, Job, Attempt]]:
     for e in state.experiments.values():
         for job in e.jobs.values():
             for attempt in job.attempts:
                 if attempt.state == COMPLETED and attempt.started_at and attempt.ended_at:
-                    kinds.setdefault(kind_of(e, job), []).append(attempt.ended_at - attempt.started_at)
-    own = {job.spec.id: kinds.get(kind_of(experiment, job), []) for job in experiment.jobs.values()}
-    return {id: tuple(found[::-1][:MOST_LENGTHS]) for id, found in own.items() if found}
+                    yield e, job, attempt
 
 
 def main() -> None:

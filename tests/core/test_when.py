@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from fakes.builders import BAD, DOUBTFUL, GOOD, ID, SCORED, World, scaffold
 from runexp.wire.jobs import BEFORE, Barrier, Policy, Progress, Verdict
 from runexp.wire.metrics import Estimate
+from runexp.wire.states import Phase
 from runexpd.core.observations import (
     Accepted,
     AcceptWanted,
@@ -157,6 +158,19 @@ def test_by_its_siblings_pace_until_its_own_is_known() -> None:
     paces = {world.token("rank4"): Pace(1, 60.0, 101, 90.0)}
     seen = world.forecast(1080.0, progress={world.token("rank8"): HALF}, paces=paces)
     assert seen.ends["rank8"].likely_at == pytest.approx(1080.0 + 50 * 0.3 + 10.0, abs=6)
+
+
+def test_what_follows_the_last_step_is_known_from_other_experiments_until_siblings_tell() -> None:
+    world = site()
+    world.take("rank8")
+    world.report("rank8", "RUNNING", 1000.0)
+    token = world.token("rank8")
+    known: Any = {"progress": {token: HALF}, "paces": {token: Pace(1, 1.0, 50, 50.0)}}
+    known["tails"] = {Phase.OPTIMIZATION: (20.0, 30.0, 40.0)}
+    assert world.forecast(1050.0, **known).ends["rank8"].likely_at == pytest.approx(1130.0, abs=4)
+    world.ran("rank4", 1000.0, 1100.0)
+    known["paces"][world.token("rank4")] = Pace(1, 1.0, 100, 95.0)
+    assert world.forecast(1050.0, **known).ends["rank8"].likely_at == pytest.approx(1105.0, abs=4)
 
 
 def test_what_ended_lately_counts_more_where_it_foretold_more() -> None:

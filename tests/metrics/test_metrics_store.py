@@ -72,9 +72,9 @@ def test_marks_positions_and_durations_are_kept(store: Store) -> None:
     store.add(OWNER, b'{"a":1}', [])
     store.set_position("e1", 7)
     for seconds in (10.0, 11.0, 12.0):
-        store.finish("e1-1", "local\ntorchtune", seconds)
+        store.finish("e1-1", {"local\ntorchtune": seconds, "tail": seconds / 10})
     assert (store.marks("e1-1"), store.is_over("e1-1"), store.positions()) == (b'{"a":1}', True, {"e1": 7})
-    assert store.durations(2) == {"local\ntorchtune": (12.0, 11.0)}
+    assert store.durations(2) == {"local\ntorchtune": (12.0, 11.0), "tail": (1.2, 1.1)}
 
 
 def test_a_file_of_another_version_is_begun_anew(tmp_path: Path) -> None:

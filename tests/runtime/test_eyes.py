@@ -116,6 +116,11 @@ async def test_after_a_restart_reading_goes_on_where_it_stopped(recorder: Record
     pace = await later.pace("e-1")
     assert pace is not None
     assert (pace.first_step, pace.last_step) == (1, 2)
+    await recorder.finish("e-1", "kind", "tail", 2000.0)
+    await recorder.finish("e-2", "kind", "tail", None)
+    await later.open()
+    for each in (recorder, later):
+        assert (each.lengths("kind"), each.lengths("tail")) == ((2000.0,), (2000.0 - pace.last_seconds,))
 
 
 async def test_what_cannot_be_judged_is_still_shown(

@@ -1,18 +1,20 @@
 """Estimates for whoever looks: made when somebody does, not more often than they are worth, and left alone while they hardly move."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 from loguru import logger
 
 from runexp.wire.jobs import Progress
+from runexp.wire.states import Phase
 from runexpd.core.state import Experiment, Limits
 from runexpd.core.when import forecast
 from runexpd.core.when.forecast import Forecast
 from runexpd.core.when.lengths import Known, Pace
 from runexpd.runtime import clock
 from runexpd.runtime.aside import aside
-from runexpd.runtime.rests import kind_of, models_of
+from runexpd.runtime.rests import kind_of, models_of, tail_kind_of
 
 #: Between two estimates of an experiment, and for each of its jobs.
 PAUSE_SECONDS, PAUSE_SECONDS_PER_JOB = 1.0, 0.002
@@ -60,6 +62,7 @@ class Forecasts:
             paces={token: pace for token in _tokens(e) if (pace := self._pace(token)) is not None},
             starts=site.starts,
             others=self._of_others(e),
+            tails=self._tails(e),
         )
         before = self._kept[e.id][2] if e.id in self._kept else NOTHING
         try:
@@ -75,6 +78,11 @@ class Forecasts:
     def _of_others(self, e: Experiment) -> dict[str, Sequence[float]]:
         models = models_of(e)
         return {job.spec.id: self._others(kind_of(e, job, models)) for job in e.jobs.values()}
+
+    def _tails(self, e: Experiment) -> dict[Phase, Sequence[float]]:
+        """Of a phase's first job: the others are of the same tool."""
+        first = {phase: job for phase in Phase for job in islice(e.of(phase), 1)}
+        return {phase: self._others(tail_kind_of(e, job)) for phase, job in first.items()}
 
     def keep(self, at_hand: Container[str]) -> None:
         """Let go of those of all other experiments."""

@@ -6,7 +6,7 @@ are for one thread at a time. Whatever is wrong with the file costs nothing but 
 
 import sqlite3
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -97,12 +97,11 @@ class Store:
     def is_over(self, token: str) -> bool:
         return bool(self._one("SELECT is_over FROM attempts WHERE token = ?", token))
 
-    def finish(self, token: str, kind: str, seconds: float | None) -> None:
-        """All of it was read; how long it ran, where it counts for others of its kind. Raises sqlite3.Error."""
+    def finish(self, token: str, durations: Mapping[str, float]) -> None:
+        """All of it was read; how long what took that counts for others, in seconds by kind. Raises sqlite3.Error."""
         with self._db:
             self._db.execute("UPDATE attempts SET is_over = 1 WHERE token = ?", (token,))
-            if seconds is not None:
-                self._db.execute("INSERT INTO durations (kind, seconds) VALUES (?, ?)", (kind, seconds))
+            self._db.executemany("INSERT INTO durations (kind, seconds) VALUES (?, ?)", durations.items())
 
     def durations(self, most: int) -> dict[str, tuple[float, ...]]:
         """How long the newest of each kind ran, in seconds; what is older is let go of."""

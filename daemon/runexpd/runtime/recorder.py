@@ -79,11 +79,15 @@ class Recorder:
         self._places.pop(token, None)
         self._looked.pop(token, None)
 
-    async def finish(self, token: str, kind: str, seconds: float | None) -> None:
-        """All of its files was read; how long it ran, where that tells of others of its kind."""
-        await self.ask(lambda: self._store.finish(token, kind, seconds), None)
-        if seconds is not None:
-            self._lengths[kind] = (seconds, *self.lengths(kind))[:MOST_LENGTHS]
+    async def finish(self, token: str, kind: str, tail_kind: str, seconds: float | None) -> None:
+        """All of its files was read; how long it ran, where that tells of others of its kind, and that after its last step."""
+        pace = await self.pace(token) if seconds is not None else None
+        durations = {} if seconds is None else {kind: seconds}
+        if pace is not None and seconds is not None:
+            durations[tail_kind] = max(0.0, seconds - pace.last_seconds)
+        await self.ask(lambda: self._store.finish(token, durations), None)
+        for each, took in durations.items():
+            self._lengths[each] = (took, *self.lengths(each))[:MOST_LENGTHS]
         self.forget(token)
 
     async def is_over(self, token: str) -> bool:

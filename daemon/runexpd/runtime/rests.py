@@ -138,7 +138,7 @@ class Rest:
                 await self._read_on(known, job, attempt)
         ran_well = ended.state == states.COMPLETED and ended.started_at is not None
         seconds = ended.ended_at - ended.started_at if ran_well and ended.started_at is not None else None
-        await self._means.recorder.finish(ended.token, kind_of(known, job), seconds)
+        await self._means.recorder.finish(ended.token, kind_of(known, job), tail_kind_of(known, job), seconds)
 
     async def _read_on(self, known: Experiment, job: Job, attempt: Attempt) -> None:
         """Raises NotYet."""
@@ -169,6 +169,12 @@ def kind_of(known: Experiment, job: Job, models: Mapping[str, str | None] | None
     model = (models_of(known) if models is None else models).get(job.spec.run)
     epochs = job.spec.facts.get("epochs")
     return "\n".join([known.cluster, job.spec.tool, job.spec.task or "", model or "", str(epochs or "")])
+
+
+def tail_kind_of(known: Experiment, job: Job) -> str:
+    """Of what comes after the last step: saving a model takes as long however many steps there were."""
+    model = models_of(known).get(job.spec.run)
+    return "\n".join([known.cluster, job.spec.tool, model or "", "after its last step"])
 
 
 def models_of(known: Experiment) -> dict[str, str | None]:

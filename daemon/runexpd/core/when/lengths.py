@@ -11,6 +11,7 @@ from statistics import harmonic_mean
 import msgspec
 
 from runexp.wire.jobs import Progress
+from runexp.wire.states import Phase
 from runexpd.core.job import Attempt
 
 #: Of a job's own rate: at its beginning, and by its end; of its siblings; of others of its kind.
@@ -67,6 +68,8 @@ class Known(msgspec.Struct, frozen=True):
     starts: Mapping[str, float] = {}
     #: How long jobs of the same kind ran in other experiments, in seconds, by job.
     others: Mapping[str, Sequence[float]] = {}
+    #: How long such went on there after their last step, by phase.
+    tails: Mapping[Phase, Sequence[float]] = {}
 
 
 class Length(msgspec.Struct, frozen=True):

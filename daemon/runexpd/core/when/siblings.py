@@ -40,7 +40,10 @@ def of(e: Experiment, phase: Phase, known: Known) -> Siblings:
         for key in {attempt.spec.task, None}:
             seconds.setdefault(key, []).append(ran)
     lengths = {key: middle(found, SIBLINGS, "its siblings") for key, found in seconds.items()}
-    return Siblings(lengths, _way([(p, ran) for a, ran in over if (p := known.paces.get(a.token))]))
+    way = _way([(p, ran) for a, ran in over if (p := known.paces.get(a.token))])
+    if way.tail is None and (elsewhere := known.tails.get(phase)):
+        way = Way(tail=median(elsewhere))
+    return Siblings(lengths, way)
 
 
 def _over(e: Experiment, phase: Phase) -> Iterator[tuple[Attempt, float]]:
