@@ -88,7 +88,13 @@ async def run(settings: Settings) -> bool:
         for name, cluster in settings.clusters.items():
             sites.append(await stack.enter_async_context(_slurm(name, cluster, tools, eyes)))
         clusters = {site.cluster.name: site.cluster for site in sites}
-        logbook = Logbook(ledger, loop.bell, _host_of(clusters), lambda e: names.typed(loop.state, e))
+        logbook = Logbook(
+            ledger,
+            loop.bell,
+            _host_of(clusters),
+            lambda e: names.typed(loop.state, e),
+            lambda id: loop.state.experiments.get(id),
+        )
         async with anyio.create_task_group() as tasks:
             page = Page(settings.web, paths.state() / "page.json")
             context = _context(settings, _Memory(ledger, loop, shelf, recorder, vitals), tools, sites, tasks)

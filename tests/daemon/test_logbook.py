@@ -26,7 +26,7 @@ from runexpd.runtime import logbook as logbooks
 from runexpd.runtime import logfile
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.logbook import Logbook
-from runexpd.runtime.logtexts import _stamp
+from runexpd.runtime.logtexts import Past, _stamp
 
 #: Of a fact that is to come; far more than it takes.
 LIMIT_SECONDS = 30.0
@@ -94,9 +94,17 @@ class Site:
         self.naps = Naps()
         self.here = MemoryHost(*(f"/{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"))
         self.hosts = {"here": self.here}
+        #: As the loop holds it.
+        self.state = State()
 
     def logbook(self) -> Logbook:
-        return Logbook(self.ledger, self.bell, lambda cluster: self.hosts.get(cluster), name_of, self.naps)
+        return Logbook(self.ledger, self.bell, self._host, name_of, self.live, self.naps)
+
+    def _host(self, cluster: str) -> MemoryHost | None:
+        return self.hosts.get(cluster)
+
+    def live(self, experiment: str) -> Experiment | None:
+        return self.state.experiments.get(experiment)
 
     def enter(self, *pasts: Sequence[Recorded]) -> None:
         """Events in the ledger; several experiments' one after the other in turn."""
@@ -106,6 +114,7 @@ class Site:
                     event, seq = recorded.event, self.ledger.last_seq + 1
                     body, type_ = codec.encode(event), type(event).__name__
                     self.ledger.append([Row(seq, recorded.at, recorded.experiment, type_, body)])
+                    self.state = apply(self.state, replace(recorded, seq=seq))
         self.bell.ring()
 
     @asynccontextmanager
@@ -159,6 +168,18 @@ async def test_two_experiments_at_once_are_written_each_block_once(site: Site) -
     site.enter(one, other)
     async with site.running():
         await until(lambda: site.holds(one, other))
+
+
+async def test_once_it_has_caught_up_an_experiment_is_held_once(site: Site) -> None:
+    past = past_of("a")
+
+    def is_held() -> bool:
+        return any(isinstance(holder, Past) for holder in gc.get_referrers(site.live("a")))
+
+    async with site.running():
+        for upto in range(0, len(past) - 5, 5):  # of one that is over nothing is held
+            site.enter(past[upto : upto + 5])
+            await until(is_held)
 
 
 @pytest.mark.parametrize("page", [1, 7, 500])

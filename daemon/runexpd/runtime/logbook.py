@@ -4,8 +4,9 @@ The ledger remembers, for each log, up to which event it is written and how long
 short shows as a file longer than that: whatever of the next text stands there already is not written again. A file that is
 shorter was deleted or cut by somebody: it is written anew, from the first event.
 
-One follower an experiment: it folds the past for itself, a page at a time, and keeps nothing of what is written. A log that the
-host refuses gets one of its own, and the others go on.
+One follower an experiment: it folds the past for itself, a page at a time, and keeps nothing of what is written; once it has
+caught up, what it folded is what the loop holds, and held once. A log that the host refuses gets a follower of its own, and the
+others go on.
 """
 
 from collections import defaultdict
@@ -28,12 +29,10 @@ from runexpd.ledger.store import Ledger, LogPosition
 from runexpd.runtime import logfile
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.followers import Followers, NotYet
+from runexpd.runtime.loglanes import Lane
 from runexpd.runtime.logtexts import Folded, Past, Text, Typed, folded
 
 PAGE_EVENTS = 500
-#: Writes at a time on one cluster; what failed before waits in a line of its own, so that files that hang hold up no others.
-_WRITES = 3
-_WRITES_AGAIN = 2
 #: A host says by itself, sooner, that no answer came.
 _WRITE_SECONDS = 300.0
 #: Experiments whose past is read at a time.
@@ -46,6 +45,12 @@ class Hosts(Protocol):
     def __call__(self, cluster: str) -> Host | None: ...
 
 
+class Live(Protocol):
+    """An experiment as the loop holds it; None where it doesn't."""
+
+    def __call__(self, experiment: str) -> Experiment | None: ...
+
+
 class Logbook:
     def __init__(
         self,
@@ -53,10 +58,11 @@ class Logbook:
         bell: Bell,
         hosts: Hosts,
         typed: Typed,
+        live: Live,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """`typed` says what names an experiment on a command line; it is asked in any thread."""
-        means = _Means(ledger, hosts, typed)
+        means = _Means(ledger, hosts, typed, live)
         self._followers = Followers(
             ledger, bell, lambda: following.unwritten(ledger), lambda id: _RunLogs(id, means), sleep
         )
@@ -70,29 +76,6 @@ class Logbook:
         await self._followers.finish()
 
 
-class _Lane:
-    """A cluster's files."""
-
-    def __init__(self) -> None:
-        self._first = anyio.Semaphore(_WRITES)
-        self._again = anyio.Semaphore(_WRITES_AGAIN)
-        self._silent = False
-        #: Rings when what gave no answer gives one.
-        self._back = Bell()
-
-    def turn(self, failed_before: bool) -> anyio.Semaphore:
-        return self._again if failed_before else self._first
-
-    def silent(self, what: str) -> NotYet:
-        """No answer came; said once for all experiments."""
-        said, self._silent = self._silent, True
-        return NotYet("" if said else f"run logs wait for an answer: {what}", self._back.take())
-
-    def is_back(self) -> None:
-        self._silent = False
-        self._back.ring()
-
-
 @dataclass(frozen=True)
 class _Means:
     """What all run logs share."""
@@ -100,7 +83,8 @@ class _Means:
     ledger: Ledger
     hosts: Hosts
     typed: Typed
-    lanes: defaultdict[str, _Lane] = field(default_factory=lambda: defaultdict(_Lane))
+    live: Live
+    lanes: defaultdict[str, Lane] = field(default_factory=lambda: defaultdict(Lane))
     reading: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_READ_AT_ONCE))
     folding: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
@@ -146,6 +130,7 @@ class _RunLogs:
                 if not await self._write(path):
                     return [_RunLogs(self.experiment, self._means, only=path)]
             await self._settle()
+            self._share()
         except LedgerUnwritable:
             raise NotYet from None  # the loop has said so
         return ()
@@ -281,6 +266,11 @@ class _RunLogs:
         await desk.ask(lambda: self._means.ledger.set_log_position(self.experiment, path, position))
         (await self._known_positions())[path] = position
         return position
+
+    def _share(self) -> None:
+        live = self._means.live(self.experiment)
+        if live is not None and live.seq == self._past.seq:
+            self._past = Past(live, live.seq)
 
     async def _settle(self) -> None:
         """All of an experiment that is over is written: so that nobody need look again."""
