@@ -173,6 +173,20 @@ def test_what_follows_the_last_step_is_known_from_other_experiments_until_siblin
     assert world.forecast(1050.0, **known).ends["rank8"].likely_at == pytest.approx(1105.0, abs=4)
 
 
+def test_one_that_is_far_slower_than_its_siblings_is_not_over_when_they_were() -> None:
+    runs = [f"run{n}" for n in range(4)]
+    world = site(*runs)
+    for run in runs[1:]:
+        world.ran(run, 1000.0, 1100.0)
+    world.take("run0")
+    world.report("run0", "RUNNING", 1000.0)
+    for seconds, ends in ((100.0, 1300.0), (36.0, 1103.0)):
+        token = world.token("run0")
+        progress, paces = {token: Progress(done=34, total=100)}, {token: Pace(1, 1.0, 34, seconds)}
+        seen = world.forecast(1000.0 + seconds, progress=progress, paces=paces).ends["run0"]
+        assert seen.likely_at == pytest.approx(ends, abs=15)
+
+
 def test_what_ended_lately_counts_more_where_it_foretold_more() -> None:
     slower = siblings.middle([50.0, 50.0, 60.0, 75.0, 90.0, 95.0], 0.06, "")
     assert slower.seconds > 80.0

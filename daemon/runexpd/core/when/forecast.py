@@ -77,7 +77,7 @@ def _tasks(
         earliest = _earliest(e, of_phase, limits, now)
         for job in of_phase:
             task = job.spec.task
-            length = _length(job, own[job.spec.id] or usual[task], alike[task], known)
+            length = _length(job, own[job.spec.id], alike[task], usual[task], known)
             if length is None or job.stage is Stage.IN_DOUBT or _is_held(e, job) or _is_stuck(job):
                 vague.add(phase)
                 continue
@@ -119,12 +119,14 @@ def _usual(own: Iterable[Length | None], alike: Length | None) -> Length | None:
     return Length(median(length.seconds for length in some), spread, "its siblings", common)
 
 
-def _length(job: Job, own: Length | None, alike: Length | None, known: Known) -> Length | None:
+def _length(
+    job: Job, own: Length | None, alike: Length | None, usual: Length | None, known: Known
+) -> Length | None:
     if job.stage is Stage.ENDED:
         return Length(1e-3, 0.01, "it has ended")
-    if own is not None and own.spread < lengths.SIBLINGS:
+    if own is not None and (own.spread < lengths.SIBLINGS or lengths.are_unlike(own, alike)):
         return own
-    return lengths.together([own, alike]) or siblings.of_others(job, known)
+    return lengths.together([own or usual, alike]) or siblings.of_others(job, known)
 
 
 def _task(job: Job, length: Length, known: Known, earliest: float, way: Way, now: float) -> Task:

@@ -17,6 +17,8 @@ from runexpd.core.job import Attempt
 #: Of a job's own rate: at its beginning, and by its end; of its siblings; of others of its kind.
 OWN_FIRST, OWN_LAST = 0.3, 0.02
 SIBLINGS, FEW_SIBLINGS, OTHERS = 0.06, 0.25, 0.2
+#: Standard deviations beyond which two that say otherwise speak of different things.
+_UNLIKE = 3.0
 #: What follows the last step, as a share of all, where nobody knows: saving, ending.
 TAIL_SHARE = 0.02
 #: Of a part of the looks by which a swing is told; and how many standard deviations the range of three normal values has in the
@@ -122,6 +124,14 @@ def swing(pauses: Sequence[float]) -> float:
         return 0.0
     means = [math.log(harmonic_mean(pauses[at : at + part])) for at in (0, part, len(pauses) - part)]
     return (max(means) - min(means)) / RANGE_OF_THREE
+
+
+def are_unlike(own: Length, others: Length | None) -> bool:
+    """Whether it is no chance that they differ: one at a third of its siblings' speed isn't over when they were."""
+    if others is None:
+        return False
+    apart = abs(math.log(max(own.seconds, 1e-3) / others.seconds))
+    return apart > _UNLIKE * math.hypot(own.spread, others.spread, others.common)
 
 
 def together(lengths: Iterable[Length | None]) -> Length | None:
