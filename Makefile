@@ -9,6 +9,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Which Slurm, such as 26.05; empty: this machine's own.
 SLURM ?=
 
+# Its random walks take four times as long where each branch is counted, and the core's other tests come to each.
+MACHINE := tests/core/test_machine.py
+
 # What it warns of is an error: a link that leads nowhere, a page that no list has.
 SPHINX := PYTHONPATH=docs $(BIN)/sphinx-build -q -W --keep-going -c docs -d .docs/doctrees
 
@@ -40,8 +43,8 @@ demo-clean: ## end the demo's daemon, and remove .demo
 	rm -rf .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
-	$(BIN)/pytest tests/core -n 3 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest --ignore=tests/core -n 6 --dist loadgroup
+	$(BIN)/pytest tests/core --ignore=$(MACHINE) -n 2 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest $(MACHINE) tests --ignore=tests/core -n 6 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm, whole experiments nor many tries
 	$(BIN)/pytest -m "not real and not long" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile

@@ -19,11 +19,13 @@ from fakes.builders import (
 from runexp.wire import events
 from runexp.wire.jobs import JobSpec, OnFailure, Policy
 from runexp.wire.states import Outcome, Stage
+from runexpd.core.apply import fold
 from runexpd.core.commands import Judge
 from runexpd.core.observations import (
     CancelWanted,
     Deferred,
     Listed,
+    MendDone,
     Queued,
     Report,
     RetryWanted,
@@ -218,3 +220,40 @@ def test_an_evaluation_of_somebody_elses_whose_node_fails_does_not_hold_up_the_e
     world.show(CELL, "NODE_FAIL", final=True)
     world.judge(CELL, BAD)
     assert (world.job(CELL).stage, world.experiment.outcome) == (Stage.SKIPPED, Outcome.SUCCEEDED)
+
+
+def test_what_is_in_the_ledger_adds_up_to_the_state() -> None:
+    world = ended()
+    assert fold(world.empty, world.ledger) == world.state
+
+
+def test_what_is_left_out_keeps_what_has_come_of_it() -> None:
+    world = begun()
+    for id in ("rank4", "base/words", CELL):
+        world.finish(id, BAD if id == CELL else GOOD)
+    stages = world.stages()
+    world.see(scaffold(["rank4"], policy=Policy(optimize_only=True)))
+    assert (stages[CELL], world.stages()) == (Stage.FAILED, stages)
+
+
+def test_an_answer_that_was_unclear_before_is_no_news() -> None:
+    world = begun()
+    unclear = Unclear(experiment=ID, job="rank4", token=world.token("rank4"), reason="link lost")
+    assert world.see(unclear)
+    assert world.see(unclear) == []
+
+
+def test_a_mend_that_nobody_waits_for_is_no_news() -> None:
+    assert begun().see(MendDone(experiment=ID, job="rank4", number=1)) == []
+
+
+def test_two_experiments_keep_one_distance() -> None:
+    world = World(stagger_seconds=5.0)
+    world.see(scaffold(["rank4"]))
+    for other in ("e2", "e3"):
+        world.see(scaffold(["rank4"], experiment=other, dir=f"/{other}"))
+    assert [world.state.experiments[e].jobs["rank4"].stage for e in (ID, "e2", "e3")] == [
+        Stage.SUBMITTING,
+        Stage.PLANNED,
+        Stage.PLANNED,
+    ]
