@@ -96,7 +96,11 @@ class Context:
     def _site(self, experiment: Experiment) -> Site:
         watcher = self.watchers.get(experiment.cluster)
         progress, starts = (watcher.progress, watcher.starts) if watcher else ({}, {})
-        return Site(progress, starts, self.loop.state.limits.get(experiment.cluster, Limits()))
+        limits = self.loop.state.limits.get(experiment.cluster, Limits())
+        return Site(progress, starts, limits, self._beside(experiment) if limits.max_running else ())
+
+    def _beside(self, experiment: Experiment) -> tuple[Experiment, ...]:
+        return tuple(e for e in self.loop.state.running() if e.cluster == experiment.cluster)
 
     def report(self, experiment: Experiment) -> Report:
         """The combined summary."""

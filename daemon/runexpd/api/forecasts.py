@@ -1,13 +1,14 @@
 """Estimates for whoever looks: made when somebody does, not more often than they are worth, and left alone while they hardly move."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
 from loguru import logger
 
 from runexp.wire.jobs import Progress
-from runexp.wire.states import Phase
+from runexp.wire.states import Phase, Stage
+from runexpd.core.job import Attempt
 from runexpd.core.state import Experiment, Limits
 from runexpd.core.when import forecast
 from runexpd.core.when.forecast import Forecast
@@ -26,6 +27,8 @@ class Site(msgspec.Struct, frozen=True):
     progress: Mapping[str, Progress]
     starts: Mapping[str, float]
     limits: Limits
+    #: Experiments that run there, too, where it is we who decide how many jobs do.
+    beside: tuple[Experiment, ...] = ()
 
 
 class Forecasts:
@@ -63,6 +66,7 @@ class Forecasts:
             starts=site.starts,
             others=self._of_others(e),
             tails=self._tails(e),
+            ahead=tuple(self._ahead(e, site.beside, now)),
         )
         before = self._kept[e.id][2] if e.id in self._kept else NOTHING
         try:
@@ -84,6 +88,16 @@ class Forecasts:
         first = {phase: job for phase in Phase for job in islice(e.of(phase), 1)}
         return {phase: self._others(tail_kind_of(e, job)) for phase, job in first.items()}
 
+    def _ahead(self, e: Experiment, beside: Iterable[Experiment], now: float) -> Iterator[float]:
+        """Of those that were in the queue before the first of ours that waits, as far as they have been estimated."""
+        before = min((at for a in _queued(e) if a.started_at is None and (at := a.accepted_at)), default=now)
+        for other in beside:
+            made = self._kept[other.id][2] if other.id in self._kept and other.id != e.id else NOTHING
+            for job in other.jobs.values():
+                ends, begins = made.ends.get(job.spec.id), made.begins.get(job.spec.id)
+                if ends and (a := job.attempt) and a.accepted_at is not None and a.accepted_at < before:
+                    yield max(0.0, ends.likely_at - max(now, begins.likely_at if begins else now))
+
     def keep(self, at_hand: Container[str]) -> None:
         """Let go of those of all other experiments."""
         for id in [id for id in self._kept if id not in at_hand]:
@@ -93,6 +107,10 @@ class Forecasts:
 NOTHING = Forecast()
 #: More jobs than that are estimated aside, and not anew with every event.
 MOST_AT_ONCE = 200
+
+
+def _queued(e: Experiment) -> Iterator[Attempt]:
+    return (a for job in e.jobs.values() if job.stage is Stage.QUEUED and (a := job.attempt) is not None)
 
 
 def _tokens(e: Experiment) -> list[str]:

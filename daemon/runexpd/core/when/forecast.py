@@ -43,7 +43,7 @@ def of(e: Experiment, known: Known, limits: Limits, now: float) -> Forecast:
     if not tasks:
         return Forecast()
     waits_for_all = e.policy.barrier is Barrier.ALL and e.evaluation is not PhaseState.RUNNING
-    course = simulate.runs(tasks, _slots(e, jobs, limits), waits_for_all=waits_for_all)
+    course = simulate.runs(tasks, _slots(e, jobs, limits), waits_for_all=waits_for_all, ahead=known.ahead)
     ends = {t.id: _estimate(_of(course.ends, n), now, bases[n]) for n, t in enumerate(tasks)}
     begins = {
         t.id: _estimate(_of(course.begins, n), now, bases[n])

@@ -72,6 +72,8 @@ class Known(msgspec.Struct, frozen=True):
     others: Mapping[str, Sequence[float]] = {}
     #: How long such went on there after their last step, by phase.
     tails: Mapping[Phase, Sequence[float]] = {}
+    #: What other experiments have running or waiting before us where we decide who runs: how long each takes from now on, in seconds.
+    ahead: Sequence[float] = ()
 
 
 class Length(msgspec.Struct, frozen=True):

@@ -53,11 +53,14 @@ class Course(msgspec.Struct, frozen=True):
     ends: list[list[float]]
 
 
-def runs(tasks: Sequence[Task], slots: int, *, waits_for_all: bool) -> Course:
-    """`slots`: how many run at a time. `waits_for_all`: evaluations begin when all trainings have ended, not each run's own."""
+def runs(tasks: Sequence[Task], slots: int, *, waits_for_all: bool, ahead: Sequence[float] = ()) -> Course:
+    """`slots`: how many run at a time. `waits_for_all`: evaluations begin when all trainings have ended, not each run's own.
+
+    `ahead`: how long others take, in seconds each, whose turn it is before those that haven't begun.
+    """
     begins, ends = [], []
     for luck in _lucks(len(tasks)):
-        began, ended = _run(tasks, luck, slots, waits_for_all)
+        began, ended = _run(tasks, luck, slots, waits_for_all, ahead)
         begins.append(began)
         ends.append(ended)
     return Course(begins, ends)
@@ -75,13 +78,15 @@ def _lucks(count: int) -> list[list[float]]:
 
 
 def _run(
-    tasks: Sequence[Task], luck: Sequence[float], slots: int, waits_for_all: bool
+    tasks: Sequence[Task], luck: Sequence[float], slots: int, waits_for_all: bool, ahead: Sequence[float]
 ) -> tuple[list[float], list[float]]:
     begins, ends = [0.0] * len(tasks), [0.0] * len(tasks)
     factors = [_factor(task, luck[n], luck) for n, task in enumerate(tasks)]
     free = [_end(task, factors[n], 0.0) for n, task in enumerate(tasks) if task.elapsed is not None]
     free += [0.0] * max(0, slots - len(free))
     heapq.heapify(free)
+    for seconds in ahead:
+        heapq.heapreplace(free, free[0] + seconds)
     trained: dict[str, float] = {}
     all_trained = 0.0
     for n in sorted(range(len(tasks)), key=lambda n: (not tasks[n].trains, tasks[n].elapsed is None, n)):
