@@ -298,7 +298,9 @@ def test_a_daemon_that_says_why_it_hangs_up_is_heard(home: Path, runexp: Runexp)
 def test_an_argument_that_no_system_takes_is_an_error_in_a_line(daemon: FakeDaemon, runexp: Runexp) -> None:
     result = runexp("logs", "a" * 5000)
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: File name too long")
+    # From Python 3.14 on it is no path there, and the daemon's to refuse.
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_current_directory_that_is_gone_is_an_error_in_a_line(
