@@ -246,6 +246,15 @@ def test_slots_are_as_many_as_run_where_others_wait_and_as_we_decide_on_this_mac
     assert two.whole.optimization.likely_at == pytest.approx(1300.0, rel=0.03)
 
 
+def test_who_was_in_the_queue_before_comes_first() -> None:
+    world = site()
+    world.ran("rank4", 1000.0, 1100.0)
+    world.take("rank8")
+    one = Limits(max_submit=25, stagger_seconds=0.0, max_running=1)
+    seen = world.forecast(1100.0, one, ahead=(50.0, 70.0))
+    assert seen.begins["rank8"].likely_at == pytest.approx(1220.0, abs=1)
+
+
 def test_the_schedulers_own_expectation_comes_first() -> None:
     world = site()
     world.ran("rank4", 1000.0, 1100.0)
