@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -41,7 +41,9 @@ def context() -> Context:
     """Of a daemon that has begun. Handlers of the tests ask for nothing more."""
     begun = anyio.Event()
     begun.set()
-    return cast(Context, SimpleNamespace(loop=SimpleNamespace(begun=begun)))
+    return cast(
+        Context, SimpleNamespace(loop=SimpleNamespace(begun=begun), shelf=SimpleNamespace(held=nullcontext))
+    )
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,7 +177,9 @@ class Site:
         begun = anyio.Event()
         begun.set()
         loop = SimpleNamespace(begun=begun, bell=self._news)
-        return cast(Context, SimpleNamespace(loop=loop, ledger=_Ledger(self)))
+        return cast(
+            Context, SimpleNamespace(loop=loop, ledger=_Ledger(self), shelf=SimpleNamespace(held=nullcontext))
+        )
 
     @contextmanager
     def served(self, settings: Web, kept: Path) -> Iterator["Site"]:
