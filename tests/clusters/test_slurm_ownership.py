@@ -16,7 +16,9 @@ ROOM = Room(
 RECORDED = Accounted(
     "7", "COMPLETED", "0:0", 1010.0, 1020.0, "me", None, submitted_at=1001.0, name="train", workdir="/exp/run"
 )
-QUEUED = Queued("7", "RUNNING", None, 1010.0, "/tmp/sbatch.x7", 1001.0, "me", "/exp/run", "train")
+QUEUED = Queued(
+    "7", "RUNNING", None, 1010.0, "/tmp/sbatch.x7", 1001.0, "me", workdir="/exp/run", name="train"
+)
 
 
 def owned(*rows: Queued | Accounted, room: Room = ROOM) -> merge.Owned:

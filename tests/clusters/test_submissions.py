@@ -55,6 +55,7 @@ async def test_where_it_runs_and_what_it_needs_goes_with_it() -> None:
     recorder = Recorder()
     job = msgspec.structs.replace(
         spec(Path("/exp/run1/finetune.slurm")),
+        name="rank4",
         chdir="/exp/other",
         output="/exp/run1/logs/%x-%j.out",
         error="/exp/run1/%x/err",
@@ -63,7 +64,7 @@ async def test_where_it_runs_and_what_it_needs_goes_with_it() -> None:
         pass
     (sent,) = recorder.sent
     assert (sent.script, sent.workdir, sent.chdir) == (job.script, "/exp/run1", "/exp/other")
-    assert sent.output_dirs == ("/exp/run1/logs",)
+    assert sent.output_dirs == ("/exp/run1/logs", "/exp/run1/rank4")
 
 
 @pytest.mark.parametrize(
