@@ -11,6 +11,8 @@ SLURM ?=
 
 # Its random walks take four times as long where each branch is counted, and the core's other tests come to each.
 MACHINE := tests/core/test_machine.py
+# By name: of two that overlap pytest takes but one.
+REST := $(filter-out tests/core/,$(wildcard tests/*/)) $(wildcard tests/test_*.py)
 
 # What it warns of is an error: a link that leads nowhere, a page that no list has.
 SPHINX := PYTHONPATH=docs $(BIN)/sphinx-build -q -W --keep-going -c docs -d .docs/doctrees
@@ -44,7 +46,7 @@ demo-clean: ## end the demo's daemon, and remove .demo
 
 test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included; the core's own cover each branch of it
 	$(BIN)/pytest tests/core --ignore=$(MACHINE) -n 2 --dist loadgroup --cov=runexpd.core --cov-branch --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest $(MACHINE) tests --ignore=tests/core -n 6 --dist loadgroup
+	$(BIN)/pytest $(MACHINE) $(REST) -n 6 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm, whole experiments nor many tries
 	$(BIN)/pytest -m "not real and not long" -n 4 --dist loadgroup --ignore=tests/e2e --ignore=tests/hostile
