@@ -12,7 +12,7 @@ SLURM ?=
 # Its random walks take four times as long where each branch is counted, and the core's other tests come to each.
 MACHINE := tests/core/test_machine.py
 # By name: of two that overlap pytest takes but one.
-REST := $(filter-out tests/core/,$(wildcard tests/*/)) $(wildcard tests/test_*.py)
+REST := $(filter-out tests/core/ tests/__pycache__/,$(wildcard tests/*/)) $(wildcard tests/test_*.py)
 
 # What it warns of is an error: a link that leads nowhere, a page that no list has.
 SPHINX := PYTHONPATH=docs $(BIN)/sphinx-build -q -W --keep-going -c docs -d .docs/doctrees

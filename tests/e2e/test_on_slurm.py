@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -343,9 +344,8 @@ def test_why_it_waits_and_until_when_is_shown(remote: Remote, slurm: Cluster) ->
     try:
         nowhere = Run("third", directives="#SBATCH --nodelist=sn4\n")
         remote.run(remote.experiment(Run("second", directives=whole), nowhere), "--detach")
-        wait_for(lambda: "expected to start" in remote.runexp("status", "words").stdout, "it is said", 90)
-        shown = remote.runexp("status", "words").stdout
-        assert "Resources" in shown or "Priority" in shown
+        said = r"second .*(?:Resources|Priority).*expected to start"
+        wait_for(lambda: bool(re.search(said, remote.runexp("status", "words").stdout)), "it is said", 90)
         wait_for(lambda: "its GPU has been idle" in remote.runexp("status", "first").stdout, "it is noticed")
         assert "second" not in said_of_who_waits(remote, 400.0)
         slurm.run("scontrol", "hold", remote.job_id("second"))

@@ -57,7 +57,7 @@ def test_a_shard_that_is_missing_or_of_another_kind_is_named(epoch: Path) -> Non
     assert problem(epoch) == f"lacks {SHARDS[0]}"
     (epoch / "pytorch_model.bin.index.json").write_text('{"weight_map": {"w": "model.pth"}}')
     (epoch / "model.pth").write_text("x")
-    assert problem(epoch) == "model.pth is of no known format (.safetensors, .bin)"
+    assert problem(epoch) == "model.pth is of no known format (.safetensors, .bin, .pt)"
 
 
 def test_safetensors_come_first_as_with_transformers(epoch: Path) -> None:
