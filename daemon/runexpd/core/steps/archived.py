@@ -3,7 +3,8 @@
 Where an evaluation is missing its training is owed, and it is said why: a person thought it done.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -33,7 +34,12 @@ def taken(
         and verdicts[spec.id].is_absent
         and _may_be(known.get(spec.id))
     ]
-    return {**verdicts, **{spec.id: _as_archived(spec, specs, verdicts, known) for spec in gone}}
+    evaluations: defaultdict[str, list[str]] = defaultdict(list)
+    for spec in specs:
+        if spec.phase is Phase.EVALUATION:
+            evaluations[spec.run].append(spec.id)
+    archived = {spec.id: _as_archived(spec, evaluations[spec.run], verdicts, known) for spec in gone}
+    return {**verdicts, **archived}
 
 
 def lost(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
@@ -52,9 +58,9 @@ def _may_be(job: Job | None) -> bool:
 
 
 def _as_archived(
-    training: JobSpec, specs: Iterable[JobSpec], verdicts: Mapping[str, Verdict], known: Mapping[str, Job]
+    training: JobSpec, of_run: Sequence[str], verdicts: Mapping[str, Verdict], known: Mapping[str, Job]
 ) -> Verdict:
-    of_run = [spec.id for spec in specs if spec.phase is Phase.EVALUATION and spec.run == training.run]
+    """`of_run`: its evaluations."""
     good = [id for id in of_run if id in verdicts and _is_done(verdicts[id], known.get(id))]
     if not good:
         return verdicts[training.id]
