@@ -21,11 +21,12 @@ from fakes.home import Home
 from runexp import connection
 from runexp.wire import requests
 
-#: Ids count up, and the queue keeps what it was given; a process a job, as sbatch is.
+#: Ids count up, and the queue keeps what it was given, in the columns that shared.sh asks for; a process a job, as sbatch is.
 STAND_INS = {
     "sbatch": """read -r n <{dir}/last; n=$((n + 1)); echo $n >{dir}/last
 for script; do :; done
-printf '%s\\037PENDING\\037Priority\\037N/A\\037%s\\n' $n "$script" >>{dir}/queue; echo $n""",
+printf '%s\\037PENDING\\037Priority\\037N/A\\0371700000000\\037me\\037\\037%s\\037%s\\037job\\n' $n "$PWD" "$script" >>{dir}/queue
+echo $n""",
     "squeue": "cat {dir}/queue",
     "sacct": "exit 0",
     "scancel": "exit 0",
@@ -121,7 +122,7 @@ def begun(queue: Path) -> list[Path]:
     fresh = queue.with_suffix(".new")
     fresh.write_text("".join("\037".join(row) + "\n" for row in rows))
     fresh.rename(queue)
-    return [Path(row[4]).parent.resolve() / "artifacts" / f"slurm-{row[0]}.out" for row in rows[:RUNNING]]
+    return [Path(row[8]).parent.resolve() / "artifacts" / f"slurm-{row[0]}.out" for row in rows[:RUNNING]]
 
 
 def a_minute(home: Home, outputs: Sequence[Path] = ()) -> str:

@@ -19,6 +19,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NoReturn, Self
 
+from runexpd.clusters.slurm.commands import FIELDS
+
 US = "\x1f"
 #: Whoever makes the file that wasn't there has the number; no process but sbatch's own.
 SBATCH = """for script; do :; done
@@ -68,15 +70,17 @@ class _Job:
     exit_code: int = 0
 
     def queued(self) -> str:
-        """A row of squeue's."""
-        return US.join((str(self.id), "RUNNING", "None", str(self.began_at), self.script))
+        """A row of squeue's, as shared.sh asks for it."""
+        began = str(self.began_at)
+        known = (str(self.id), "RUNNING", "None", began, began, "me", "here", self.workdir)
+        return US.join((*known, self.script, "job"))
 
     def accounted(self) -> str:
         """A row of sacct's, as runexpd asks for it; nothing is known of its usage."""
         state = "FAILED" if self.exit_code else "COMPLETED"
         began, ended = str(self.began_at), str(self.ended_at)
         known = (str(self.id), state, f"{self.exit_code}:0", began, ended, "me", began, "job", self.workdir)
-        return US.join((*known, *[""] * 6, f"sbatch {self.script}"))
+        return US.join((*known, *[""] * (len(FIELDS) - len(known) - 1), f"sbatch {self.script}"))
 
 
 class _Player:
