@@ -14,7 +14,6 @@ from runexpd.hosts.base import (
     Ask,
     FileFact,
     FileMissing,
-    FileRefused,
     HostUnreachable,
     Kind,
     ListDir,
@@ -74,7 +73,7 @@ class MemoryHost:
         return [fact for name in names if (fact := await self.stat(f"{path}/{name}"))]
 
     async def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 60.0) -> Ran:
-        raise FileRefused("no commands here")
+        return Ran(127, "", "no commands here")
 
     async def resolve(self, path: str) -> str:
         return path
