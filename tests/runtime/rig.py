@@ -1,6 +1,6 @@
 """A loop with its carriers, a ledger on disk and a cluster in memory; and time that passes when a test says so."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from fakes.builders import scaffold
 from fakes.world import FakeCluster
+from runexp.wire.jobs import JobSpec
 from runexp.wire.states import Stage
 from runexpd.clusters.base import Cluster
 from runexpd.core.commands import Command, Record
@@ -20,12 +21,14 @@ from runexpd.core.due import Due
 from runexpd.core.job import Job
 from runexpd.core.observations import Accepted, Observation, Report, ScaffoldSeen
 from runexpd.core.state import Limits, State
+from runexpd.hosts.base import Host
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import clock
 from runexpd.runtime.carriers import Carriers
 from runexpd.runtime.errands import Errands
 from runexpd.runtime.loop import Loop
 from runexpd.runtime.pantry import Pantry
+from runexpd.runtime.recipes import Made
 from runexpd.tools.base import Tool
 
 #: How long a test waits for what must happen.
@@ -124,6 +127,14 @@ class Rig:
         await self.loop.tell(observation)
 
 
+class _Slow(Pantry):
+    """What is kept of an attempt is a task of its own: here it takes for ever, and is nobody's trouble."""
+
+    async def read(self, host: Host, dir: str, jobs: Sequence[JobSpec]) -> list[Made]:
+        await anyio.sleep_forever()
+        return []
+
+
 @asynccontextmanager
 async def running(
     ledger: Ledger,
@@ -137,7 +148,7 @@ async def running(
     loop = Loop(ledger, state)
     async with anyio.create_task_group() as tasks:
         waits = {cluster.name: results_seconds}
-        errands = Errands(loop, tools or {}, waits, Pantry(ledger, tools or {}))
+        errands = Errands(loop, tools or {}, waits, _Slow(ledger, tools or {}))
         carriers = Carriers(loop, {cluster.name: cast(Cluster, cluster)}, {}, errands, tasks)
         await tasks.start(loop.run, carriers.carry)
         yield Rig(loop, carriers, cluster)
