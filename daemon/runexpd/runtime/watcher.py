@@ -175,11 +175,7 @@ class Watcher:
 
     async def _told(self, watch: Watch, report: JobReport) -> Report:
         output, error = await self._printing.places(watch, report)
-        return (
-            replace(_report(watch, report), output=output, error=error)
-            if output or error
-            else _report(watch, report)
-        )
+        return replace(_report(watch, report), output=output, error=error)
 
     def _note_trouble(self, error: ClusterUnreachable) -> None:
         if self.trouble is None:
