@@ -16,7 +16,9 @@ from runexpd.runtime import preparing
 
 
 @pytest.fixture
-def host() -> LocalHost:
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> LocalHost:
+    """One whose login shell says nothing of its own, whoever runs the tests."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     return LocalHost()
 
 
