@@ -1,11 +1,13 @@
 """A directory is trained into by one job at a time, whosever daemons' they are, and none is kept from it by what is over."""
 
+import errno
 import os
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clusters.machine import Machine, keepers
@@ -90,6 +92,50 @@ async def test_of_a_home_that_is_lost_only_what_runs_counts(machine: Machine, ot
     await other.ended("b-2")
 
 
+async def test_whose_a_training_is_can_be_asked_beforehand(machine: Machine, other: Machine) -> None:
+    mine, nowhere = training(machine, "b-1"), msgspec.structs.replace(training(machine, "b-2"), results="")
+    assert await other.cluster.taken([mine, nowhere]) == {}
+    await machine.send(training(machine))
+    whose = await other.cluster.taken([mine, nowhere])
+    refused = await other.send(mine)
+    assert isinstance(refused, Refused)
+    assert whose == {"b-1": refused.error}
+    assert await machine.cluster.taken([training(machine, "a-2")]) == {}
+    (machine.dir / "go").touch()
+    await machine.ended("a-1")
+    assert await other.cluster.taken([mine]) == {}
+
+
+async def test_a_slurm_job_counts_until_a_person_says_that_it_is_over(machine: Machine) -> None:
+    mark = machine.dir / "artifacts" / marks.NAME
+    mark.parent.mkdir()
+    mark.write_text(f"b-1\nlogin:/home\n{mark}\nslurm\n\n7\n")
+    os.utime(mark, (1e9, 1e9))
+    refused = await machine.send(training(machine))
+    assert isinstance(refused, Refused)
+    assert "by job 7 of another daemon's, login:/home: " in refused.error
+    assert f"(`sacct -j 7`), and once it is, remove {mark}; " in refused.error
+    assert mark.read_text().startswith("b-1\n")
+    mark.unlink()
+    (machine.dir / "go").touch()
+    assert isinstance(await machine.send(training(machine, "a-2")), Accepted)
+    await machine.ended("a-2")
+
+
+def test_a_mark_that_can_not_be_read_is_asked_about_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / marks.NAME
+    path.write_text("b-1\n")
+
+    def fail(*args: object) -> bytes:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(marks.Unsure, match="Stale file handle"):
+        marks.take(marks.Mark("a-1", "host:/home", str(path), "local", "/nowhere"))
+
+
 async def test_a_mark_that_was_copied_is_nobodys(machine: Machine, other: Machine) -> None:
     await machine.send(training(machine))
     shutil.copytree(machine.dir / "artifacts", other.dir / "artifacts")
@@ -120,7 +166,7 @@ ODD: dict[str, Callable[[Path], object]] = {
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
     "bytes": lambda path: path.write_bytes(b"\xff\0\n" * 100_000),
     "a record of NULs": lambda path: path.write_bytes(b"b-1\nx\n\0\nlocal\n\0\n"),
-    "another kind": lambda path: path.write_text(f"b-1\nx\n{path}\nslurm\n\n7\n"),
+    "another kind": lambda path: path.write_text(f"b-1\nx\n{path}\nlevitating\n\n7\n"),
 }
 
 

@@ -216,6 +216,45 @@ def test_a_training_costs_nothing_more(node: HeadNode) -> None:
     assert mark.read_text() == f"a-1\n{DAEMON}\n{mark}\nslurm\n\n7\n"
 
 
+def _whose(node: HeadNode, *batch: Submission) -> dict[str, str]:
+    for name in ("cat", "sort", "paste", "tr"):
+        node.program(name, f'exec {shutil.which(name)} "$@"')
+    before = sorted(node.home.rglob("*"))
+    told = node.run(commands.taken(batch))
+    assert set(node.home.rglob("*")) - set(before) <= {node.home / "asked", node.home / "ran"}
+    return {token: " ".join(receipt.said) for token, receipt in told.items()}
+
+
+def test_whose_jobs_train_there_is_told_with_two_questions_and_nothing_is_changed(node: HeadNode) -> None:
+    for name in ("one", "two", "three"):
+        at = msgspec.structs.replace(node.submission(name), token=f"a-{name}", results=f"{node.home}/{name}")
+        node.send(at, daemon=DAEMON)
+    (mark := node.home / "four" / ".runexp").parent.mkdir()
+    mark.write_text(f"a-four\nx\n{mark}\nslurm\n\n")
+    (node.home / "five").mkdir()
+    queue = ["7\x1fRUNNING\x1f/copy", "8\x1fCOMPLETED\x1f/copy", "9\x1fPENDING\x1f/h/c-1/../../x"]
+    node.queue(*queue, "11\x1fRUNNING\x1f/h/.runexp/a-four/../../x")
+    node.ran()
+    wanted = [
+        msgspec.structs.replace(node.submission(name), token=f"b-{name}", results=f"{node.home}/{name}")
+        for name in ("one", "two", "three", "four", "five")
+    ]
+    whose = _whose(node, *wanted)
+    assert whose.keys() == {"b-one", "b-four"}
+    assert f"/one is being trained into by job 7 of another daemon's, {DAEMON}: wait" in whose["b-one"]
+    assert node.ran()["squeue"] == 2
+    own = [msgspec.structs.replace(each, token=f"a-{each.token}") for each in wanted]
+    assert _whose(node, *own) == {}
+    assert node.ran()["squeue"] == 0
+
+
+def test_a_queue_that_gives_no_answer_tells_nothing_of_who_trains_there(node: HeadNode) -> None:
+    node.send(node.training("a-1"), daemon=DAEMON)
+    node.queue("slurm_load_jobs error:", "Unable to contact slurm controller", exit_code=1)
+    (said,) = _whose(node, node.training("b-1")).values()
+    assert "can't be told: slurm_load_jobs error: Unable to contact" in said
+
+
 ROW = "{state}\x1f/home/.runexp/{token}/../../../x.slurm"
 
 

@@ -259,10 +259,27 @@ def test_two_daemons_train_a_directory_once_and_one_takes_up_what_the_other_made
             job["detail"] for job in loser.json("status", "words")["jobs"] if job["state"] == "SUBMIT_FAILED"
         }
         assert said
-        assert all(f"of another daemon's, {os.uname().nodename}:{owner.dir}/state" in words for words in said)
+        whose = f"of another daemon's, {os.uname().nodename}:{owner.dir}/state"
+        assert all(whose in words for words in said)
         assert loser.runexp("run", str(dir)).returncode == 0
     assert overlaps(dir) == ""
     each_ran_once(dir, "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0")
+
+
+@pytest.mark.long
+def test_plan_says_for_whom_a_training_would_have_to_wait(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    dir = build(tmp_path / "exp", Run("rank4", seconds=600), Run("rank8", epochs=0))
+    home.start()
+    with other.running():
+        home.runexp("run", "--detach", str(dir))
+        wait_for(lambda: executions(dir) == ["rank4"], "it trains")
+        lines = {line["job"]: line for line in other.json("plan", str(dir))["lines"]}
+        assert lines["rank4"]["decision"] == "blocked"
+        assert f"of another daemon's, {os.uname().nodename}:{home.dir}/state: " in lines["rank4"]["reason"]
+        assert {line["decision"] for id, line in lines.items() if id != "rank4"} == {"submit"}
+        home.runexp("cancel", "words", "--yes")
+        ends(home)
 
 
 @pytest.mark.parametrize("umask", ["000", "022"])

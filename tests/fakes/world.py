@@ -153,6 +153,9 @@ class FakeCluster:
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
         return {}
 
+    async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        return {}
+
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         self.queries += 1
         self.asked.append(tuple(known.token for known in jobs))

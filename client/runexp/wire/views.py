@@ -187,7 +187,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     phase: Phase
-    #: submit, skip, blocked, or retire.
+    #: submit, skip, blocked, changed, or retire.
     decision: str
     reason: str
     script: str

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from runexp.wire import events, requests, views
 from runexp.wire.events import Recorded
 from runexp.wire.jobs import BEFORE, IfChanged
 from runexp.wire.refusals import Code
-from runexp.wire.states import SETTLED
+from runexp.wire.states import SETTLED, Phase
 from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.looking import look, with_recipes
 from runexpd.api.refusal import Refusal
+from runexpd.clusters.base import Cluster
 from runexpd.core.observations import (
     AcceptWanted,
     CancelWanted,
@@ -25,7 +27,8 @@ from runexpd.core.observations import (
 from runexpd.core.state import Experiment
 from runexpd.core.steps import again, anew, forecast, plan, recipes
 from runexpd.core.steps import rerun as steps
-from runexpd.runtime import aside, clock
+from runexpd.core.steps.submit import token_of
+from runexpd.runtime import aside, clock, submitter
 from runexpd.runtime.loop import NotTaken
 from runexpd.runtime.reader import check_writable
 
@@ -82,12 +85,28 @@ async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
         raise Refusal(Code.INTERNAL, tried.refused, seen.dir, "the daemon's journal has the details")
     before, after = state.experiments.get(seen.experiment), tried.state.experiments[seen.experiment]
     typed = context.typed(after)
+    lines = await aside.aside(lambda: tuple(forecast.lines(before, after, typed)))
     return views.Plan(
         name=after.name,
         dir=after.dir,
         cluster=after.cluster,
-        lines=await aside.aside(lambda: tuple(forecast.lines(before, after, typed))),
+        lines=await _with_others(cluster, after, lines),
         warnings=seen.warnings,
+    )
+
+
+async def _with_others(
+    cluster: Cluster, experiment: Experiment, lines: Sequence[views.PlanLine]
+) -> tuple[views.PlanLine, ...]:
+    """The plan's lines, those left out where another's job trains: it would be refused. Raises ClusterUnreachable."""
+    ids = [e.job for e in lines if e.decision == "submit" and e.phase is Phase.OPTIMIZATION]
+    tokens = {id: token_of(experiment.id, experiment.tokens + place) for place, id in enumerate(ids, start=1)}
+    specs = {token: experiment.jobs[id].spec for id, token in tokens.items()}
+    taken = await submitter.taken(cluster, specs) if specs else {}
+    whose = {id: taken[token] for id, token in tokens.items() if token in taken}
+    return tuple(
+        replace(line, decision="blocked", reason=whose[line.job]) if line.job in whose else line
+        for line in lines
     )
 
 

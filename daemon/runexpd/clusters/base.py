@@ -138,6 +138,13 @@ class Cluster(Protocol):
         """
         ...
 
+    async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        """Of those that would be refused now since another's job trains there, whose, in words, by token. Sends nothing.
+
+        Raises ClusterUnreachable.
+        """
+        ...
+
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         """The state of each that the cluster has news of. One left out means: no news, never: ended.
 

@@ -1,7 +1,8 @@
 """Sends attempts, and finds out what became of those whose answer was lost."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
+from runexp.wire.jobs import JobSpec
 from runexp.wire.states import Phase
 from runexpd.clusters import base
 from runexpd.clusters.base import Cluster, Submission
@@ -17,22 +18,26 @@ async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Seq
     Sending a token again makes no second job.
     """
     commands = {command.token: command for command in batch}
-    async for answers in cluster.submit([_submission(command) for command in batch]):
+    async for answers in cluster.submit([_submission(each.token, each.job) for each in batch]):
         yield [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
 async def resolve(cluster: Cluster, batch: Sequence[Resolve]) -> Sequence[Answer]:
     """What became of them, as far as it can be told. Raises ClusterUnreachable."""
     commands = {command.token: command for command in batch}
-    answers = await cluster.resolve([_submission(command) for command in batch])
+    answers = await cluster.resolve([_submission(each.token, each.job) for each in batch])
     return [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
-def _submission(command: Submit | Resolve) -> Submission:
+async def taken(cluster: Cluster, jobs: Mapping[str, JobSpec]) -> Mapping[str, str]:
+    """Of those to be submitted by these tokens whose directory another's job trains in, in words. Raises ClusterUnreachable."""
+    return await cluster.taken([_submission(token, job) for token, job in jobs.items()])
+
+
+def _submission(token: str, job: JobSpec) -> Submission:
     """Never raises: what is wrong with one is its cluster's to say, and stops no other."""
-    job = command.job
     return Submission(
-        token=command.token,
+        token=token,
         script=job.script,
         workdir=job.workdir,
         name=job.name,

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 from loguru import logger
+from msgspec.structs import replace
 
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
@@ -80,6 +81,13 @@ class LocalCluster:
         except OSError as problem:
             raise ClusterUnreachable(_words(problem)) from problem
 
+    async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        try:
+            found = await self._look(lambda: [(each.token, marks.whose(self._mark(each))) for each in batch])
+        except orders.NotNow as fault:
+            raise ClusterUnreachable(str(fault)) from None
+        return {token: printable(whose) for token, whose in found if whose}
+
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         return await self._asked(lambda: self._query(jobs))
 
@@ -129,15 +137,19 @@ class LocalCluster:
         order = orders.prepare(submission)
         if not order.results:
             return order
-        token, path = submission.token, os.path.join(order.results, marks.NAME)
-        daemon = f"{os.uname().nodename}:{self._root.parent}"
+        mark = self._mark(replace(submission, results=order.results))
         try:
-            made = marks.take(marks.Mark(token, daemon, path, "local", str(self._root / "tokens" / token)))
+            made = marks.take(mark)
         except marks.Taken as taken:
             raise orders.Refusal(str(taken)) from None
         except marks.Unsure as doubt:
             raise orders.NotNow(str(doubt)) from None
-        return msgspec.structs.replace(order, mark=path if made else "")
+        return replace(order, mark=mark.path if made else "")
+
+    def _mark(self, submission: Submission) -> marks.Mark:
+        token, path = submission.token, os.path.join(submission.results, marks.NAME)
+        daemon = f"{os.uname().nodename}:{self._root.parent}"
+        return marks.Mark(token, daemon, path, "local", str(self._root / "tokens" / token))
 
     async def _look(self, work: Callable[[], T]) -> T:
         """In a user's directory. Raises NotNow where it hangs; nothing comes of what is found there after that."""

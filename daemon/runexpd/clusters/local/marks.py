@@ -1,8 +1,13 @@
 """A mark in a directory that is trained into: whose job does, or did. Standard library only: a keeper holds it.
 
 Daemons of other homes and other machines meet here, and so does one that reaches a directory by two paths. It stays there when
-the job is over: whoever comes next finds that out. Its lines, as clusters/slurm/submit.sh has them, too: a token, the daemon's
-place, the mark's own path, `local` or `slurm`, where a local job's record is, and a Slurm job's id.
+the job is over: whoever comes next finds that out. Its lines, as clusters/slurm/marks.sh has them, too: a token, the daemon's
+place, the mark's own path, `local` or `slurm`, where a local job's record is, and a Slurm job's id. No Slurm is asked from here, not
+even where this machine has one: which of them has the job nobody knows, and one that doesn't know it may be another. So such a job
+counts until a person says that it is over.
+
+What evaluates gets no mark: each evaluation writes a log of its own name beside those of others, so that two of the same spend the
+time twice, and lose nothing. Where the newest log is another's that is not finished yet the verdict is unclear, and comes when it is.
 """
 
 import fcntl
@@ -24,6 +29,10 @@ _WHAT_TO_DO = (
     "wait for its end, end it there, or, if it is gone for good, remove {}; "
     "`runexp run` then takes up what lies there"
 )
+_ASK_SLURM = (
+    "or was, for this machine can't tell whether a Slurm job is over. Ask the cluster that has it (`sacct -j {}`), and once "
+    "it is, remove {}; `runexp run` then takes up what lies there"
+)
 
 
 class Taken(Exception):
@@ -42,17 +51,36 @@ class Mark(NamedTuple):
     path: str
     kind: str
     record: str
+    #: Of a Slurm job.
+    id: str = ""
 
 
 def take(mark: Mark) -> bool:
     """Put it where it says; False where that can't be done. Raises Taken and Unsure."""
-    with _opened(mark.path) as handle:
-        found = _read(handle) if handle is not None else None
-        if handle is not None and found is not None and _is_anothers(found, mark):
-            _check(handle, found, mark)
-    if found is not None:
+    if (found := check(mark)) is not None:
         _remove(found, mark)
     return _made(mark)
+
+
+def check(mark: Mark) -> Mark | None:
+    """The one that is there. Changes nothing. Raises Taken and Unsure, where no job can begin there now."""
+    try:
+        with _opened(mark.path) as handle:
+            found = _read(handle) if handle is not None else None
+            if handle is not None and found is not None and _is_anothers(found, mark):
+                _check(handle, found, mark)
+    except OSError as problem:
+        raise Unsure(f"{mark.path} can't be read: {problem.strerror or problem}") from None
+    return found
+
+
+def whose(mark: Mark) -> str:
+    """Who keeps it from being put there, in words; empty: nobody."""
+    try:
+        check(mark)
+    except (Taken, Unsure) as why:
+        return str(why)
+    return ""
 
 
 def hold(path: str, token: str) -> int | None:
@@ -71,7 +99,7 @@ def hold(path: str, token: str) -> int | None:
 
 
 def _made(mark: Mark) -> bool:
-    lines = "".join(f"{line}\n" for line in mark)
+    lines = "".join(f"{line}\n" for line in mark[:-1])
     with suppress(OSError):
         handle = os.open(mark.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -113,9 +141,11 @@ def _is_anothers(found: Mark, mark: Mark) -> bool:
 
 def _check(handle: int, found: Mark, mark: Mark) -> None:
     """Raises Taken and Unsure."""
+    if found.kind == "slurm":
+        raise Taken(_words(found, mark, _ASK_SLURM.format(found.id or "...", mark.path)))
     if _is_held(handle) or (found.kind == "local" and _is_under_way(found.record)):
         raise Taken(_words(found, mark, _WHAT_TO_DO.format(mark.path)))
-    if _is_fresh(handle) and found.kind != "slurm" and not os.path.lexists(found.record):
+    if _is_fresh(handle) and not os.path.lexists(found.record):
         raise Unsure(_words(found, mark, "it has only just begun"))
 
 
@@ -156,5 +186,5 @@ def _remove(found: Mark, mark: Mark) -> None:
 
 def _words(found: Mark, mark: Mark, more: str) -> str:
     place = os.path.dirname(mark.path)
-    whose = "another experiment's" if found.daemon == mark.daemon else f"another daemon's, {found.daemon}"
-    return f"{place} is being trained into by job {found.token} of {whose}: {more}"
+    owner = "another experiment's" if found.daemon == mark.daemon else f"another daemon's, {found.daemon}"
+    return f"{place} is being trained into by job {found.id or found.token} of {owner}: {more}"

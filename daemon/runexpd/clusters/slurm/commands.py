@@ -42,9 +42,12 @@ def _script(name: str) -> str:
 
 #: Read once, and not on the event loop.
 _SHARED = _script("shared.sh")
-_SUBMIT, _RESOLVE, _QUERY, _ROOMS, _LOOK_OVER = (
-    _SHARED + _script(name) for name in ("submit.sh", "resolve.sh", "query.sh", "rooms.sh", "doctor.sh")
+_MARKS = _SHARED + _script("marks.sh")
+_SUBMIT, _TAKEN = (_MARKS + _script(name) for name in ("submit.sh", "taken.sh"))
+_RESOLVE, _QUERY, _ROOMS, _LOOK_OVER = (
+    _SHARED + _script(name) for name in ("resolve.sh", "query.sh", "rooms.sh", "doctor.sh")
 )
+_ENDS = ",".join(sorted(END_STATES))
 
 
 def unfit(submission: Submission) -> str:
@@ -91,8 +94,13 @@ def _bytes(submission: Submission) -> int:
 def submit(batch: Sequence[Submission], defaults: Mapping[str, str], daemon: str = "") -> list[str]:
     """Submit each once, in order. `defaults`: by DEFAULTED, for what a script leaves open. `daemon`: whose they are, for people."""
     words = [word for submission in batch for word in _words(submission, defaults)]
-    ends = ",".join(sorted(END_STATES))
-    return ["sh", "-c", _SUBMIT, "runexp-submit", STOPS, ends, daemon, *words]
+    return ["sh", "-c", _SUBMIT, "runexp-submit", STOPS, _ENDS, daemon, *words]
+
+
+def taken(batch: Sequence[Submission], daemon: str = "") -> list[str]:
+    """Whose jobs train where these would."""
+    words = [word for each in batch for word in (each.token, each.results)]
+    return ["sh", "-c", _TAKEN, "runexp-taken", _ENDS, daemon, *words]
 
 
 def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]:
@@ -115,7 +123,7 @@ def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:
 
 def query(fields: Sequence[str]) -> list[str]:
     """squeue once, and sacct where it must be; ids on its input. With steps: only they know their memory."""
-    return ["sh", "-c", _QUERY, "runexp-query", ",".join(fields), ",".join(sorted(END_STATES))]
+    return ["sh", "-c", _QUERY, "runexp-query", ",".join(fields), _ENDS]
 
 
 def ids(jobs: Sequence[Known]) -> bytes:

@@ -81,8 +81,8 @@ lacks() { # lacks DIRECTORY: whether it is to be made, as $path; why it can't be
   return 1
 }
 
-# A mark in the directory that is trained into: see clusters/local/marks.py, which makes and reads such, too.
-marked() { # nobody else's job trains there; or why not, on stderr, and what comes of that, in $what
+# In the directory that it trains into: see marks.sh.
+marked() { # its mark is, and nobody else's job trains there; or why not, on stderr, and what comes of that, in $what
   mark= what=refused
   [ -n "$results" ] || return 0
   [ -d "$results" ] || results=$directory
@@ -106,76 +106,6 @@ marked() { # nobody else's job trains there; or why not, on stderr, and what com
   read_mark "$mark"
   [ -z "$owner" ] || doubtful "somebody else was quicker" || return
   mark= # none can be made: nobody is kept from training for that
-}
-
-read_mark() { # read_mark MARK: its lines; nothing where it isn't a file
-  owner= by= made= kind= record= id=
-  [ ! -f "$1" ] || {
-    IFS= read -r owner
-    IFS= read -r by
-    IFS= read -r made
-    IFS= read -r kind
-    IFS= read -r record
-    IFS= read -r id
-  } <<EOF
-$(head -c 9999 "$1" 2>/dev/null)
-EOF
-}
-
-anothers() { # whether it is: not of the same experiment of the same ledger, nor one that was made elsewhere, and copied
-  [ "${owner%%-*}" != "${token%%-*}" ] && { [ ! -e "$made" ] || [ "$made" -ef "$mark" ]; }
-}
-
-under_way() { # whether its job is, or may be
-  busy=
-  case $kind in
-    slurm) listed || return 0 ;;
-    local)
-      if [ -d "$record" ] && [ ! -e "$record/end.json" ]; then busy=yes; fi
-      # Held by its keeper, wherever that runs.
-      if command -v flock >/dev/null && ! flock -n "$mark" true; then busy=yes; fi ;;
-  esac
-  if [ -n "$busy" ]; then
-    trains "wait for its end, end it there, or, if it is gone for good, remove $mark; \`runexp run\` then takes up what lies there"
-    return 0
-  fi
-  [ -z "$id" ] && [ ! -e "$record" ] && [ -n "$(find "$mark" -mmin -10 2>/dev/null)" ] || return 1
-  doubtful "its submission is on its way, or was refused; it is tried again"
-  return 0
-}
-
-listed() { # whether the queue has it, in $busy: by its id, and where that isn't known by its token
-  case $id in *[!0-9]*) id= ;; esac
-  of="-j $id"
-  [ -n "$id" ] || of="-u $(id -un)"
-  rows=$(timeout 30 squeue -h -a -t all $of -o "%T$us%o" 2>&1)
-  if [ $? != 0 ]; then
-    case $rows in *"nvalid job id"*) return ;; esac
-    doubtful "whether it still is can't be told: $rows"
-    return 1
-  fi
-  while IFS=$us read -r state command; do
-    case ,$ends, in *",$state,"*) continue ;; esac
-    case $command in
-      *"/$owner/"*) busy=yes ;;
-      *-*/../../*) ;; # another job, to which its id was given
-      ?*) [ -z "$id" ] || busy=yes ;;
-    esac
-  done <<EOF
-$rows
-EOF
-}
-
-doubtful() { # doubtful WORDS: it is for later
-  what=later
-  trains "$1"
-  return 1
-}
-
-trains() { # trains WORDS
-  whose="another daemon's, $by"
-  [ "$by" != "$daemon" ] || whose="another experiment's"
-  echo "$results is being trained into by job ${id:-$owner} of $whose: $1" >&2
 }
 
 moved() { # moved PLACE: the mark that was read is out of the way, and no other: only one of all who want that moves it
