@@ -42,7 +42,7 @@ async def test_where_a_job_prints_can_be_told_once_it_has_a_node(site: Site) -> 
     known = {"id": "a", "phase": Phase.OPTIMIZATION, "tool": "t", "run": "a"}
     job = scripts.spec(submission.script, Path(submission.script).read_text(), **known)
     printed = []
-    for name in await site.cluster.node_names(report.node):
+    for name in (await site.cluster.node_names([report.node]))[report.node]:
         start = Start(answer.slurm_job_id, report.user, name)
         paths = Path(outputs.output_of(job, start)), Path(outputs.error_of(job, start))
         printed += [path.read_text() for path in paths if path.exists()]

@@ -25,6 +25,11 @@ def accounted(workdir: str, id: str = "7") -> str:
     return US.join([id, *facts, "2", "4", "", "01:30", "8G", "node1", "", f"sbatch {workdir}/.runexp/t1/x"])
 
 
+def test_a_node_has_the_names_of_its_hosts_and_a_line_that_is_none_says_nothing() -> None:
+    text = "vm.site sn1\nvm.site sn1\nother sn2\n\nx\na b c\n"
+    assert parse.node_hosts(text) == {"sn1": ["vm.site", "vm.site"], "sn2": ["other"]}
+
+
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_row_ends_at_a_line_feed_alone(cut: str) -> None:
     command = f"/exp/a{cut}b/finetune.slurm"

@@ -161,8 +161,8 @@ class FakeCluster:
         self.asked.append(tuple(known.token for known in jobs))
         return [report for known in jobs if (report := self.on_query(known.token)) is not None]
 
-    async def node_names(self, node: str) -> Sequence[str]:
-        return [node]
+    async def node_names(self, nodes: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {node: [node] for node in nodes}
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
         return ()

@@ -1,7 +1,7 @@
 """A cluster is asked round by round, whatever hangs beside it and whoever doesn't listen."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from runexp.wire.jobs import Progress
 from runexpd.clusters.base import ClusterUnreachable, JobReport
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed
-from runexpd.hosts.base import HostUnreachable
+from runexpd.hosts.base import Answer, Ask, HostUnreachable
 from runexpd.runtime import inspector, watcher
 from runexpd.runtime.loop import Loop, NotTaken
 from runexpd.runtime.schedule import Every
@@ -262,8 +262,8 @@ async def test_where_a_job_prints_is_told_when_its_start_tells(
     memory = MemoryHost()
     cluster.host = memory
 
-    async def names(node: str) -> list[str]:
-        return ["host1", node]
+    async def names(nodes: Sequence[str]) -> dict[str, list[str]]:
+        return {node: ["host1", node] for node in nodes}
 
     monkeypatch.setattr(cluster, "node_names", names)
     job = replace(training("a"), output="/exp/%u-%N.out", error="/exp/%N.err", directives=("output",))
@@ -275,6 +275,39 @@ async def test_where_a_job_prints_is_told_when_its_start_tells(
         await until(lambda: listener.told[-1].reports[0].output != "")
         last = listener.told[-1].reports[0]
         assert (last.output, last.error) == ("/exp/me-node1.out", "/exp/node1.err")
+
+
+async def test_of_however_many_jobs_nodes_and_files_are_asked_about_at_once(
+    cluster: FakeCluster, progressing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, asked = MemoryHost(), []
+    cluster.host = memory
+
+    async def names(nodes: Sequence[str]) -> dict[str, list[str]]:
+        asked.append(f"{len(nodes)} nodes")
+        if len(asked) == 1:
+            raise ClusterUnreachable("sinfo gives no answer")
+        return {node: [f"host-of-{node}", node] for node in nodes}
+
+    async def fetch(asks: Sequence[Ask]) -> Sequence[Answer]:
+        asked.append(f"{len(asks)} files")
+        return await MemoryHost.fetch(memory, asks)
+
+    monkeypatch.setattr(cluster, "node_names", names)
+    monkeypatch.setattr(memory, "fetch", fetch)
+    jobs = {
+        f"t-{n}": replace(training(f"t-{n}"), output=f"/exp/{n}/%N.out", directives=("output",))
+        for n in range(50)
+    }
+    cluster.on_query = lambda token: replace(running(token), node=f"node{token}")
+    memory.files |= {f"/exp/{n}/nodet-{n}.out": b"" for n in range(50)}
+    async with watching(cluster, *(replace(watch(id), job=job) for id, job in jobs.items())) as (_, listener):
+        await until(lambda: bool(listener.told) and len(listener.told[-1].reports) == 50)
+        await until(lambda: listener.told[-1].reports[0].output != "")
+        outputs = {report.token: report.output for report in listener.told[-1].reports}
+    assert outputs == {f"t-{n}": f"/exp/{n}/nodet-{n}.out" for n in range(50)}
+    assert asked[:3] == ["50 nodes", "50 nodes", "100 files"]
+    assert set(asked[3:]) <= {"100 files"}
 
 
 async def test_reports_of_what_nobody_watches_are_passed_over(cluster: FakeCluster, progressing: Any) -> None:

@@ -152,8 +152,8 @@ class Cluster(Protocol):
         """
         ...
 
-    async def node_names(self, node: str) -> Sequence[str]:
-        """What `%N` of an output's path may be on a node, likeliest first. Raises ClusterUnreachable."""
+    async def node_names(self, nodes: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """What `%N` of an output's path may be on each of the nodes, likeliest first. Raises ClusterUnreachable."""
         ...
 
     async def examine(self, max_submit: int) -> Sequence[Check]:

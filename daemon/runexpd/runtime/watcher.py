@@ -3,12 +3,11 @@
 Rounds and looks into outputs are two tasks: what is only shown never holds up what counts.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import anyio
 from loguru import logger
-from msgspec.structs import replace
 
 from runexp.wire import states
 from runexp.wire.jobs import Progress
@@ -20,7 +19,7 @@ from runexpd.runtime import clock, digest, inspector
 from runexpd.runtime.bell import Bell
 from runexpd.runtime.looks import Looks
 from runexpd.runtime.loop import Loop, NotTaken
-from runexpd.runtime.printing import Printing
+from runexpd.runtime.printing import NOWHERE, Places, Printing
 from runexpd.runtime.schedule import Schedule
 from runexpd.tools.base import Attempt, Tool
 
@@ -165,17 +164,15 @@ class Watcher:
             self.starts = self.starts | told
         if reports:
             try:
-                await loop.tell(
-                    Listed(reports=tuple([await self._told(watches[r.token], r) for r in reports]))
-                )
+                await loop.tell(Listed(reports=await self._told([(watches[r.token], r) for r in reports])))
             except NotTaken as error:  # the same news comes with the next round
                 logger.debug("the news of {} isn't in the ledger yet: {}", self._cluster.name, error.what)
                 return
         self.rounds += 1
 
-    async def _told(self, watch: Watch, report: JobReport) -> Report:
-        output, error = await self._printing.places(watch, report)
-        return replace(_report(watch, report), output=output, error=error)
+    async def _told(self, news: Sequence[tuple[Watch, JobReport]]) -> tuple[Report, ...]:
+        places = await self._printing.places(news)
+        return tuple(_report(watch, report, places.get(report.token, NOWHERE)) for watch, report in news)
 
     def _note_trouble(self, error: ClusterUnreachable) -> None:
         if self.trouble is None:
@@ -241,7 +238,7 @@ class Watcher:
             return None
 
 
-def _report(watch: Watch, report: JobReport) -> Report:
+def _report(watch: Watch, report: JobReport, places: Places) -> Report:
     return Report(
         experiment=watch.experiment,
         job=watch.job.id,
@@ -253,4 +250,6 @@ def _report(watch: Watch, report: JobReport) -> Report:
         started_at=report.started_at,
         ended_at=report.ended_at,
         usage=report.usage,
+        output=places[0],
+        error=places[1],
     )

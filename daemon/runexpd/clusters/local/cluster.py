@@ -100,8 +100,8 @@ class LocalCluster:
     async def forget(self, tokens: Collection[str]) -> None:
         await self._asked(lambda: spool.forget(self._root, tokens))
 
-    async def node_names(self, node: str) -> Sequence[str]:
-        return [node]
+    async def node_names(self, nodes: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {node: [node] for node in nodes}
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
         return await _in_thread(self._spool_threads, self._examine)

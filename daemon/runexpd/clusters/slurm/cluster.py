@@ -31,6 +31,7 @@ QUERY_SECONDS = 90.0
 GRACE_SECONDS = 120.0
 #: On a file system that is far or busy each room takes a tenth of a second.
 _FORGOTTEN_AT_ONCE = 500
+_NO_SUCH_COMMAND = 127
 _NO_ACCOUNTING = "accounting storage is disabled"
 #: One field that it doesn't know fails the whole of sacct.
 _NO_SUBMIT_LINE = 'Invalid field requested: "SubmitLine"'
@@ -176,10 +177,13 @@ class SlurmCluster:
             if ran.exit_code != 0:
                 raise ClusterUnreachable(f"not all of it could be deleted: {printable(ran.stderr)[:300]}")
 
-    async def node_names(self, node: str) -> Sequence[str]:
+    async def node_names(self, nodes: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """The host's name, as up to 24.11 has it, and the node's, as 26.05: where a machine is one node they are the same."""
-        ran = await self._ask(commands.node_names(node), queries=1)
-        return list(dict.fromkeys(name.partition(".")[0] for name in (*ran.stdout.split(), node)))
+        ran = await self._ask(commands.node_names(nodes), queries=1)
+        if ran.exit_code not in (0, _NO_SUCH_COMMAND):
+            raise ClusterUnreachable(f"sinfo gives no answer: {printable(ran.stderr)[:300]}")
+        hosts = parse.node_hosts(ran.stdout)
+        return {node: list(dict.fromkeys(map(_short, (*hosts.get(node, ()), node)))) for node in nodes}
 
     async def examine(self, max_submit: int) -> Sequence[Check]:
         before = time.time()
@@ -223,6 +227,10 @@ class SlurmCluster:
             raise ClusterUnreachable(error.what) from error
         self.queries += queries
         return ran
+
+
+def _short(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _lost(ran: Ran) -> Unclear:

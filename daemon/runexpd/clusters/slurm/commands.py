@@ -161,9 +161,9 @@ def details(ids: Sequence[str]) -> list[str]:
     return ["sh", "-c", show, "runexp-details", *ids]
 
 
-def node_names(node: str) -> list[str]:
-    """Its host's name, and its own."""
-    return ["sinfo", "-h", "-N", "-n", node, "-o", "%n %N"]
+def node_names(nodes: Sequence[str]) -> list[str]:
+    """A line for each, or some where it is in several partitions: its host's name, and its own. Nothing of one that it doesn't know."""
+    return ["sinfo", "-h", "-N", "-n", ",".join(nodes), "-o", "%n %N"]
 
 
 def look_over() -> list[str]:

@@ -143,6 +143,15 @@ def first_node(nodes: str) -> str:
     return named if re.fullmatch(r"[A-Za-z0-9][\w.-]{0,254}", named) else ""
 
 
+def node_hosts(text: str) -> dict[str, list[str]]:
+    """sinfo's `HOST NODE`, by node."""
+    found: dict[str, list[str]] = {}
+    for line in lines(text):
+        if len(names := line.split()) == 2:
+            found.setdefault(names[1], []).append(names[0])
+    return found
+
+
 def details(text: str) -> dict[str, Accounted]:
     """`scontrol -o show job`, by id: the same facts for a site without accounting."""
     found = {}
