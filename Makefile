@@ -103,12 +103,12 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format .
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	@echo "==> installing runexp, torchtune and inspect-ai into $(VENV): about 1.8 GB, some minutes the first time"
+	@echo "==> installing runexp, torchtune and inspect-ai into $(VENV): 2 GB, or 6 with PyPI's torch for CUDA; some minutes the first time"
 	@$(call installed,.[jobs])
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	@echo "==> installing runexp and what its tests need into $(VENV): about 1.8 GB, some minutes the first time"
+	@echo "==> installing runexp and what its tests need into $(VENV): 2 GB, or 6 with PyPI's torch for CUDA; some minutes the first time"
 	@$(call installed,.[jobs$(comma)dev])
 	@touch $@ $(VENV)/.demo $(VENV)/.docs
 

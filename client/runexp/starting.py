@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from runexp import connection, paths
 from runexp.connection import Lost, NoDaemon
@@ -37,20 +38,25 @@ def start() -> requests.InfoReply:
     paths.make_private(path.parent)
     with open(path, "ab", opener=_private) as file:
         begin = file.tell()
-        process = subprocess.Popen(
-            [program("runexpd")],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-            cwd="/",
-        )
+        process = _begun(file)
     found = _until(lambda: info() or process.poll() is not None, START_SECONDS)
     if isinstance(found, requests.InfoReply):
+        process.returncode = 0  # it goes on, and is no longer ours: the interpreter would warn of it
         return found
     said = " ".join(path.read_bytes()[begin:][-_SAID_BYTES:].decode(errors="replace").split())
     said = said.removeprefix("error: ")
     raise NoDaemon(f"runexpd doesn't start: {said or 'it says nothing'}", f"all that it said is in {path}")
+
+
+def _begun(said: BinaryIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [program("runexpd")],
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
+        start_new_session=True,
+        cwd="/",
+    )
 
 
 def _private(path: str, flags: int) -> int:

@@ -164,6 +164,7 @@ def test_run_that_owes_nothing_says_why(daemon: FakeDaemon, runexp: Runexp) -> N
     assert result.exit_code == 0
     assert "nothing is submitted" in result.stderr
     assert "2 epochs" in result.stdout
+    assert "Detached" not in runexp("run", "/exp", "--detach").stderr
 
 
 def test_retry_names_the_jobs_and_attaches(daemon: FakeDaemon, runexp: Runexp) -> None:

@@ -45,6 +45,7 @@ def test_redirected_it_is_a_line_a_step_and_a_line_a_job(tmp_path: Path) -> None
     assert [line.split()[0] for line in lines if " VERIFIED: " in line][:6] == [f"{n}/6" for n in range(1, 7)]
     assert "capitalization-tiny: succeeded: 6 VERIFIED" in lines
     assert len(lines) < 30
+    assert "Detached" not in done.stdout, "it looks on, and nothing is left to come back to"
     assert not (tmp_path / "demo" / "home" / "run" / "runexpd.sock").exists(), "its daemon has ended"
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from client.conftest import Runexp
 from fakes.daemon import HANG_UP, FakeDaemon, report
+from runexp import installing
 from runexp.fetching import places, record, transfer
 from runexp.fetching.places import NoPlace
 from runexp.wire import requests
@@ -228,8 +230,22 @@ def test_view_brings_the_logs_and_says_what_to_install(
     far: Far, runexp: Runexp, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setattr(sys, "executable", str(home / "bin" / "python"))
     done = runexp("view", "words")
     assert done.exit_code == 1
-    assert "pip install inspect-ai" in done.stderr
+    assert f"hint: {installing.command('inspect-ai')}; or" in done.stderr
     where = runexp("view", "words", "--fetch-only").stdout.strip()
     assert (Path(where) / far.below).read_bytes() == DATA
+
+
+def test_the_viewer_is_found_in_the_environment_of_runexp_too(
+    far: Far, runexp: Runexp, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = home / "bin" / "inspect"
+    viewer.parent.mkdir()
+    viewer.write_text(f"#!/bin/sh\necho $1 $2 > {home}/viewed\n")
+    viewer.chmod(0o755)
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setattr(sys, "executable", str(home / "bin" / "python"))
+    assert runexp("view", "words").exit_code == 0
+    assert (home / "viewed").read_text() == "view start\n"

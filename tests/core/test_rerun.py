@@ -173,3 +173,24 @@ def test_scores_of_a_model_that_was_lost_and_trained_anew_meanwhile_do_not_count
     assert failure is not None
     assert failure.kind == "outdated"
     assert again.retriable(world.experiment) == ("rank4/words/epoch0",)
+
+
+def test_what_the_scaffold_is_warned_of_is_as_it_was_last_read_whatever_was_asked() -> None:
+    world = finished()
+    read = replace(scaffold(verdicts={"rank4": GOOD, "rank8": GOOD}), warnings=("no script for one",))
+    world.see(RerunWanted(seen=read, jobs=("rank4/words/epoch0",)))
+    assert world.experiment.warnings == ("no script for one",)
+    world.finish("rank4/words/epoch0", BAD)
+    world.see(RetryWanted(seen=replace(read, warnings=()), jobs=("rank4/words/epoch0",)))
+    assert world.experiment.warnings == ()
+    world.see(replace(read, warnings=("another",)))
+    assert world.experiment.warnings == ("another",), "under way, too"
+    assert world.see(replace(read, warnings=("another",))) == []
+
+
+def test_an_earlier_ledger_says_nothing_of_warnings_and_they_stay() -> None:
+    world = World()
+    world.see(replace(scaffold(), warnings=("no script for one",)))
+    world.finish("rank4", BAD)
+    world.enter(ID, events.RetryAsked(jobs=("rank4",)))
+    assert world.experiment.warnings == ("no script for one",)

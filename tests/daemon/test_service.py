@@ -113,7 +113,11 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
 @pytest.mark.long
 def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
     assert home.runexp("daemon", "stop").returncode == 7
-    started = json.loads(home.runexp("daemon", "start", "--json").stdout)
+    warned = {**home.environment, "PYTHONWARNINGS": "always"}
+    argv = [BIN / "runexp", "daemon", "start", "--json"]
+    begun = subprocess.run(argv, env=warned, capture_output=True, text=True, check=True)
+    assert begun.stderr == "", "no warning of Python's either"
+    started = json.loads(begun.stdout)
     assert json.loads(home.runexp("daemon", "start", "--json").stdout)["pid"] == started["pid"]
     again = json.loads(home.runexp("daemon", "restart", "--json").stdout)
     assert again["pid"] != started["pid"]
@@ -150,6 +154,7 @@ def test_units_name_this_installation(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (odd / name).touch()
     monkeypatch.setattr(sys, "executable", str(odd / "python"))
     unit = service_unit._filled("runexpd.service")
+    assert "OOMPolicy=continue" in unit, "a job without memory is not the service's end"
     assert f'ExecStart="{tmp_path}/a \\"b\\" 100%% $$c/bin/runexpd"\n' in unit
     assert "@" not in unit
     assert "@" not in service_unit._filled("runexpd.socket")

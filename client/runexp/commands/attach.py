@@ -83,7 +83,7 @@ def choose() -> NoReturn:
 
     with suppress(KeyboardInterrupt):
         app.choose()
-    output.note("Detached; jobs go on. Come back: runexp attach")
+    output.note("Detached; what runs goes on. Come back: runexp attach")
     sys.exit(exits.OK)
 
 

@@ -3,13 +3,14 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from runexp import connection, exits, output, starting, steps
-from runexp.commands import init
+from runexp.commands import init, run
 from runexp.scaffolding import example
 from runexp.wire import requests
 from runexp.wire.states import SETTLED
@@ -68,11 +69,17 @@ def _run(experiment: Path) -> int:
     init.say(f"runexp run {experiment}")
     if sys.stdout.isatty():
         return _command("run", str(experiment))
-    begun = _command("run", "--detach", str(experiment))
-    if begun == exits.OK:
-        with output.errors():
-            _follow(experiment)
-    return begun or _command("wait", str(experiment))
+    return _code(lambda: _looked_on(experiment)) or _command("wait", str(experiment))
+
+
+def _looked_on(experiment: Path) -> None:
+    """Begun, and followed to its end; exits where it isn't."""
+    with output.errors():
+        reply = run.begin(requests.Run(dir=str(experiment)))
+        run.say_what_changed(reply, str(experiment))
+        if reply.changed:
+            raise SystemExit(exits.UNDECIDED)
+        _follow(experiment)
 
 
 def _follow(experiment: Path) -> None:
@@ -96,8 +103,13 @@ def _command(*words: str) -> int:
     """As it is typed; its exit code."""
     from runexp.cli import main
 
+    return _code(lambda: main.main(list(words), prog_name="runexp", standalone_mode=False))
+
+
+def _code(do: Callable[[], object]) -> int:
+    """The exit code by which something ends."""
     try:
-        main.main(list(words), prog_name="runexp", standalone_mode=False)
+        do()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exits.REFUSED
     except click.ClickException as error:
@@ -125,5 +137,5 @@ The experiment is in {directory / "experiment"}; change it (a rank, a learning r
     runexp status capitalization-tiny
     runexp daemon stop
 
-`runexp demo` does all of it again. To be rid of it: runexp daemon stop, and rm -r {directory}"""
+`runexp demo` in another directory does all of it again. To be rid of this one: runexp daemon stop, and rm -r {directory}"""
     )

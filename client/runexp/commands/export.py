@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from runexp import connection, exits, output
+from runexp import connection, exits, installing, output
 from runexp.commands import arguments
 from runexp.fetching import places
 from runexp.wire import requests
@@ -67,7 +67,7 @@ def _need_library(as_json: bool) -> None:
         import rocrate.rocrate  # noqa: F401  # before anything is asked, or written
     except ImportError as error:
         what = f"the library that writes RO-Crates isn't here: {error}"
-        output.fail(what, "", "pip install 'runexp[crate]'", exits.REFUSED, as_json)
+        output.fail(what, "", installing.extra("crate"), exits.REFUSED, as_json)
 
 
 def _exported(experiment: str, target: Path, licensed: str | None, replaces: bool, as_json: bool) -> Exported:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from runexp import exits, output, steps
+from runexp import exits, installing, output, steps
 from runexp.commands import arguments
 from runexp.scaffolding import example, own, tasks
 from runexp.scaffolding.problems import CannotBe
@@ -154,7 +154,7 @@ def made(make: Callable[[], None], environment: Path) -> None:
         )
     except subprocess.CalledProcessError as error:
         last = on_one_line((error.stderr or "").strip().rpartition("\n")[2])
-        hint = f"{environment}/bin/pip install 'runexp[jobs]'"
+        hint = installing.extra("jobs", environment)
         output.fail(f"{environment} can't make the model: {last}", "", hint, exits.REFUSED, False)
 
 

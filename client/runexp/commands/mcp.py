@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from runexp import exits, output
+from runexp import exits, installing, output
 
 
 @click.command()
@@ -26,6 +26,6 @@ def mcp(allow_changes: bool) -> None:
             from runexp import mcp_server
         except ImportError as error:
             what = f"the Model Context Protocol's library isn't here: {error}"
-            output.fail(what, "", "pip install 'runexp[mcp]'", exits.REFUSED)
+            output.fail(what, "", installing.extra("mcp"), exits.REFUSED)
         anyio.run(mcp_server.server(allow_changes=allow_changes).run_stdio_async)
     sys.exit(exits.OK)

@@ -48,18 +48,24 @@ def run(
     with output.errors(as_json):
         cluster, dir = arguments.place(directory)
         typed = replace(choices.typed(**policy), changed=_unless_asked(changed, as_json))
-        reply = _entered(requests.Run(dir=dir, cluster=cluster, choices=typed))
-        if not as_json:
-            _say_what_is_owed(reply)
-        elif detach:
+        asked = requests.Run(dir=dir, cluster=cluster, choices=typed)
+        reply = _entered(asked) if as_json else begin(asked)
+        if as_json and detach:
             output.json(reply)
-        if detach and not as_json:
+        if detach and reply.owed and not as_json:
             output.note(f"Detached; jobs go on. Come back: runexp attach {reply.typed}")
         if not as_json:
-            _say_what_changed(reply, directory)
+            say_what_changed(reply, directory)
         if not detach:
             _attend(reply, plain, as_json)
     sys.exit(exits.UNDECIDED if reply.changed else exits.OK)
+
+
+def begin(asked: requests.Run) -> requests.RunReply:
+    """Enter it, and say what is owed."""
+    reply = _entered(asked)
+    _say_what_is_owed(reply)
+    return reply
 
 
 def _unless_asked(changed: str | None, as_json: bool) -> IfChanged:
@@ -93,7 +99,7 @@ def _decision(reply: requests.ChangedReply) -> IfChanged:
     return IfChanged(said)
 
 
-def _say_what_changed(reply: requests.RunReply, directory: str) -> None:
+def say_what_changed(reply: requests.RunReply, directory: str) -> None:
     for id, lines in reply.changed.items():
         output.note(f"{id} changed: {'; '.join(lines)}; nothing is submitted for it")
     if reply.changed:

@@ -1,5 +1,6 @@
 """runexp view: the evaluation logs, in inspect's own viewer, on this machine."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from runexp import connection, exits, output, paths
+from runexp import connection, exits, installing, output, paths
 from runexp.commands import arguments
 from runexp.connection import Lost, NoDaemon, Refusal
 from runexp.fetching.transfer import Bringing
@@ -48,10 +49,7 @@ def view(
               runexp view exp7 rank8/capitalization/epoch1 --port 7600
     """
     with output.errors(as_json):
-        if not fetch_only and shutil.which("inspect") is None:
-            what = "inspect-ai isn't installed here, whose viewer shows the logs"
-            hint = "pip install inspect-ai; or bring them without it: runexp view --fetch-only"
-            output.fail(what, "", hint, exits.REFUSED, as_json)
+        inspect = "" if fetch_only else _inspect(as_json)
         asked = FilesAsk(
             experiment=arguments.chosen(experiment), kinds=(Kind.LOGS,), jobs=(job,) if job else ()
         )
@@ -63,7 +61,19 @@ def view(
             _say_where(root, count, as_json)
             return
         output.note(f"{listed.name}: {count} logs in {root}; http://{host}:{port} (Ctrl-C ends it)")
-        sys.exit(_serve(_viewer(listed, job, root, host, port), asked, bringing))
+        viewer = [inspect, *_options(listed, job, root, host, port)]
+        sys.exit(_serve(viewer, asked, bringing))
+
+
+def _inspect(as_json: bool) -> str:
+    """The command, a person's own first; or that of this environment, of which pipx and uv put only runexp's on the PATH."""
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("inspect", path=os.pathsep.join((os.environ.get("PATH", os.defpath), beside)))
+    if found is None:
+        what = "inspect-ai isn't installed here, whose viewer shows the logs"
+        hint = f"{installing.command('inspect-ai')}; or bring them without it: runexp view --fetch-only"
+        output.fail(what, "", hint, exits.REFUSED, as_json)
+    return found
 
 
 def _say_where(root: Path, count: int, as_json: bool) -> None:
@@ -82,12 +92,11 @@ def _brought(bringing: Bringing, listed: FilesReply) -> int:
     return sum(bool(file.here) for file in found)
 
 
-def _viewer(listed: FilesReply, job: str | None, root: Path, host: str, port: int) -> list[str]:
+def _options(listed: FilesReply, job: str | None, root: Path, host: str, port: int) -> list[str]:
     """The whole directory; of one job, the directory of its logs."""
     below = [file.below.rpartition("/")[0] for file in listed.files if file.below]
     dir = root / below[0] if job and below else root
     return [
-        "inspect",
         "view",
         "start",
         "--log-dir",

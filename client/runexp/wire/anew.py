@@ -12,6 +12,8 @@ class RetryAsked(Happening, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
     #: Their scripts and configs as they stand now.
     specs: tuple[JobSpec, ...] = ()
+    #: What reading the scaffold warned of, as it stands now; None: it wasn't read, or in a ledger from before this was kept.
+    warnings: tuple[str, ...] | None = None
 
 
 class RerunAsked(Happening, frozen=True, kw_only=True):
@@ -22,6 +24,8 @@ class RerunAsked(Happening, frozen=True, kw_only=True):
     specs: tuple[JobSpec, ...]
     #: What changed since their results were made, by job, where it is known.
     why: dict[str, str] = msgspec.field(default_factory=dict)
+    #: What reading the scaffold warned of, as it stands now; None: in a ledger from before this was kept.
+    warnings: tuple[str, ...] | None = None
 
 
 class RecipeRecorded(Happening, frozen=True, kw_only=True):

@@ -212,7 +212,8 @@ def _retry_asked(experiment: Experiment, event: Again, at: float) -> Experiment:
         return apply_job.restage(fresh, event, spec=spec, state=states.PLANNED)
 
     after = _each(_reopened(experiment, event, at), event.jobs, owed)
-    return replace(after, jobs=Jobs(after.jobs.values()))  # of other runs, it may be
+    warnings = experiment.warnings if event.warnings is None else event.warnings
+    return replace(after, jobs=Jobs(after.jobs.values()), warnings=warnings)  # of other runs, it may be
 
 
 def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experiment:

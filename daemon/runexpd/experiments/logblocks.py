@@ -1,7 +1,7 @@
 """The run logs as text: which blocks an event makes, in which log. Pure, so that a log can be written again."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import assert_never
 
 from runexp import report as summary
@@ -42,7 +42,7 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
             | events.PolicyChanged()
             | events.LedgerRestored()
         ):
-            yield from _asked(event, after)
+            yield from _asked(before, event, after)
         case events.PhaseOpened():
             yield from _phase_opened(after, event.phase)
         case events.PhaseClosed():
@@ -79,6 +79,7 @@ def blocks(before: Experiment, event: events.Event, after: Experiment, typed: Ty
 
 
 def _asked(
+    before: Experiment,
     event: events.JobsRetired
     | events.RetryAsked
     | events.RerunAsked
@@ -95,6 +96,8 @@ def _asked(
         )
     else:
         yield from _of_jobs(event, e)
+    if isinstance(event, events.RetryAsked | events.RerunAsked):
+        yield from _warned(e, [each for each in event.warnings or () if each not in before.warnings])
 
 
 def _of_jobs(
@@ -116,6 +119,11 @@ def _of_jobs(
             assert_never(event)
 
 
+def _warned(e: Experiment, warnings: Iterable[str]) -> Iterator[Block]:
+    for warning in warnings:
+        yield Block(EXPERIMENT, Action.WARNING, e.name, "while reading the scaffold", warning)
+
+
 def _run_asked(e: Experiment, event: events.RunAsked) -> Iterator[Block]:
     types = ", ".join(f"{sum(r.type == t for r in e.runs)} {t}" for t in sorted({r.type for r in e.runs}))
     tools = f"optimization by {e.tools[Phase.OPTIMIZATION]}, evaluation by {e.tools[Phase.EVALUATION]}"
@@ -130,8 +138,7 @@ def _run_asked(e: Experiment, event: events.RunAsked) -> Iterator[Block]:
         f"{len(e.of(Phase.OPTIMIZATION))} optimization and {len(e.of(Phase.EVALUATION))} evaluation scripts"
     )
     yield Block(EXPERIMENT, Action.VERIFY_SCAFFOLDING, e.name, tools, count)
-    for warning in event.warnings:
-        yield Block(EXPERIMENT, Action.WARNING, e.name, "while reading the scaffold", warning)
+    yield from _warned(e, event.warnings)
     for id, why in event.why.items():
         yield Block(EXPERIMENT, Action.TRAIN_ANEW, id, why, "owed again")
     trained = [job.spec.run for job in e.of(Phase.OPTIMIZATION)]

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from runexp import installing
 from runexpd.hosts.threads import Threads
 
 #: A service has ten times as long as apprise gives it to connect and to answer.
@@ -104,9 +105,8 @@ def _checked(source: Source) -> tuple[str, object]:
     try:
         import apprise
     except ImportError:
-        raise Unusable(
-            "apprise isn't installed: pip install 'runexp[notify]', then start runexpd again"
-        ) from None
+        how = installing.extra("notify")
+        raise Unusable(f"apprise isn't installed: {how}, then start runexpd again") from None
     # What it logs may quote addresses; what is worth saying is caught where something is sent.
     logging.getLogger("apprise").propagate = False
     service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="runexp", async_mode=False))

@@ -11,6 +11,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup, TaskStatus
 from loguru import logger
 
+from runexp import installing
 from runexp.wire import requests
 from runexp.wire.refusals import Code
 from runexpd.api.context import Context
@@ -64,7 +65,7 @@ class Page:
             make = await to_thread.run_sync(_imported)
             server = await make(self._settings, self._context, self._kept)
         except ImportError as error:
-            what, hint = f"the page lacks a package: {error.name}", "pip install 'runexp[web]'"
+            what, hint = f"the page lacks a package: {error.name}", installing.extra("web")
             raise Refusal(Code.BAD_REQUEST, what, hint=hint) from None
         try:
             await server.run(task_status)

@@ -88,7 +88,7 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
             yield events.ResultRejected(job=id, token=after.jobs[id].proof, failure=verify.OUTDATED)
     if prepared:
         yield events.PreparationDecided(again=True)
-    yield events.RetryAsked(jobs=ids, specs=specs)
+    yield events.RetryAsked(jobs=ids, specs=specs, warnings=seen.warnings)
     yield from plan.adopted(
         seen, experiment, {spec.id for spec in specs if _may_be_adopted(after, spec, wanted, ids)}
     )

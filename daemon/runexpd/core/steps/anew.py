@@ -21,11 +21,18 @@ def with_evaluations(experiment: Experiment, ids: Collection[str], there: Collec
 
 
 def anew(
-    experiment: Experiment, specs: Mapping[str, JobSpec], ids: tuple[str, ...], why: Mapping[str, str]
+    experiment: Experiment,
+    specs: Mapping[str, JobSpec],
+    ids: tuple[str, ...],
+    why: Mapping[str, str],
+    warnings: tuple[str, ...],
 ) -> Iterator[events.Event]:
-    """The events that make them owed, once their old results are out of the way. `why`: by job, where there is more to say."""
+    """The events that make them owed, once their old results are out of the way.
+
+    `why`: by job, where there is more to say; `warnings`: of the scaffold as it stands.
+    """
     said = {id: why[id] for id in ids if id in why}
-    yield events.RerunAsked(jobs=ids, specs=tuple(specs[id] for id in ids), why=said)
+    yield events.RerunAsked(jobs=ids, specs=tuple(specs[id] for id in ids), why=said, warnings=warnings)
     for id in ids:
         if paths := experiment.jobs[id].artifacts:
             yield events.AsideIntended(job=id, paths=paths, number=experiment.jobs[id].asides + 1)

@@ -58,7 +58,7 @@ def _of_recipes(before: Experiment, after: Experiment, seen: ScaffoldSeen) -> It
             yield from recipes.noted(seen, after.jobs[id])
     if again:
         why = {id: "; ".join(seen.changes[id]) for id in again}
-        yield from anew.anew(after, specs, anew.with_evaluations(after, again, specs), why)
+        yield from anew.anew(after, specs, anew.with_evaluations(after, again, specs), why, seen.warnings)
 
 
 def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event]:
@@ -96,7 +96,8 @@ def _owed_again(known: Experiment | None, seen: ScaffoldSeen) -> dict[str, str]:
 def _differs(known: Experiment, seen: ScaffoldSeen, changes: list[events.Event]) -> bool:
     """Whether an experiment that is under way would be another: by its name, scaffold, policy, or what was found."""
     specs = tuple(job.spec for job in known.current)
-    asked = (seen.name, seen.policy, seen.jobs) != (known.name, known.policy, specs)
+    now, before = (seen.name, seen.policy, seen.jobs), (known.name, known.policy, specs)
+    asked = (*now, seen.warnings, seen.question) != (*before, known.warnings, known.question)
     return asked or known.restored or any(_is_news(known, event) for event in changes)
 
 

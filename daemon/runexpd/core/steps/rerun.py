@@ -20,7 +20,7 @@ def on_rerun(state: State, wanted: RerunWanted) -> Iterator[events.Event]:
         yield events.JobsRetired(jobs=gone)
     specs = {spec.id: spec for spec in wanted.seen.jobs}
     why = {id: "; ".join(changes) for id, changes in wanted.seen.changes.items()}
-    yield from anew.anew(experiment, specs, ids, why)
+    yield from anew.anew(experiment, specs, ids, why, wanted.seen.warnings)
 
 
 def rerunnable(experiment: Experiment, wanted: RerunWanted) -> tuple[str, ...]:
