@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import inspect
 import os
 import shutil
@@ -25,6 +26,9 @@ from runexp.scaffolding import example
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+#: What is imported for the tests stays: looking through it again and again, in each process of theirs, is a third of their start.
+gc.disable()
 
 #: Nothing is called slow because the machine is busy.
 settings.register_profile("runexp", deadline=None)
@@ -80,6 +84,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(MAKING_SECONDS))
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _shared(path: Path) -> str:

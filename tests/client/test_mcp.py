@@ -6,11 +6,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
 
 from client.conftest import Runexp
 from fakes.daemon import LIVE, FakeDaemon, experiment, job, report, seen, shown
@@ -19,6 +17,9 @@ from runexp.wire.jobs import Failure, Score
 from runexp.wire.recipes import Recipe, WithTexts
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.states import Outcome, Stage
+
+if TYPE_CHECKING:
+    from mcp import ClientSession
 
 TRAINS = experiment(
     job("rank8"),
@@ -45,14 +46,18 @@ RUNEXP = Path(sys.executable).parent / "runexp"
 
 
 @asynccontextmanager
-async def session(*options: str) -> AsyncIterator[ClientSession]:
+async def session(*options: str) -> AsyncIterator["ClientSession"]:
+    # Not where every process of tests would import it: that takes most of a second.
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
     command = StdioServerParameters(command=str(RUNEXP), args=["mcp", *options], env=dict(os.environ))
     async with stdio_client(command) as (read, write), ClientSession(read, write) as client:
         await client.initialize()
         yield client
 
 
-async def said(client: ClientSession, tool: str, **arguments: Any) -> Any:
+async def said(client: "ClientSession", tool: str, **arguments: Any) -> Any:
     result: Any = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
     return result.content[0].text
