@@ -179,12 +179,12 @@ def test_what_the_scaffold_is_warned_of_is_as_it_was_last_read_whatever_was_aske
     world = finished()
     read = replace(scaffold(verdicts={"rank4": GOOD, "rank8": GOOD}), warnings=("no script for one",))
     world.see(RerunWanted(seen=read, jobs=("rank4/words/epoch0",)))
-    assert world.experiment.warnings == ("no script for one",)
+    assert list(world.experiment.warnings) == ["no script for one"]
     world.finish("rank4/words/epoch0", BAD)
     world.see(RetryWanted(seen=replace(read, warnings=()), jobs=("rank4/words/epoch0",)))
-    assert world.experiment.warnings == ()
+    assert not world.experiment.warnings
     world.see(replace(read, warnings=("another",)))
-    assert world.experiment.warnings == ("another",), "under way, too"
+    assert list(world.experiment.warnings) == ["another"], "under way, too"
     assert world.see(replace(read, warnings=("another",))) == []
 
 

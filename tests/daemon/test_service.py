@@ -114,7 +114,7 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
 def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
     assert home.runexp("daemon", "stop").returncode == 7
     warned = {**home.environment, "PYTHONWARNINGS": "always"}
-    argv = [BIN / "runexp", "daemon", "start", "--json"]
+    argv = [str(BIN / "runexp"), "daemon", "start", "--json"]
     begun = subprocess.run(argv, env=warned, capture_output=True, text=True, check=True)
     assert begun.stderr == "", "no warning of Python's either"
     started = json.loads(begun.stdout)
