@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from runexpd.core.observations import PreparationSaid
 from runexpd.hosts.base import HostUnreachable, Ran
 from runexpd.hosts.local import LocalHost
 from runexpd.runtime import preparing
+
+SLEEP = shutil.which("sleep")
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ async def test_it_runs_in_the_experiments_directory_and_tells_how_it_ended(
 
 
 async def test_whoever_asks_again_or_beside_it_is_told_the_same(host: LocalHost, tmp_path: Path) -> None:
-    asked = command(tmp_path, "echo once >> ran; sleep 1")
+    asked = command(tmp_path, "echo once >> ran; sleep 0.3")
     ends = []
 
     async def ask() -> None:
@@ -59,10 +62,12 @@ async def test_it_outlives_a_lost_link(
 ) -> None:
     monkeypatch.setattr(preparing, "WAIT_SECONDS", 0)
     monkeypatch.setattr(preparing, "_CALL_SECONDS", 30.0)
-    asked = command(tmp_path, "while [ ! -e go ]; do sleep 0.05; done; echo gone")
-    with anyio.move_on_after(2.0) as lost:
-        await preparing.see_through(host, asked)
-    assert lost.cancelled_caught, "it runs"
+    asked = command(tmp_path, "touch began; while [ ! -e go ]; do sleep 0.05; done; echo gone")
+    async with anyio.create_task_group() as asking:
+        asking.start_soon(preparing.see_through, host, asked)
+        while not (tmp_path / "began").exists():
+            await anyio.sleep(0.02)
+        asking.cancel_scope.cancel()
     (tmp_path / "go").touch()
     assert (await preparing.see_through(host, asked)).said == ("gone",)
 
@@ -78,6 +83,25 @@ async def test_one_that_was_killed_is_nobodys_success(host: LocalHost, tmp_path:
         while not (tmp_path / "began").exists():
             await anyio.sleep(0.02)
         os.killpg(int((Path(asked.room) / "pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("fractions", ["taken", "refused"])
+async def test_its_end_is_looked_for_often_at_first(
+    host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fractions: str
+) -> None:
+    """And where sleep takes no fractions of a second, with whole ones."""
+    sleep = tmp_path / "bin" / "sleep"
+    sleep.parent.mkdir()
+    naps, whole = tmp_path / "naps", "" if fractions == "taken" else "case $1 in *.*) exit 1 ;; esac"
+    sleep.write_text(f'#!/bin/sh\necho $1 >>"{naps}"\n{whole}\nexec {SLEEP} "$1"\n')
+    sleep.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sleep.parent}:{os.environ['PATH']}")
+    until = f'until [ "$(grep -c . "{naps}")" -gt 3 ]; do {SLEEP} 0.01; done'
+    said = await preparing.see_through(host, command(tmp_path, f"{until} 2>/dev/null"))
+    assert said.exit_code == 0
+    took = naps.read_text().split()
+    assert took[0] == "0.1"
+    assert ("1" in took) == (fractions == "refused")
 
 
 async def test_a_directory_that_is_no_more_is_told(host: LocalHost, tmp_path: Path) -> None:
@@ -110,7 +134,10 @@ async def test_a_host_that_gives_no_answer_is_asked_again_later(tmp_path: Path) 
         await preparing.see_through(Silent(), command(tmp_path, "true"))
 
 
-async def test_it_is_ended_with_all_that_it_began_wherever_that_went(host: LocalHost, tmp_path: Path) -> None:
+async def test_it_is_ended_with_all_that_it_began_wherever_that_went(
+    host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "GRACE_SECONDS", 1)
     began = "setsid sleep 1001 & sleep 1002 & trap '' TERM; echo begins; while :; do sleep 0.1; done"
     asked = command(tmp_path, began)
     room = Path(asked.room)

@@ -15,6 +15,8 @@ from runexpd.runtime.patience import pauses
 _SCRIPT = (resources.files("runexpd.runtime") / "prepare.sh").read_text()
 #: One call waits so long for the end; the pauses between two grow up to the second.
 WAIT_SECONDS, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 0.1, 15.0
+#: To end by itself, before it is killed.
+GRACE_SECONDS = 5
 #: Beside what a call waits, for the way there and back.
 _CALL_SECONDS = 60.0
 #: What doesn't end within this time is left alone: where it runs may be gone. A network file system shows that it is to end late.
@@ -62,7 +64,7 @@ def understood(command: Prepare | EndPreparation, ran: Ran) -> PreparationSaid |
 
 
 def _argv(command: Prepare | EndPreparation, text: str) -> Sequence[str]:
-    limits = (str(WAIT_SECONDS), str(_MOST_BYTES))
+    limits = (str(WAIT_SECONDS), str(_MOST_BYTES), str(GRACE_SECONDS))
     return ["sh", "-c", _SCRIPT, "runexp", command.room, command.dir, text, *limits]
 
 
