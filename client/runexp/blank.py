@@ -52,34 +52,10 @@ _KNOWN = re.compile(
 )
 #: In small letters, what a line holds that may hold a secret: the patterns take their time, and few lines need them.
 _HINTS = (
-    *(
-        "secret",
-        "passw",
-        "passphrase",
-        "pwd",
-        "credential",
-        "key",
-        "token",
-        "login",
-        "sshpass",
-        "curl",
-        "://",
-    ),
-    *(
-        "authorization",
-        "signature",
-        "sig=",
-        "hf_",
-        "sk-",
-        "ghp_",
-        "gho_",
-        "ghs_",
-        "ghu_",
-        "github_pat_",
-        "glpat-",
-    ),
-    *("xox", "akia", "asia", "aiza", "pypi-", "npm_", "eyj", "hooks.slack"),
-)
+    "secret", "passw", "passphrase", "pwd", "credential", "key", "token", "login", "sshpass", "curl", "://",
+    "authorization", "signature", "sig=", "hf_", "sk-", "ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-",
+    "xox", "akia", "asia", "aiza", "pypi-", "npm_", "eyj", "hooks.slack",
+)  # fmt: skip
 _PRIVATE_KEY = re.compile(r"(?P<name>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)(?P<value>[^-]{1,20000})")
 _NAME = re.compile(rf"(?i)[\w.-]{{0,80}}{_SECRET}")
 #: It names a variable, and says nothing in case there is none.
