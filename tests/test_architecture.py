@@ -1,6 +1,7 @@
 """The house's own rules: small files and functions, thin imports, nothing that users can set or call without a word on it."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,6 +118,31 @@ def test_every_kind_of_failure_is_one_of_those_that_are_described() -> None:
         if any(isinstance(word, ast.Constant) for word in call.args[:1])
     ]
     assert written == []
+
+
+def test_make_runs_every_file_of_tests_once() -> None:
+    """Of two paths that overlap pytest takes but one."""
+    named = [file for call in _calls_of_pytest() for file in _files_of(call)]
+    assert sorted(named) == sorted((ROOT / "tests").rglob("test_*.py"))
+
+
+def _calls_of_pytest() -> list[list[str]]:
+    """As `make test` would make them."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    said = subprocess.run(
+        ["make", "-n", "test"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return [words for line in said.stdout.splitlines() if (words := line.split())[:1] == [".venv/bin/pytest"]]
+
+
+def _files_of(call: list[str]) -> Iterator[Path]:
+    """Those below the paths that it names, but for those that it leaves out."""
+    paths = [ROOT / word for word in call if word.startswith("tests/")]
+    assert [(a, b) for a in paths for b in paths if a in b.parents] == []
+    assert not {"-k", "-m", "--deselect", "--lf"} & set(call)
+    left_out = [ROOT / word.removeprefix("--ignore=") for word in call if word.startswith("--ignore=")]
+    found = (file for path in paths for file in ([path] if path.is_file() else path.rglob("test_*.py")))
+    return (file for file in found if not {file, *file.parents} & set(left_out))
 
 
 def test_no_two_files_of_tests_are_called_alike() -> None:
