@@ -70,16 +70,22 @@ class Machine:
 
 
 def keepers(machine: Machine, id: str) -> list[int]:
-    """The processes that keep a job."""
+    """The processes that keep a job; one that it has forked, and that is about to be a script, is none."""
     directory = str(machine.dir / "spool" / "jobs" / id)
-    found = []
+    parents = {}
     for entry in Path("/proc").iterdir():
         with suppress(OSError):  # it may end at any moment
-            if entry.name.isdigit() and directory in (entry / "cmdline").read_text(errors="replace").split(
-                "\0"
-            ):
-                found.append(int(entry.name))
-    return found
+            if entry.name.isdigit() and directory in _words(entry / "cmdline"):
+                parents[int(entry.name)] = _parent(entry)
+    return [pid for pid, parent in parents.items() if parent not in parents]
+
+
+def _words(cmdline: Path) -> list[str]:
+    return cmdline.read_text(errors="replace").split("\0")
+
+
+def _parent(process: Path) -> int:
+    return int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
 
 
 def spec(script: Path, place: str = "", id: str = "run1") -> JobSpec:

@@ -1,5 +1,8 @@
 """Estimates as a client gets them: of what jobs of the same kind took in experiments before."""
 
+import threading
+
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -28,6 +31,33 @@ def test_lengths_and_what_follows_the_last_step_are_those_of_its_kind() -> None:
     assert {kind_of(world.experiment, job), tail_kind_of(world.experiment, job)} <= set(asked)
     assert "after its last step" in tail_kind_of(world.experiment, job)
     assert seen.ends[job.spec.id].basis == "earlier jobs of its kind"
+
+
+async def test_many_jobs_are_estimated_once_for_all_who_ask_and_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.see(scaffold(["rank4"]))
+    monkeypatch.setattr("runexpd.api.forecasts.MOST_AT_ONCE", 0)
+    made, may_end = [], threading.Event()
+
+    def others(kind: str) -> tuple[float, ...]:
+        made.append(kind)
+        may_end.wait()
+        return (60.0,)
+
+    forecasts = Forecasts(lambda token: None, others)
+    async with anyio.create_task_group() as asking:
+        for _ in range(3):
+            asking.start_soon(forecasts.refresh, world.experiment, SITE)
+        while not made:
+            await anyio.sleep(0.01)
+        asking.cancel_scope.cancel()
+    assert not forecasts.of(world.experiment, SITE).ends
+    may_end.set()
+    await forecasts.refresh(world.experiment, SITE)
+    assert forecasts.of(world.experiment, SITE).ends["rank4"].basis == "earlier jobs of its kind"
+    assert made.count(made[0]) == 1
 
 
 def test_what_others_have_in_the_queue_before_us_comes_first() -> None:

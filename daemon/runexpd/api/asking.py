@@ -28,6 +28,7 @@ from runexpd.core.state import Experiment
 from runexpd.core.steps import again, anew, forecast, plan, recipes
 from runexpd.core.steps import rerun as steps
 from runexpd.core.steps.submit import token_of
+from runexpd.hosts import threads
 from runexpd.runtime import aside, clock, submitter
 from runexpd.runtime.loop import NotTaken
 from runexpd.runtime.reader import check_writable
@@ -85,7 +86,7 @@ async def show_plan(context: Context, asked: requests.PlanAsk) -> views.Plan:
         raise Refusal(Code.INTERNAL, tried.refused, seen.dir, "the daemon's journal has the details")
     before, after = state.experiments.get(seen.experiment), tried.state.experiments[seen.experiment]
     typed = context.typed(after)
-    lines = await aside.aside(lambda: tuple(forecast.lines(before, after, typed)))
+    lines = await threads.aside(lambda: tuple(forecast.lines(before, after, typed)))
     return views.Plan(
         name=after.name,
         dir=after.dir,

@@ -1,5 +1,6 @@
 """Estimates for whoever looks: made when somebody does, not more often than they are worth, and left alone while they hardly move."""
 
+import asyncio
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -13,8 +14,8 @@ from runexpd.core.state import Experiment, Limits
 from runexpd.core.when import forecast
 from runexpd.core.when.forecast import Forecast
 from runexpd.core.when.lengths import Known, Pace
+from runexpd.hosts.threads import aside
 from runexpd.runtime import clock
-from runexpd.runtime.aside import aside
 from runexpd.runtime.rests import kind_of, models_of, tail_kind_of
 
 #: Between two estimates of an experiment, and for each of its jobs.
@@ -38,6 +39,8 @@ class Forecasts:
         self._others = others
         #: When it was made, of which state, and what it says.
         self._kept: dict[str, tuple[float, Experiment, Forecast]] = {}
+        #: What is being estimated, by experiment: whoever else wants it waits for the same.
+        self._making: dict[str, asyncio.Task[None]] = {}
 
     def of(self, e: Experiment, site: Site) -> Forecast:
         """The same thing as before, where it says the same. Of very many jobs only what `refresh` made."""
@@ -48,10 +51,20 @@ class Forecasts:
         return self._kept[e.id][2] if e.id in self._kept else NOTHING
 
     async def refresh(self, e: Experiment, site: Site) -> None:
-        """Of many jobs it takes its time: aside."""
-        if e.outcome is None and len(e.jobs) > MOST_AT_ONCE and self._is_old(e):
-            now = clock.now()
+        """Of many jobs it takes its time: aside. It goes on when whoever asked has waited enough, and is there for the next."""
+        if e.outcome is not None or len(e.jobs) <= MOST_AT_ONCE:
+            return
+        if e.id not in self._making and self._is_old(e):
+            self._making[e.id] = asyncio.ensure_future(self._make(e, site))
+        if e.id in self._making:
+            await asyncio.shield(self._making[e.id])
+
+    async def _make(self, e: Experiment, site: Site) -> None:
+        now = clock.now()
+        try:
             self._keep(e, await aside(lambda: self._made(e, site, now)))
+        finally:
+            del self._making[e.id]
 
     def _is_old(self, e: Experiment) -> bool:
         at, state, _ = self._kept.get(e.id, (float("-inf"), None, NOTHING))

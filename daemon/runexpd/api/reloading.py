@@ -6,7 +6,7 @@ from pathlib import Path
 from runexp.wire.reloading import Reload, ReloadReply
 from runexpd import settings, stopping
 from runexpd.api.context import Context
-from runexpd.runtime.aside import aside
+from runexpd.hosts.threads import aside
 
 
 async def reload(context: Context, asked: Reload) -> ReloadReply:

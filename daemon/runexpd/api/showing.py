@@ -13,9 +13,9 @@ from runexp.wire.events import Envelope
 from runexp.wire.metrics import Curves
 from runexpd.api import find, recipes, reloading
 from runexpd.api.context import Context
+from runexpd.hosts.threads import aside
 from runexpd.ledger import desk
 from runexpd.runtime import comparing
-from runexpd.runtime.aside import aside
 
 #: Events that come in a burst are shown together: the more jobs there are to draw, the more of them.
 GATHER_SECONDS = 0.05
@@ -27,6 +27,8 @@ FOLLOW_SECONDS = 0.5
 PAGE_EVENTS = 500
 #: What is left of curves is read for so long before they are shown as far as they are.
 COMPLETE_SECONDS = 20.0
+#: A list waits no longer for estimates: it shows those that were made before.
+ESTIMATES_SECONDS = 0.1
 #: So many times as many numbers are looked through for the last few events.
 NEAR = 20
 CHUNK_BYTES = 256 * 1024
@@ -34,8 +36,9 @@ CHUNK_BYTES = 256 * 1024
 
 async def ls(context: Context, asked: requests.Ls) -> requests.LsReply:
     state = context.loop.state
-    for experiment in list(state.experiments.values()):
-        await context.refresh(experiment)
+    with anyio.move_on_after(ESTIMATES_SECONDS):
+        for experiment in list(state.experiments.values()):
+            await context.refresh(experiment)
     rows = [*map(context.line, state.experiments.values()), *state.shelved.values()]
     rows.sort(key=lambda row: row.asked_at, reverse=True)
     return requests.LsReply(experiments=tuple(rows))

@@ -2,7 +2,7 @@
 
 A thread can't be killed. So those that were given up keep their place until they return, and when they have all places,
 whoever comes is refused at once: threads never pile up. They are daemon threads, so that none keeps the process from ending
-(anyio's own workers would).
+(anyio's own workers would). What only thinks comes back by itself, and needs none of that: see `aside`.
 """
 
 import asyncio
@@ -12,10 +12,17 @@ from contextlib import suppress
 from typing import TypeVar
 
 import anyio
+import anyio.to_thread
 
 from runexpd.hosts.base import HostUnreachable
 
 T = TypeVar("T")
+
+
+async def aside(work: Callable[[], T]) -> T:
+    """What it returns or raises, from a thread: it takes a while, though it only thinks, and the loop goes on meanwhile."""
+    alone = anyio.CapacityLimiter(1)  # all other threads may hang
+    return await anyio.to_thread.run_sync(work, limiter=alone)
 
 
 class _Call:

@@ -1,23 +1,10 @@
-"""What may take a while, though it only thinks, done in a thread: the loop goes on meanwhile."""
-
-from collections.abc import Callable
-from typing import TypeVar
-
-import anyio
-import anyio.to_thread
+"""What is observed, admitted: in a thread where it is large, so that the loop goes on meanwhile."""
 
 from runexpd.core.observations import Observation, RetryWanted, ScaffoldSeen
 from runexpd.core.state import State
+from runexpd.hosts.threads import aside
 from runexpd.runtime.admission import Admitted
 from runexpd.runtime.admission import admit as admitted
-
-T = TypeVar("T")
-
-
-async def aside(work: Callable[[], T]) -> T:
-    """What it returns. Raises what it raises."""
-    alone = anyio.CapacityLimiter(1)  # all other threads may hang
-    return await anyio.to_thread.run_sync(work, limiter=alone)
 
 
 async def admit(state: State, observation: Observation, now: float, last_seq: int) -> Admitted:

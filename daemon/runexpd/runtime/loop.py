@@ -19,6 +19,7 @@ from runexpd.core.due import Due, due
 from runexpd.core.observations import Begun, Observation, Tick
 from runexpd.core.state import State
 from runexpd.core.touched import Touched
+from runexpd.hosts import threads
 from runexpd.ledger import desk
 from runexpd.ledger.errors import LedgerError
 from runexpd.ledger.store import Ledger, NotUnique
@@ -121,7 +122,7 @@ class Loop:
         now = clock.now()
         try:
             if self._touched.is_wide:
-                return await aside.aside(lambda: due(self.state, self._touched, now))
+                return await threads.aside(lambda: due(self.state, self._touched, now))
             return due(self.state, self._touched, now)
         except Exception as error:
             self._log("what is due can't be told of each experiment", error)

@@ -28,7 +28,7 @@ from runexpd.hosts.base import (
     Tree,
     Withheld,
 )
-from runexpd.runtime.aside import aside
+from runexpd.hosts.threads import aside
 from runexpd.runtime.digest import Indigestible, Lane, digest
 from runexpd.runtime.understand import Gathered, Reading, decoded, is_fit, understand
 from runexpd.tools import registry

@@ -18,8 +18,8 @@ from runexp.text import printable
 from runexpd.core.job import Job
 from runexpd.core.state import Experiment
 from runexpd.hosts.base import Files, HostUnreachable
+from runexpd.hosts.threads import aside
 from runexpd.runtime import rounds
-from runexpd.runtime.aside import aside
 from runexpd.runtime.comparing import scored
 from runexpd.runtime.digest import Lane
 from runexpd.runtime.rounds import Fault, Pace

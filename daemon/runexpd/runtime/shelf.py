@@ -16,12 +16,12 @@ from runexp.wire.views import ExperimentLine
 from runexpd.core.observations import Recalled, Shelved
 from runexpd.core.state import Experiment, Parked, State
 from runexpd.core.steps import report
+from runexpd.hosts.threads import aside
 from runexpd.ledger import desk, snapshots
 from runexpd.ledger.errors import LedgerError
 from runexpd.ledger.snapshots import Kept
 from runexpd.ledger.store import Ledger
 from runexpd.runtime import admission, clock, memory, snapshot
-from runexpd.runtime.aside import aside
 from runexpd.runtime.loop import Loop, NotTaken
 
 #: One that runs gets a snapshot after so many events, and so many for each of its jobs: what it takes to write is proportionate.

@@ -1,33 +1,47 @@
 """Jobs in the queue that somebody else submitted, by hand or by another tool: recognised by script and work directory."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from posixpath import basename, dirname
 
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import END_STATES, RUNNING
 from runexpd.clusters.base import Found
-from runexpd.clusters.slurm.parse import Queued, mark
+from runexpd.clusters.slurm.parse import Queued, rooms_in
 from runexpd.clusters.slurm.rooms import is_silent
 from runexpd.clusters.slurm.usage import number
 from runexpd.hosts.base import Host, Locate, Place
+from runexpd.hosts.threads import aside
 
 
 async def find(
     host: Host, rows: Iterable[Queued], jobs: Sequence[JobSpec], ours: Collection[str]
 ) -> dict[str, Found]:
     """By job: the row that runs its script, one that runs already before one that waits."""
-    names = {name for job in jobs for name in (basename(job.script), job.name)}
-    marks = {mark(token) for token in ours}
-    likely = [
+    likely = await aside(lambda: _likely(rows, jobs, ours))
+    real = await _resolved(host, [path for row in likely for path in (row.command, row.workdir)])
+    return await aside(lambda: _matched(likely, jobs, real))
+
+
+def _likely(rows: Iterable[Queued], jobs: Sequence[JobSpec], ours: Collection[str]) -> list[Queued]:
+    """Of somebody else's what may run one of these, what runs already first."""
+    names, tokens = {name for job in jobs for name in (basename(job.script), job.name)}, frozenset(ours)
+    return [
         row
         for row in sorted(filter(_is_under_way, rows), key=lambda row: (row.state != RUNNING, int(row.id)))
-        if {basename(row.command), row.name} & names and not any(each in row.command for each in marks)
+        if {basename(row.command), row.name} & names and tokens.isdisjoint(rooms_in(row.command))
     ]
-    real = await _resolved(host, [path for row in likely for path in (row.command, row.workdir)])
+
+
+def _matched(rows: Iterable[Queued], jobs: Sequence[JobSpec], real: Mapping[str, str]) -> dict[str, Found]:
+    by_path: dict[str, list[JobSpec]] = {}
+    for job in jobs:
+        for path in {job.script, _real_script(job), job.workdir, job.place}:
+            by_path.setdefault(path, []).append(job)
     found: dict[str, Found] = {}
-    for row in likely:
-        for job in jobs:
-            if job.id not in found and _runs(job, row, real[row.command], real[row.workdir]):
+    for row in rows:
+        script, workdir = real[row.command], real[row.workdir]
+        for job in (*by_path.get(script, ()), *by_path.get(workdir, ())):
+            if job.id not in found and _runs(job, row, script, workdir):
                 found[job.id] = Found(row.id, basename(row.command))
                 break
     return found

@@ -20,8 +20,9 @@ from runexpd.clusters.base import (
 )
 from runexpd.clusters.slurm import adopt, commands, doctor, doubt, errors, merge, parse, rooms
 from runexpd.clusters.slurm.ownership import Ownership
-from runexpd.clusters.slurm.parse import Accounted, Section
+from runexpd.clusters.slurm.parse import Accounted, Queued, Section
 from runexpd.hosts.base import Host, HostUnreachable, Ran
+from runexpd.hosts.threads import aside
 
 #: Longer than Slurm's own time-outs: slurmctld's absence takes 9 to 18 s to be noticed, for each sbatch.
 SUBMIT_SECONDS = 1200.0
@@ -78,7 +79,7 @@ class SlurmCluster:
             }
         return {s.token: answers.get(s.token, _lost(ran)) for s in batch}
 
-    async def _queue_if_any(self) -> list[parse.Queued] | None:
+    async def _queue_if_any(self) -> list[Queued] | None:
         """None where it gives no answer."""
         try:
             ran = await self._ask(commands.list_queue(), queries=1)
@@ -91,7 +92,7 @@ class SlurmCluster:
         ran = await self._ask_sacct(lambda fields: commands.resolve(tokens, fields), b"", queries=2)
         receipts = {receipt.token: receipt for receipt in rooms.receipts(ran.stdout)}
         found = parse.sections(ran.stdout)
-        queue, accounting = _queue(found.get(commands.QUEUE)), _accounting(found)
+        queue, accounting = _heard(found)
         listed = found[commands.TAKEN].text if commands.TAKEN in found else ""
         taken = {id for line in parse.lines(listed) if (id := rooms.id_in(line))}
         now = parse.seconds(found[commands.NOW].text) if commands.NOW in found else None
@@ -119,7 +120,8 @@ class SlurmCluster:
         ran = await self._ask(commands.list_queue(), queries=1)
         if ran.exit_code != 0:
             raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
-        return await adopt.find(self.host, parse.queue(ran.stdout), jobs, ours)
+        queue = await aside(lambda: parse.queue(ran.stdout))
+        return await adopt.find(self.host, queue, jobs, ours)
 
     async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
         found: dict[str, str] = {}
@@ -130,10 +132,9 @@ class SlurmCluster:
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)
-        found = parse.sections(ran.stdout)
+        found = await aside(lambda: parse.sections(ran.stdout))
         self.queries += parse.count(found.get(commands.ASKED))
-        queue = _queue(found.get(commands.QUEUE))
-        rows: Sequence[Accounted] | None = _accounting(found)
+        queue, rows = await aside(lambda: _heard(found))
         if rows is None and _NO_ACCOUNTING in ran.stderr and queue is not None:
             ended = [row.id for row in queue if row.state in END_STATES]
             rows = await self._details(ended) if ended else []
@@ -141,14 +142,15 @@ class SlurmCluster:
             raise ClusterUnreachable(f"neither sacct nor squeue answers: {printable(ran.stderr)[:300]}")
         owned = await self._owned(jobs, queue or (), rows or ())
         self._ownership.forget_all_but(jobs)
-        return [report for report in merge.reports(jobs, queue, rows, owned) if self._is_news(report)]
+        reports = await aside(lambda: merge.reports(jobs, queue, rows, owned))
+        return [report for report in reports if self._is_news(report)]
 
     async def _owned(
-        self, jobs: Sequence[Known], queue: Sequence[parse.Queued], rows: Sequence[Accounted]
+        self, jobs: Sequence[Known], queue: Sequence[Queued], rows: Sequence[Accounted]
     ) -> merge.Owned:
         """Rows of jobs of ours whose commands don't say so; the rooms are asked, once each."""
         self._ownership.note(jobs, queue)
-        asked = merge.unnamed(jobs, [*queue, *rows])
+        asked = await aside(lambda: merge.unnamed(jobs, [*queue, *rows]))
         if unknown := self._ownership.unknown(asked):
             ran = await self._ask(commands.rooms(), queries=0, stdin=commands.tokens(unknown))
             self._ownership.learn(rooms.receipts(ran.stdout))
@@ -238,7 +240,12 @@ def _lost(ran: Ran) -> Unclear:
     return Unclear(f"no word of it came back{': ' if said else ''}{said}")
 
 
-def _queue(section: Section | None) -> list[parse.Queued] | None:
+def _heard(found: Mapping[str, Section]) -> tuple[Sequence[Queued] | None, Sequence[Accounted] | None]:
+    """squeue's rows and sacct's; None where that one gave no answer."""
+    return _queue(found.get(commands.QUEUE)), _accounting(found)
+
+
+def _queue(section: Section | None) -> list[Queued] | None:
     """squeue's rows; None where it gave no answer."""
     return parse.queue(section.text) if section is not None and section.exit_code == 0 else None
 

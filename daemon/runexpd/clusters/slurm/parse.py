@@ -178,6 +178,11 @@ def mark(token: str) -> str:
     return f"/{token}/"
 
 
+def rooms_in(command: str) -> list[str]:
+    """All that may be a token whose mark a command line holds."""
+    return command.split("/")[1:-1]
+
+
 def bears(command: str, job: Known) -> bool:
     """Whether a command line is that of this job."""
     return (job.mark or mark(job.token)) in command

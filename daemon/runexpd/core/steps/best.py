@@ -13,7 +13,7 @@ from runexpd.core.state import Experiment
 
 def best(e: Experiment) -> Best | None:
     """None while there is no score. NaN is none."""
-    found = list(_results(e))
+    found = list(_results(e)) if _has_results(e) else []
     if not found:
         return None
     first, model = found[0]
@@ -26,6 +26,10 @@ def best(e: Experiment) -> Best | None:
     value, job = (min if is_lower_better else max)(alike, key=lambda pair: pair[0])
     name = f"{first.name} {first.metric}"
     return Best(task=job.spec.task or "", metric=name, value=value, run=job.spec.run, epoch=job.spec.epoch)
+
+
+def _has_results(e: Experiment) -> bool:
+    return any(kind.phase is Phase.EVALUATION and kind.stage is Stage.VERIFIED for kind, _ in e.jobs.counts())
 
 
 def _results(e: Experiment) -> Iterator[tuple[Score, Job]]:
