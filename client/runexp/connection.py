@@ -1,7 +1,6 @@
 """The one socket client: ask for a reply, or follow a stream of them. Blocking, standard library: it starts at once."""
 
 import os
-import shlex
 import socket
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from runexp import __version__, paths
+from runexp import __version__, paths, tending
 from runexp.talk import Patience, Receiver, Talk, Waiting, dialled
 from runexp.wire import framing, requests
 from runexp.wire.refusals import Code, Refused
@@ -68,7 +67,7 @@ def say_nothing(seconds: float) -> None:
 
 def give_up(seconds: float) -> None:
     """For those who can do without. Raises NoDaemon."""
-    raise NoDaemon(f"no answer from runexpd for {seconds:.0f} s", "see its log: journalctl --user -u runexpd")
+    raise NoDaemon(f"no answer from runexpd for {seconds:.0f} s", tending.why())
 
 
 def ask(request: requests.Request, kind: type[R], waiting: Waiting = say_waiting) -> R:
@@ -77,7 +76,7 @@ def ask(request: requests.Request, kind: type[R], waiting: Waiting = say_waiting
         if isinstance(reply, kind):
             return reply
         raise Refusal(Refused(code=Code.INTERNAL, what=f"an answer of another kind: {type(reply).__name__}"))
-    raise NoDaemon("the daemon went away before it answered", "see its log: journalctl --user -u runexpd")
+    raise NoDaemon("the daemon went away before it answered", tending.why())
 
 
 def stream(
@@ -232,7 +231,7 @@ def _reply(line: bytes) -> requests.Reply:
         return framing.unpack_reply(line)
     except _UNREADABLE as error:
         what = f"an answer that can't be read: {error}"
-        hint = "client and daemon may differ; restart it: systemctl --user restart runexpd"
+        hint = f"client and daemon may differ; {tending.restart()}"
         raise Refusal(Refused(code=Code.VERSION, what=what, hint=hint)) from None
 
 
@@ -245,7 +244,7 @@ def _opened(waiting: Waiting, receiver: Receiver | None = None) -> Iterator[Talk
         if hello.protocol != framing.PROTOCOL:
             what = f"the daemon (runexp {hello.version}) speaks protocol {hello.protocol}, not {framing.PROTOCOL}"
             newer = hello.protocol > framing.PROTOCOL
-            hint = "upgrade this runexp" if newer else "restart it: systemctl --user restart runexpd"
+            hint = "upgrade this runexp" if newer else tending.restart()
             raise Refusal(Refused(code=Code.VERSION, what=what, hint=hint))
         yield talk
 
@@ -257,7 +256,7 @@ def _greeted(talk: Talk) -> framing.Hello:
     except OSError:
         line = b""
     if not line:
-        raise NoDaemon("the daemon closed the door", "see its log: journalctl --user -u runexpd")
+        raise NoDaemon("the daemon closed the door", tending.why())
     try:
         return framing.unpack_hello(line)
     except _UNREADABLE:
@@ -274,10 +273,4 @@ def _connected(patience: Patience) -> socket.socket:
             raise NoDaemon(f"{path} belongs to another user", "remove it, then start your own runexpd")
         return dialled(os.fspath(path), patience)
     except OSError:
-        home = os.environ.get("RUNEXP_HOME")
-        how = (
-            f"RUNEXP_HOME={shlex.quote(home)} runexp daemon start"
-            if home
-            else "runexp daemon start; or, for good: runexpd install-service"
-        )
-        raise NoDaemon(f"runexpd isn't running: nobody answers at {path}", f"start it: {how}") from None
+        raise NoDaemon(f"runexpd isn't running: nobody answers at {path}", tending.start()) from None

@@ -1,5 +1,6 @@
 """The daemon's start and end, as a person without systemd asks for them."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -11,9 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from runexp import connection, paths
-from runexp.connection import Lost, NoDaemon
+from runexp import connection, paths, tending
+from runexp.connection import Lost, NoDaemon, Refusal
 from runexp.wire import requests
+from runexp.wire.refusals import Code
 from runexp.wire.reloading import Reload, ReloadReply
 
 #: For a start, which serves before it has read its ledger; and for an end, which takes ten seconds at most.
@@ -34,7 +36,7 @@ def start() -> requests.InfoReply:
     """The daemon that runs, begun if need be. Raises NoDaemon where it doesn't come up, with its own words."""
     if (there := info()) is not None:
         return there
-    path = log()
+    path = tending.log()
     paths.make_private(path.parent)
     with open(path, "ab", opener=_private) as file:
         begin = file.tell()
@@ -64,12 +66,34 @@ def _private(path: str, flags: int) -> int:
 
 
 def stop() -> int:
-    """End the daemon that runs; its process id. Raises NoDaemon."""
-    there = connection.ask(requests.Info(), requests.InfoReply)
-    os.kill(there.pid, signal.SIGTERM)
-    if not _until(lambda: not _is_there(there.pid), STOP_SECONDS):
-        raise NoDaemon(f"runexpd (pid {there.pid}) doesn't end", f"kill -9 {there.pid}; nothing is lost")
-    return there.pid
+    """End the daemon that runs, of whatever version; its process id. Raises NoDaemon, and Refusal where it can't be told who it is."""
+    pid = _pid()
+    os.kill(pid, signal.SIGTERM)
+    if not _until(lambda: not _is_there(pid), STOP_SECONDS):
+        raise NoDaemon(f"runexpd (pid {pid}) doesn't end", f"kill -9 {pid}; nothing is lost")
+    return pid
+
+
+def _pid() -> int:
+    """Of one that speaks otherwise than we do: by the ledger, which each holds while it is there."""
+    try:
+        return connection.ask(requests.Info(), requests.InfoReply).pid
+    except Refusal as refusal:
+        held = _holder(paths.state() / "ledger.lock") if refusal.refused.code is Code.VERSION else None
+        if held is None:
+            raise
+        return held
+
+
+def _holder(lock: Path) -> int | None:
+    """Who holds it says so in it."""
+    with suppress(OSError, ValueError), lock.open("rb") as file:
+        said = int(file.read(32))
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return said
+    return None
 
 
 def reload() -> requests.InfoReply:
@@ -84,7 +108,7 @@ def reload() -> requests.InfoReply:
 
     found = _until(again, START_SECONDS)
     if not isinstance(found, requests.InfoReply):
-        raise NoDaemon("runexpd doesn't come back", f"see its log: {log()}, or journalctl --user -u runexpd")
+        raise NoDaemon("runexpd doesn't come back", tending.why())
     return found
 
 
@@ -96,11 +120,6 @@ def wrong_configuration() -> str:
     if not done.returncode:
         return ""
     return " ".join(done.stderr.split()).removeprefix("error: ") or "the configuration is wrong"
-
-
-def log() -> Path:
-    """Where a daemon that `start` began writes what it says."""
-    return paths.state() / "runexpd.log"
 
 
 def program(name: str) -> str:

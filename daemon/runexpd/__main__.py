@@ -17,7 +17,7 @@ from loguru import logger
 
 from runexp import __version__, paths, text
 from runexpd import daemon, homes, log, stopping
-from runexpd.api import socket
+from runexpd.api import activation, socket
 from runexpd.experiments.problems import BadExperiment
 from runexpd.homes import HomeRefused
 from runexpd.ledger.errors import LedgerError
@@ -75,10 +75,17 @@ def _served() -> int:
         if anyio.run(daemon.run, read(paths.config())):
             _begin_again()
     except Exception as error:
-        return _told(error)
+        return _given_up(error)
     except KeyboardInterrupt:  # before anybody listens for it, or once more
         return 130
     return 0
+
+
+def _given_up(error: Exception) -> int:
+    code = _told(error)
+    if code == EX_CONFIG:
+        activation.turn_away()
+    return code
 
 
 def _begin_again() -> Never:

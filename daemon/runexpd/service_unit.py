@@ -10,7 +10,7 @@ from typing import Never
 
 import click
 
-from runexp import starting
+from runexp import starting, tending
 from runexp.connection import NoDaemon
 
 UNITS = ("runexpd.service", "runexpd.socket")
@@ -29,14 +29,14 @@ def install_service(only_print: bool, no_start: bool) -> None:
     """
     units = {name: _filled(name) for name in UNITS}
     if only_print:
-        click.echo("\n".join(f"# {_place() / name}\n{text}" for name, text in units.items()), nl=False)
+        click.echo("\n".join(f"# {tending.units() / name}\n{text}" for name, text in units.items()), nl=False)
         return
     if shutil.which("systemctl") is None:
         _without_systemd()
-    _place().mkdir(parents=True, exist_ok=True)
+    tending.units().mkdir(parents=True, exist_ok=True)
     for name, text in units.items():
-        (_place() / name).write_text(text)
-        click.echo(f"wrote {_place() / name}")
+        (tending.units() / name).write_text(text)
+        click.echo(f"wrote {tending.units() / name}")
     _systemctl("daemon-reload")
     _systemctl("enable", *UNITS)
     if not no_start:
@@ -53,13 +53,13 @@ def uninstall_service() -> None:
     \b
     Example:  runexpd uninstall-service
     """
-    there = [name for name in UNITS if (_place() / name).exists()]
+    there = [name for name in UNITS if (tending.units() / name).exists()]
     if not there:
-        _fail(f"no unit of runexpd in {_place()}", "runexpd install-service writes them")
+        _fail(f"no unit of runexpd in {tending.units()}", "runexpd install-service writes them")
     _systemctl("disable", "--now", *there)
     for name in there:
-        (_place() / name).unlink()
-        click.echo(f"removed {_place() / name}")
+        (tending.units() / name).unlink()
+        click.echo(f"removed {tending.units() / name}")
     _systemctl("daemon-reload")
 
 
@@ -73,12 +73,6 @@ def _started() -> None:
         )
     for name in reversed(UNITS):
         _systemctl("start", name)
-
-
-def _place() -> Path:
-    """systemd.unit(5): units of a user's own."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(config) / "systemd" / "user"
 
 
 def _filled(name: str) -> str:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -57,22 +58,46 @@ async def test_where_nobody_watches_nothing_is_said(
 
 
 @pytest.mark.long
-def test_a_socket_that_is_held_for_us_is_served_and_left(home: Home, told: socket.socket) -> None:
+@contextmanager
+def held(home: Home) -> Iterator[socket.socket]:
+    """The socket, listening before anybody is there."""
     path = home.dir / "run" / "runexpd.sock"
     path.parent.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as held:
-        held.bind(str(path))
-        held.listen()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        yield listening
+
+
+def handed(home: Home, listening: socket.socket) -> subprocess.Popen[bytes]:
+    """As systemd does: the socket is descriptor 3, and the process knows its own number."""
+    argv: list[str | Path] = [
+        "bash",
+        "-c",
+        'exec env LISTEN_FDS=1 LISTEN_PID=$$ "$0" 3<&"$1"',
+        BIN / "runexpd",
+        str(listening.fileno()),
+    ]
+    return subprocess.Popen(argv, env=home.environment, pass_fds=[listening.fileno()])
+
+
+def test_whoever_waits_for_one_that_cannot_start_is_not_kept_waiting(home: Home) -> None:
+    (home.dir / "config.yaml").write_text("no_key: 1\n")
+    with held(home) as listening, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(home.dir / "run" / "runexpd.sock"))
+        assert handed(home, listening).wait(30) == 78
+        client.settimeout(30)
+        assert client.recv(1) == b""
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+def test_a_socket_that_is_held_for_us_is_served_and_left(home: Home, told: socket.socket) -> None:
+    path = home.dir / "run" / "runexpd.sock"
+    with held(home) as listening:
         home.environment |= {"NOTIFY_SOCKET": told.getsockname()}
-        # As systemd does: the socket is descriptor 3, and the process knows its own number.
-        argv: list[str | Path] = [
-            "bash",
-            "-c",
-            'exec env LISTEN_FDS=1 LISTEN_PID=$$ "$0" 3<&"$1"',
-            BIN / "runexpd",
-            str(held.fileno()),
-        ]
-        home.daemon = subprocess.Popen(argv, env=home.environment, pass_fds=[held.fileno()])
+        home.daemon = handed(home, listening)
         assert told.recv(100) == b"READY=1"
         assert home.json("ls") == []
         assert home.runexp("daemon", "reload").returncode == 0

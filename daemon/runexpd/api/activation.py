@@ -2,6 +2,7 @@
 
 import os
 import socket as sockets
+from contextlib import suppress
 
 #: The first that is handed over.
 _DESCRIPTOR = 3
@@ -15,3 +16,11 @@ def socket() -> sockets.socket | None:
     given = sockets.socket(fileno=os.dup(_DESCRIPTOR))
     given.setblocking(False)
     return given
+
+
+def turn_away() -> None:
+    """Who waits there hears that nobody comes; else systemd would start us for them again and again, until it gives up on both."""
+    if (listening := socket()) is not None:
+        with listening, suppress(BlockingIOError):
+            while True:
+                listening.accept()[0].close()

@@ -8,7 +8,7 @@ import anyio
 import msgspec
 from loguru import logger
 
-from runexp import __version__
+from runexp import __version__, tending
 from runexp.text import on_one_line
 from runexp.wire import framing, requests
 from runexp.wire.completing import Directories
@@ -228,4 +228,4 @@ def _other_version(hello: framing.Hello) -> Refusal:
     what = (
         f"this client speaks protocol {hello.protocol}, the daemon {framing.PROTOCOL} (runexp {__version__})"
     )
-    return Refusal(Code.VERSION, what, hint="restart the daemon: systemctl --user restart runexpd")
+    return Refusal(Code.VERSION, what, hint=tending.restart())
