@@ -1,6 +1,6 @@
 """sbatch, squeue, sacct, scancel, scontrol and sinfo, as far as runexp asks them. Jobs run for real, as plain processes.
 
-Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in faults.json:
+Texts, exit codes and tables are those of Slurm 22.05. Faults, by command, in `faults`:
 
     sbatch   lost (submits, then `Socket timed out`), timeout (the same without submitting), limit, down, killed (dies
              by SIGKILL after submitting), early (dies before), drain, wait (as with --wait, of a job that failed),
@@ -11,21 +11,17 @@ plugin does. As the real ones, they take wishes from the environment: SBATCH_ARR
 SBATCH_CLUSTERS, SQUEUE_PARTITION, SQUEUE_USERS, SCANCEL_PARTITION, SLURM_CLUSTERS.
     squeue   down, empty (an answer, with nothing in it)
     sacct    down, stub, no-end, disabled, no-submit-line
+
+They are started by the thousand: what takes longer to import than an interpreter to start is imported where it is needed, and
+what is kept is in the interpreter's own format.
 """
 
-import contextlib
 import fcntl
-import json
+import marshal
 import os
 import pwd
-import re
-import resource
-import shlex
-import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 #: A node, and the machine that it is.
@@ -34,13 +30,14 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
 def sbatch(dir, fault, argv):
+    import shlex
+
     token_path, options = (argv[-1], argv[:-1]) if argv and argv[-1][0] != "-" else (_input(dir), argv)
     if fault == "early":
-        os.kill(os.getppid(), signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
+        _die()
     _refuse(fault)
     try:
-        script = Path(token_path).read_text()
+        script = _read(token_path)
     except OSError:
         fail(f"sbatch: error: Unable to open file {token_path}")
     if not script.startswith("#!"):
@@ -83,11 +80,16 @@ def sbatch(dir, fault, argv):
     if "hold" not in directives:
         _start(dir, id, token_path, directives)
     if fault == "killed":
-        os.kill(os.getppid(), signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
+        _die()
     if fault == "lost":
         fail("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
     _print(id, fault, directives)
+
+
+def _die():
+    """With whoever asked."""
+    for each in (os.getppid(), os.getpid()):
+        os.kill(each, 9)
 
 
 def _print(id, fault, directives):
@@ -100,9 +102,9 @@ def _print(id, fault, directives):
 
 def _input(dir):
     """A script that comes on the input: Slurm's word for its path is `(null)`."""
-    path = Path(dir) / f"{time.time_ns()}.input"
-    path.write_text(sys.stdin.read())
-    return str(path)
+    path = f"{dir}/{time.time_ns()}.input"
+    _write(path, sys.stdin.read())
+    return path
 
 
 POLICY = (
@@ -138,10 +140,13 @@ def _limit(dir, directives):
 
 def _start(dir, id, script, directives):
     """In a session of its own: run the script as it is now, note its end."""
-    kept = Path(dir) / f"{id}.script"
-    kept.write_text(Path(script).read_text())
+    kept = f"{dir}/{id}.script"
+    _write(kept, _read(script))
     if os.fork():
         return
+    import resource
+    import subprocess
+
     os.setsid()
     output = _printed_to(id, directives, "output")
     error = _printed_to(id, directives, "error") if "error" in directives else output
@@ -169,6 +174,8 @@ def _start(dir, id, script, directives):
 
 def _printed_to(id, directives, option):
     """The whole path is a pattern, and its directory is made, as from 24.11 on."""
+    import re
+
     words = {"%j": id, "%x": directives.get("job-name", ""), "%u": USER, "%N": HOST, "%%": "%"}
     path = re.sub("%[jxuN%]", lambda match: words[match[0]], os.path.join(os.getcwd(), directives[option]))
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -199,7 +206,8 @@ def squeue(dir, fault, argv):
             "%S": job["start"] or "N/A",
             "%o": job["command"],
         }
-        print(re.sub("%[a-zA-Z]", lambda match, fields=fields: str(fields[match[0]]), asked["format"]))
+        first, *parts = asked["format"].split("%")
+        print(first + "".join(f"{fields['%' + part[0]]}{part[1:]}" for part in parts))
 
 
 def sacct(dir, fault, argv):
@@ -259,9 +267,7 @@ def scancel(dir, fault, argv):
         for job in [known[id] for id in argv if id in known and known[id]["state"] not in ENDED]:
             job["state"] = "CANCELLED"
             if job["pid"]:
-                subprocess.run(["pkill", "-TERM", "-P", str(job["pid"])], check=False)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(job["pid"], signal.SIGTERM)
+                os.system(f"pkill -TERM -P {job['pid']}; kill -TERM {job['pid']} 2>/dev/null")
             else:
                 job["end"] = int(time.time())
 
@@ -312,6 +318,8 @@ def _words(argv):
 
 
 def _directives(script):
+    import shlex
+
     for line in script.splitlines():
         if line.startswith("#SBATCH"):
             yield from _words(shlex.split(line[7:]))
@@ -326,18 +334,37 @@ class jobs:
     """The table, held for us alone."""
 
     def __init__(self, dir):
-        self.path = Path(dir) / "jobs.json"
+        self.path = f"{dir}/jobs"
 
     def __enter__(self):
-        self.lock = open(self.path.with_suffix(".lock"), "w")
+        self.lock = open(f"{self.path}.lock", "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.known = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.known = _kept(self.path)
         return self.known
 
     def __exit__(self, *error):
-        self.path.with_suffix(".new").write_text(json.dumps(self.known))
-        self.path.with_suffix(".new").rename(self.path)
+        with open(f"{self.path}.new", "wb") as new:
+            marshal.dump(self.known, new)
+        os.rename(new.name, self.path)
         self.lock.close()
+
+
+def _kept(path):
+    try:
+        with open(path, "rb") as file:
+            return marshal.load(file)
+    except FileNotFoundError:
+        return {}
+
+
+def _read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def _write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
 
 
 def fail(text):
@@ -347,9 +374,8 @@ def fail(text):
 
 def main():
     name, dir, *argv = sys.argv[1:]
-    faults = Path(dir) / "faults.json"
-    fault = json.loads(faults.read_text()).get(name) if faults.exists() else None
-    with open(Path(dir) / "calls", "a") as calls:
+    fault = _kept(f"{dir}/faults").get(name)
+    with open(f"{dir}/calls", "a") as calls:
         calls.write(f"{name}\n")
     {
         "sbatch": sbatch,
