@@ -51,7 +51,7 @@ def serve() -> None:
     answers.write(READY)
     answers.flush()
     while _serve_one(questions, answers):
-        gc.collect()
+        _let_go()
 
 
 def prepare() -> None:
@@ -62,7 +62,10 @@ def prepare() -> None:
     from runexpd.tools import registry
 
     registry.load()
-    # What was imported stays: to look through it after each question costs ten times what most questions do.
+
+
+def _let_go() -> None:
+    """Of what a question left. What it imported stays: to look through that each time takes ten times as long as most questions."""
     gc.collect()
     gc.freeze()
 
