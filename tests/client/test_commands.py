@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from client.conftest import Runexp
 from fakes.daemon import LIVE, FakeDaemon, experiment, job, report, seen, shown
@@ -345,3 +346,20 @@ def test_a_directory_here_is_the_shells_affair(daemon: FakeDaemon, runexp: Runex
     said = completed(runexp, "de")
     assert "della:" in said
     assert "dir\n" in said
+
+
+@pytest.mark.parametrize(
+    ("archived", "asked", "said"),
+    [
+        ([], [], "no experiments yet: runexp run DIR"),
+        ([True, True], [], "all 2 are archived: runexp ls --archived"),
+        ([False], ["--archived"], "none is archived: runexp ls"),
+        ([True, False], ["other*"], "none of them is like that"),
+    ],
+)
+def test_a_list_without_a_line_says_where_there_are_some(
+    daemon: FakeDaemon, runexp: Runexp, archived: list[bool], asked: list[str], said: str
+) -> None:
+    known = tuple(replace(LINE, archived=each) for each in archived)
+    daemon.answer(requests.Ls, requests.LsReply(experiments=known))
+    assert runexp("ls", *asked).stdout.strip() == said

@@ -84,8 +84,15 @@ def ls(
         if as_json:
             output.json(known)
         else:
-            output.pages(rows.experiments(known) if known else [table.line(_none_of(every))])
+            output.pages(rows.experiments(known) if known else [table.line(_none_of(every, archived))])
 
 
-def _none_of(every: Sequence[ExperimentLine]) -> str:
-    return "none of them is like that" if every else "no experiments yet: runexp run DIR"
+def _none_of(every: Sequence[ExperimentLine], archived: bool) -> str:
+    if not every:
+        return "no experiments yet: runexp run DIR"
+    count = sum(each.archived for each in every)
+    is_elsewhere = count == (0 if archived else len(every))
+    how = "none of them is like that"
+    if is_elsewhere:
+        how = "none is archived: runexp ls" if archived else f"all {count} are archived: runexp ls --archived"
+    return how
