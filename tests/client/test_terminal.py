@@ -1,6 +1,7 @@
 """The live view in a real (pseudo) terminal: what it shows, how one leaves, and that the terminal is put back."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,45 @@ def test_control_c_detaches_too(home: Home, running: str) -> None:
     assert terminal.exit_code() == 6
     assert "Come back" in terminal.seen
     terminal.close()
+
+
+#: As where the terminal takes no more: the event loop waits for a lock that nobody opens.
+STUCK = """
+import threading
+from textual.screen import Screen
+from runexp.screen import app, leaving
+
+class Stuck(Screen):
+    def on_mount(self):
+        self.app._driver.write("it waits")
+        threading.Event().wait()
+
+leaving._SECONDS = 0.5
+app._shown(lambda full: Stuck())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_whatever_it_waits_for(home: Home, number: int) -> None:
+    terminal = Terminal(home, "-c", STUCK, program="python")
+    terminal.until("it waits")
+    os.kill(terminal.process.pid, number)
+    assert terminal.exit_code() == 128 + number
+    terminal.close()
+
+
+@pytest.mark.parametrize("controls", [True, False])
+def test_it_never_outlives_its_terminal(home: Home, running: str, controls: bool) -> None:
+    """Whether a signal tells it or not, and whatever it waits for."""
+    for args, program, seen in (
+        (("attach", running), "runexp", "RUNNING"),
+        (("-c", STUCK), "python", "it waits"),
+    ):
+        terminal = Terminal(home, *args, program=program, controls=controls)
+        terminal.until(seen)
+        terminal.hang_up()
+        assert terminal.process.wait(20) == 128 + signal.SIGHUP
+        terminal.close()
 
 
 def test_progress_is_shown_while_it_is_made(home: Home, tmp_path: Path) -> None:

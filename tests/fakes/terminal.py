@@ -15,18 +15,19 @@ from fakes.home import BIN, Home, wait_for
 class Terminal:
     """`runexp` in a terminal of its own."""
 
-    def __init__(self, home: Home, *args: str) -> None:
+    def __init__(self, home: Home, *args: str, program: str = "runexp", controls: bool = True) -> None:
+        """`controls`: whether Ctrl-C and a hang-up reach it as signals."""
         self.master, self.slave = pty.openpty()
         termios.tcsetwinsize(self.slave, (40, 120))
         self.before = termios.tcgetattr(self.slave)
         self.process = subprocess.Popen(
-            [BIN / "runexp", *args],
+            [BIN / program, *args],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
             env={**home.environment, "TERM": "xterm-256color", "COLUMNS": "120"},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is one
+            preexec_fn=lambda: controls and fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is one
         )
         self.seen = ""
 
@@ -43,6 +44,9 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
 
+    def hang_up(self) -> None:
+        os.close(self.master)
+
     def exit_code(self) -> int:
         deadline = time.monotonic() + 20
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -55,5 +59,6 @@ class Terminal:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self.master)
+        with suppress(OSError):  # it hung up before
+            os.close(self.master)
         os.close(self.slave)

@@ -1,18 +1,22 @@
 """The full screen from its beginning to its end: the terminal is always put back."""
 
-import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from textual.app import App
 from textual.screen import Screen
 
 from runexp.screen import choosing
+from runexp.screen.leaving import Leaving
 from runexp.screen.watching import Watching
 from runexp.wire.views import ExperimentView
 
-_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+#: What it ends with when it is told to.
+_ENDINGS: Mapping[int, object] = {
+    signal.SIGINT: False,
+    **{number: int(number) for number in (signal.SIGTERM, signal.SIGHUP)},
+}
 
 
 class Full(App[bool | int | Exception]):
@@ -25,12 +29,11 @@ class Full(App[bool | int | Exception]):
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self._first = first
+        self.leaving: Leaving | None = None
 
     def on_mount(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in _ENDINGS:
-            loop.add_signal_handler(number, self.exit, int(number))
-        loop.add_signal_handler(signal.SIGINT, self.exit, False)
+        if self.leaving is not None:
+            self.leaving.begin()
         self.push_screen(self._first(self))
 
 
@@ -49,9 +52,13 @@ def choose() -> None:
 
 
 def _shown(first: Callable[[Full], Screen[None]]) -> bool:
-    done = Full(first).run()
+    app = Full(first)
+    app.leaving = Leaving(app, _ENDINGS)
+    with app.leaving.heard():
+        done = app.run()
+    if done is not True and done and not isinstance(done, Exception):
+        sys.exit(128 + done)
+    app.leaving.stay()
     if isinstance(done, Exception):
         raise done
-    if done is not True and done:
-        sys.exit(128 + done)
     return bool(done)
