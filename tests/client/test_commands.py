@@ -352,7 +352,7 @@ def test_a_directory_here_is_the_shells_affair(daemon: FakeDaemon, runexp: Runex
     ("archived", "asked", "said"),
     [
         ([], [], "no experiments yet: runexp run DIR"),
-        ([True, True], [], "all 2 are archived: runexp ls --archived"),
+        ([True, True], [], "none but 2 archived: runexp ls --archived"),
         ([False], ["--archived"], "none is archived: runexp ls"),
         ([True, False], ["other*"], "none of them is like that"),
     ],

@@ -4,11 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from core.test_rerun import finished
-from fakes.builders import BAD, GOOD, SCORED, World, cell, owed, scaffold
+from fakes.builders import BAD, GOOD, ID, SCORED, World, cell, owed, scaffold
+from runexp.wire import events
 from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure, Finding, Verdict
 from runexp.wire.states import Outcome, Stage
-from runexpd.core.observations import ScaffoldSeen
+from runexpd.core.observations import AcceptWanted, ScaffoldSeen
 from runexpd.core.steps import archived, forecast, jobviews
 
 ABSENT = replace(BAD, is_absent=True)
@@ -38,6 +39,30 @@ def test_one_that_is_known_stays_done() -> None:
     assert owed(world.state, world.now) == []
     assert {job.stage for job in world.experiment.current} == {Stage.VERIFIED}
     assert world.experiment.outcome is Outcome.SUCCEEDED
+
+
+def test_that_its_checkpoints_are_gone_is_said_until_they_are_back() -> None:
+    world = finished()
+    before = world.job("rank4")
+    world.see(seen(world))
+    assert plan_line(world, "rank4") == ("skip", f"done: {archived.DETAIL}")
+    assert shown(world, "rank4") == archived.DETAIL
+    assert world.job("rank4").artifacts == (), "no report names what is gone"
+    assert world.job("rank4").made_of == before.made_of
+    again = world.see(seen(world))
+    assert not [event for event in again if isinstance(event, events.ResultVerified)]
+    world.see(scaffold(verdicts={"rank8": GOOD, "rank4": GOOD, **ALL}))
+    assert world.job("rank4") == before
+
+
+def test_what_a_person_took_as_it_is_stays_as_it_is_without_its_checkpoints() -> None:
+    world = World()
+    world.see(scaffold())
+    world.finish("rank4", BAD)
+    world.see(AcceptWanted(experiment=ID, jobs=("rank4",)))
+    accepted = world.job("rank4")
+    world.see(seen(world))
+    assert world.job("rank4") == accepted
 
 
 def test_where_no_evaluation_is_there_its_training_is_owed_as_if_it_had_never_been() -> None:

@@ -94,5 +94,7 @@ def _none_of(every: Sequence[ExperimentLine], archived: bool) -> str:
     is_elsewhere = count == (0 if archived else len(every))
     how = "none of them is like that"
     if is_elsewhere:
-        how = "none is archived: runexp ls" if archived else f"all {count} are archived: runexp ls --archived"
+        how = (
+            "none is archived: runexp ls" if archived else f"none but {count} archived: runexp ls --archived"
+        )
     return how

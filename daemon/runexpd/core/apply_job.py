@@ -8,6 +8,7 @@ from runexp.wire import events, states
 from runexp.wire.failures import FailureKind
 from runexp.wire.jobs import Failure
 from runexp.wire.metrics import Health
+from runexp.wire.states import Stage
 from runexpd.core.job import Attempt, Job
 from runexpd.core.lifecycle import IllegalTransition, next_stage
 
@@ -147,6 +148,9 @@ def _found(job: Job, event: Found) -> Job:
 
 
 def _verified(job: Job, event: events.ResultVerified) -> Job:
+    if job.stage is Stage.VERIFIED:  # by the same attempt, of the same recipe
+        found = {"detail": event.detail, "artifacts": event.artifacts, "warnings": event.warnings}
+        return restage(job, event, **found)
     return restage(
         blank(job),
         event,

@@ -42,6 +42,8 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.IN_DOUBT, events.JobSkipped): Stage.SKIPPED,
     # Looked at again, and gone.
     (Stage.VERIFIED, events.ResultRejected): Stage.FAILED,
+    # Looked at again: put away since, or brought back.
+    (Stage.VERIFIED, events.ResultVerified): Stage.VERIFIED,
     # Looked at again, and mended by hand.
     (Stage.FAILED, events.ResultVerified): Stage.VERIFIED,
     (Stage.FAILED, events.RetryAsked): Stage.PLANNED,

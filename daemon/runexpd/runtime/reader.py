@@ -96,7 +96,7 @@ async def _first(host: Host, typed: str) -> First:
     if not is_fit(place.path):
         raise BadExperiment("a directory whose name can't be shown", place.path, "rename it")
     if (found := _data(text, data)) is None:
-        hint = "run design-experiment first, which writes it"
+        hint = "run design-experiment first, which writes it; `runexp init DIR` writes one to begin with"
         raise BadExperiment(f"there is no {summary.FILE}", text, hint)
     if isinstance(listing, Withheld):
         raise FileRefused(listing.why)

@@ -51,6 +51,12 @@ def lost(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
     }
 
 
+def is_put_away_or_back(job: Job, verdict: Verdict) -> bool:
+    """Whether the checkpoints of what is done are gone since it was looked at last, or there again."""
+    is_good = verdict.finding is Finding.GOOD
+    return is_good and (verdict.detail == DETAIL) is not (job.detail == DETAIL)
+
+
 def _may_be(job: Job | None) -> bool:
     if job is None or job.stage is Stage.VERIFIED or not job.attempts:
         return True

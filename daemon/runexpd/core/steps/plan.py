@@ -190,6 +190,8 @@ def _of_verified(seen: ScaffoldSeen, spec: JobSpec, job: Job, verdict: Verdict) 
         yield events.ResultRejected(job=spec.id, token=token, failure=failure, warnings=verdict.warnings)
     elif _is_outdated(seen, spec):
         yield events.ResultRejected(job=spec.id, token=token, failure=verify.OUTDATED)
+    elif not job.accepted and archived.is_put_away_or_back(job, verdict):
+        yield verify.meaning(spec.id, job.proof, replace(verdict, remedy=None))
 
 
 def _is_doubtful(verdict: Verdict) -> bool:
