@@ -6,6 +6,8 @@ reads all that is still there. Of experiments that are over this happens when so
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 import anyio
 from loguru import logger
@@ -24,14 +26,16 @@ from runexpd.runtime.digest import Indigestible
 from runexpd.runtime.followers import Followers, NotYet
 from runexpd.runtime.recorder import Recorder
 from runexpd.runtime.shelf import Removed
+from runexpd.runtime.together import together
 from runexpd.tools import base as tools
 from runexpd.tools.base import Tool
 
 PAGE_EVENTS = 500
 #: Looks into one job's files: more is no training that anybody looks at.
 MOST_LOOKS = 400
-#: Experiments whose rests are read at a time.
+#: Experiments whose rests are read at a time, and jobs of each: what these ask for goes in one command.
 _AT_ONCE = 2
+_TOGETHER = 8
 #: The position is kept after so many events without an end.
 _SELDOM_EVENTS = 2000
 _END = b'"JobEnded"'
@@ -51,6 +55,13 @@ class Means:
     #: Up to which event each experiment was followed, as far as it is kept.
     places: dict[str, int] = field(default_factory=dict)
     reading: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_AT_ONCE))
+
+
+class _News(NamedTuple):
+    ends: Sequence[events.JobEnded]
+    #: Of the last event that was looked at, and whether there is none after it.
+    seq: int
+    is_all: bool
 
 
 class Rests:
@@ -108,17 +119,21 @@ class Rest:
         return ()
 
     async def _catch_up(self) -> None:
-        ledger, id = self._means.ledger, self.experiment
-        while page := await desk.ask(lambda: following.page(ledger, id, self._seq, PAGE_EVENTS)):
-            for envelope in page:
-                if _END in bytes(envelope.event):
-                    event = codec.decode(bytes(envelope.event))
-                    if isinstance(event, events.JobEnded):
-                        await self._read(event)
-                self._seq = envelope.seq
-            if len(page) < PAGE_EVENTS:
+        while (news := await self._news()) is not None:
+            for start in range(0, len(news.ends), _TOGETHER):
+                await self._read(news.ends[start : start + _TOGETHER])
+            self._seq = news.seq
+            if news.is_all:
                 break
         await self._keep_place()
+
+    async def _news(self) -> "_News | None":
+        """What came next, but no more of it than is needed: it may have to wait for its turn. None: nothing did."""
+        ledger, id = self._means.ledger, self.experiment
+        page = await desk.ask(lambda: following.page(ledger, id, self._seq, PAGE_EVENTS))
+        bodies = [body for envelope in page if _END in (body := bytes(envelope.event))]
+        ends = [event for event in map(codec.decode, bodies) if isinstance(event, events.JobEnded)]
+        return _News(ends, page[-1].seq, len(page) < PAGE_EVENTS) if page else None
 
     async def _keep_place(self) -> None:
         experiment = await self._means.at_hand(self.experiment) if self._seq != self._kept else None
@@ -127,15 +142,18 @@ class Rest:
             await self._means.recorder.set_position(self.experiment, self._seq)
             self._kept = self._means.places[self.experiment] = self._seq
 
-    async def _read(self, ended: events.JobEnded) -> None:
-        known = await self._means.at_hand(self.experiment)
+    async def _read(self, ends: Sequence[events.JobEnded]) -> None:
+        async with self._means.reading:
+            known = await self._means.at_hand(self.experiment)
+            await together(*(partial(self._read_one, known, ended) for ended in ends))
+
+    async def _read_one(self, known: Experiment, ended: events.JobEnded) -> None:
         job = known.jobs.get(ended.job)
         attempt = next((a for a in job.attempts if a.token == ended.token), None) if job else None
         if job is None or attempt is None or await self._means.recorder.is_over(ended.token):
             return
         if attempt.started_at is not None:  # what never began has written nothing
-            async with self._means.reading:
-                await self._read_on(known, job, attempt)
+            await self._read_on(known, job, attempt)
         ran_well = ended.state == states.COMPLETED and ended.started_at is not None
         seconds = ended.ended_at - ended.started_at if ran_well and ended.started_at is not None else None
         await self._means.recorder.finish(ended.token, kind_of(known, job), tail_kind_of(known, job), seconds)
