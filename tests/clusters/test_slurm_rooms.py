@@ -220,7 +220,7 @@ def _whose(node: HeadNode, *batch: Submission) -> dict[str, str]:
     for name in ("cat", "sort", "paste", "tr"):
         node.program(name, f'exec {shutil.which(name)} "$@"')
     before = sorted(node.home.rglob("*"))
-    told = node.run(commands.taken(batch))
+    told = node.run(commands.taken(), commands.places(batch))
     assert set(node.home.rglob("*")) - set(before) <= {node.home / "asked", node.home / "ran"}
     return {token: " ".join(receipt.said) for token, receipt in told.items()}
 

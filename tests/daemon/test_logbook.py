@@ -701,6 +701,34 @@ def test_what_stands_at_the_end_already_is_known(text: str, there: str, missing:
     assert text[logfile.begun(text.encode(), there.encode()) :] == missing
 
 
+async def test_a_link_that_is_back_while_nothing_is_to_be_written_may_be_lost_again(
+    site: Site, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, words, caught_up = past_of("a"), "run logs wait for an answer: no link to it", []
+    site.enter(past[:10])
+    await site.write_all()
+    settle = logbooks._RunLogs._settle
+
+    async def settled(logs: logbooks._RunLogs) -> None:
+        await settle(logs)
+        caught_up.append(logs)
+
+    monkeypatch.setattr(logbooks._RunLogs, "_settle", settled)
+    site.here.unreachable = True
+    async with site.running():
+        await until(lambda: len(site.naps.taken) == 1)
+        site.here.unreachable = False
+        site.naps.end()
+        await until(lambda: bool(caught_up))
+        site.here.unreachable = True
+        site.enter(past[10:])
+        await until(lambda: len(site.naps.taken) == 2)
+        assert said == [words] * 2
+        site.here.unreachable = False
+        site.naps.end()
+        await until(lambda: site.holds(past))
+
+
 async def test_of_an_experiment_whose_directory_is_gone_no_past_is_read_until_it_is_back(
     site: Site, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

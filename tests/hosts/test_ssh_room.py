@@ -216,3 +216,24 @@ async def test_a_server_that_still_counts_what_was_just_closed_is_asked_again() 
             while not far.opened:
                 await anyio.sleep(0.01)
         assert not far.is_lost
+
+
+async def test_no_room_on_a_connection_that_is_no_more_says_nothing_of_the_next() -> None:
+    far = Far()
+    connections = [Far(), Far()]
+    current = connections[0]
+
+    async def connection() -> Far:
+        return current
+
+    far.connection = connection  # type: ignore[method-assign]
+    async with room_of(far) as (room, tasks):
+        tasks.start_soon(run, room)
+        await anyio.wait_all_tasks_blocked()
+        current, far.may_open = connections[1], 1
+        tasks.start_soon(run, room)
+        await anyio.wait_all_tasks_blocked()
+        assert len(far.opened) == 1
+        far.error = ssh_room.NoRoom("open failed")
+        await far.open(1)
+        assert room._places.total_tokens == USUAL

@@ -201,7 +201,7 @@ class Room(Generic[C]):
                 session = await self._begin(connection)
         except Exception as failed:
             error = faults.of_link(failed)
-            if isinstance(error, NoRoom):
+            if isinstance(error, NoRoom) and connection is self._connection:
                 self._learn(self._in_use - len(self._takers) + len(self._ready))
         else:
             await self._give(session, connection)

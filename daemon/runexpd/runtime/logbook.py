@@ -153,6 +153,9 @@ class _RunLogs:
             raise lane.silent(str(error) or f"{added.dir} hangs") from None
         except FileRefused:
             return
+        if self._failed and self._only is None:
+            self._failed = False
+            lane.is_back()
         if there is None:
             self._failed = True
             raise NotYet(is_seldom=True)

@@ -124,11 +124,9 @@ class SlurmCluster:
         return await adopt.find(self.host, queue, jobs, ours)
 
     async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        for part in commands.batches([each for each in batch if each.results and not commands.unfit(each)]):
-            ran = await self._ask(commands.taken(part, self._daemon), queries=1)
-            found |= {each.token: printable(" ".join(each.said)) for each in rooms.receipts(ran.stdout)}
-        return found
+        those = commands.places([each for each in batch if each.results and not commands.unfit(each)])
+        ran = await self._ask(commands.taken(self._daemon), queries=1, stdin=those)
+        return {each.token: printable(" ".join(each.said)) for each in rooms.receipts(ran.stdout)}
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)

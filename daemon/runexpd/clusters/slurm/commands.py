@@ -97,10 +97,14 @@ def submit(batch: Sequence[Submission], defaults: Mapping[str, str], daemon: str
     return ["sh", "-c", _SUBMIT, "runexp-submit", STOPS, _ENDS, daemon, *words]
 
 
-def taken(batch: Sequence[Submission], daemon: str = "") -> list[str]:
-    """Whose jobs train where these would."""
-    words = [word for each in batch for word in (each.token, each.results)]
-    return ["sh", "-c", _TAKEN, "runexp-taken", _ENDS, daemon, *words]
+def taken(daemon: str = "") -> list[str]:
+    """Whose jobs train where those on its input would."""
+    return ["sh", "-c", _TAKEN, "runexp-taken", _ENDS, daemon]
+
+
+def places(batch: Sequence[Submission]) -> bytes:
+    """As `taken` reads them."""
+    return "".join(f"{each.token}\n{each.results}\n" for each in batch).encode()
 
 
 def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]:

@@ -1,18 +1,17 @@
 # Says, of each directory that another's job trains into, the token that it was asked for and whose it is; changes nothing. Arguments:
-# ENDS DAEMON, as submit.sh has them; then TOKEN RESULTS, and so on by twos. The queue is asked for all at once: by ids, and where
-# one isn't known for all of this user's.
+# ENDS DAEMON, as submit.sh has them; on its input are a line with a token and one with its directory, and so on. The queue is asked for
+# all at once: by ids, and where one isn't known for all of this user's.
 ends=$1 daemon=$2
-shift 2
+all=$(cat)
 
-others() { # others COMMAND TOKEN RESULTS ...: the command, for each whose mark is another's
-  command=$1
-  shift
-  while [ $# -ge 2 ]; do
-    token=$1 results=$2 mark=$2/.runexp
-    shift 2
+others() { # others COMMAND: for each whose mark is another's
+  while IFS= read -r token && IFS= read -r results; do
+    mark=$results/.runexp
     read_mark "$mark"
-    if [ -n "$owner" ] && anothers; then "$command"; fi
-  done
+    if [ -n "$owner" ] && anothers; then "$1"; fi
+  done <<EOF
+$all
+EOF
 }
 
 wanted() { # what the queue is to be asked for, on stdout
@@ -35,7 +34,7 @@ whose() {
   if why=$(under_way 2>&1); then say "$token" taken "$us$us$us$us$us" "" "$(printf '%s' "$why" | tr '\n' ' ')$rs"; fi
 }
 
-asked=$(others wanted "$@" | sort -u)
+asked=$(others wanted | sort -u)
 ids=$(printf '%s\n' "$asked" | grep -v mine | paste -s -d , -)
 queue= problem=
 ask() { # ask OPTION ...: a row a job, behind those that are known
@@ -46,5 +45,5 @@ ask() { # ask OPTION ...: a row a job, behind those that are known
 # Of one alone that it doesn't know squeue makes an error, and of the first of two nothing.
 [ -z "$ids" ] || ask -j "$ids,$ids"
 case $asked in *mine*) ask -u "$(id -un)" ;; esac
-others whose "$@"
+others whose
 exit 0
