@@ -374,6 +374,8 @@ def test_what_is_wrong_what_is_unclear_and_what_is_not_compared_is_said() -> Non
         assert words in said
     for text in (said, plain.text(found), latex.latex(found)):
         assert "the samples of 1 of 1 logs are not read yet" in text
+    for text in (plain.text(found), plain.markdown(found)):
+        assert "\n\n\n" not in text, "parts are a line apart, also where a table has no notes"
     assert "Health: rank4: no new step for 6 min; look at its output" in plain.text(found)
 
 

@@ -86,8 +86,8 @@ def _scores(table: scores.Table, style: Style) -> Iterator[str]:
     best = style.bold if style is MARKDOWN else lambda said: f"{said} *"
     yield from words.table(score_rows(table, best, style.cell))
     yield ""
-    yield from map(style.said, notes(table))
-    yield ""
+    if said := [style.said(note) for note in notes(table)]:
+        yield from (*said, "")
 
 
 def score_rows(
