@@ -151,7 +151,7 @@ def real_experiment(real_home: Home) -> Path:
     """
     experiment = real_home.dir.parent / "experiment"
     example.scaffold(experiment, Path(sys.prefix))
-    narrow(experiment, {"base": (), "rank4": (1,), "rank8": (0, 1), "rank8-adapter": (1,)})
+    narrow(experiment, {"base": (), "rank4": (1,), "rank8": (1,), "rank8-adapter": (1,)})
     done = real_home.runexp("run", str(experiment))
     assert done.returncode == 0, done.stdout + done.stderr
     return experiment

@@ -87,7 +87,7 @@ def {name}(data_path: str) -> Task:
 
 
 def test_an_evaluation_that_failed_is_told_by_its_log(real_home: Home, real_experiment: Path) -> None:
-    """Its exit code is 0: status error for one, success over no scores for the other."""
+    """Its exit code is 0: status error for one, success over no scores for the other. Neither comes to ask its model."""
     experiment = real_home.dir.parent / "failing"
     cells = {"raising": "", "unscored": ", fail_on_error=False"}
     for name, options in cells.items():
@@ -96,6 +96,8 @@ def test_an_evaluation_that_failed_is_told_by_its_log(real_home: Home, real_expe
             real_experiment / "base" / "eval" / "capitalization", cell, ignore=lambda *_: {"logs"}
         )
         (cell / "task.py").write_text(RAISES.format(name=name, options=options))
+        script = cell / "cell.slurm"
+        script.write_text(re.sub(r"--model hf/\S+", "--model mockllm/model", script.read_text()))
     (experiment / "models").symlink_to(real_experiment / "models")
     (experiment / "words.json").symlink_to(real_experiment / "words.json")
     (experiment / "experiment_summary.yaml").write_text(
@@ -113,6 +115,8 @@ def test_a_base_model_that_has_gone_is_told_before_anything_is_evaluated(
     real_home: Home, real_experiment: Path
 ) -> None:
     experiment = only(real_experiment, real_home.dir.parent / "model-gone", "rank8-adapter")
+    config = experiment / "rank8-adapter" / "finetune.yaml"
+    config.write_text(config.read_text().replace("max_steps_per_epoch: null", "max_steps_per_epoch: 2"))
     name_another_base(experiment / "rank8-adapter", "/nowhere/tiny-llama")
     assert real_home.runexp("run", str(experiment)).returncode == 4
     jobs = {job["id"]: job for job in real_home.json("status", "model-gone")["jobs"]}
