@@ -28,9 +28,10 @@ def bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran(sys.executable, "-m", "build", "--outdir", place, ROOT)
     assert list(place.glob("runexp-*.tar.gz"))
     (wheel,) = place.glob("runexp-*.whl")
-    ran(sys.executable, "-m", "venv", place / "venv")
-    ran(place / "venv" / "bin" / "pip", "install", "-q", wheel)
-    return place / "venv" / "bin"
+    bin = place / "venv" / "bin"
+    ran(sys.executable, "-m", "venv", "--without-pip", place / "venv")
+    ran(sys.executable, "-m", "pip", "--python", bin / "python", "install", "-q", wheel)
+    return bin
 
 
 def test_it_runs_an_experiment(bin: Path, tmp_path: Path) -> None:

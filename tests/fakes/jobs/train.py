@@ -12,7 +12,6 @@ import json
 import os
 import re
 import struct
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,6 +34,8 @@ def main() -> None:
     if args.fate == "elsewhere":
         args.output_dir = args.output_dir.with_name(f"{args.output_dir.name}.late")
     if args.fate == "children":
+        import subprocess  # which takes as long as the interpreter's start
+
         hide = 'trap "" TERM; echo hidden; exec sleep 600'
         subprocess.Popen(["setsid", "bash", "-c", hide])
         args.seconds = 600
