@@ -255,6 +255,29 @@ def test_a_queue_that_gives_no_answer_tells_nothing_of_who_trains_there(node: He
     assert "can't be told: slurm_load_jobs error: Unable to contact" in said
 
 
+@pytest.mark.parametrize(
+    ("said", "exit_code", "kind", "stays"),
+    [
+        ("sbatch: error: Batch job submission failed: Invalid account", 1, Refused, False),
+        (
+            "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+            1,
+            Unclear,
+            True,
+        ),
+        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller", 1, Deferred, True),
+        ("", 137, Unclear, True),
+    ],
+)
+def test_of_a_training_that_sbatch_refuses_no_mark_is_left(
+    node: HeadNode, said: str, exit_code: int, kind: type, stays: bool
+) -> None:
+    """Where there may be a job it stays."""
+    node.program("sbatch", f'echo "{said}" >&2; exit {exit_code}')
+    assert isinstance(errors.answer(node.send(node.training("a-1"))["a-1"]), kind)
+    assert (node.home / "one" / "artifacts" / ".runexp").exists() == stays
+
+
 ROW = "{state}\x1f/home/.runexp/{token}/../../../x.slurm"
 
 

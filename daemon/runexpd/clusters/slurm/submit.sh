@@ -131,7 +131,12 @@ submit() { # submit ROOM: once, since the lock is ours
   fi
   text "$said"
   printf '\n%s\n' "$rs$what$rs$line" >>"$1/lock"
-  if [ "$code" != 0 ] && grep -qE "$stops" "$said"; then stopped=$line; fi
+  [ "$code" != 0 ] || return
+  if grep -qE "$stops" "$said"; then
+    stopped=$line
+  elif [ "$code" -le 128 ] || [ "$code" = 255 ]; then # not ended by a signal: it has said no
+    unmade=yes
+  fi
 }
 
 born $$
@@ -143,7 +148,7 @@ places "$@" 2>/dev/null
 while [ $# -ge 10 ]; do
   token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9 results=${10}
   shift 10
-  room=$spool/$token mark= what=
+  room=$spool/$token mark= what= unmade=
   if [ -n "$stopped" ] && [ ! -e "$room/lock" ]; then
     say "$token" later "$us$us$us$us$us" "" "$stopped"
     continue
@@ -158,7 +163,14 @@ while [ $# -ge 10 ]; do
     answer "$token"
     # Whoever meets the mark asks for the job by its id.
     id=${out%%[!0-9]*}
-    if [ -n "$mark" ] && [ -n "$id" ]; then printf '%s\n' "$id" >>"$mark"; fi 2>/dev/null
+    if [ -n "$mark" ] && [ -n "$id" ]; then
+      printf '%s\n' "$id" >>"$mark"
+    elif [ -n "$mark" ] && [ -n "$unmade" ]; then
+      case $out in
+        *[!"$rs"]*) ;; # an id, perhaps, in a site's own words
+        *) rm -f "$mark" ;;
+      esac
+    fi 2>/dev/null
   else
     say "$token" later "$us$us$us$us$us" "" "$spool can not be written to"
   fi
