@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 from pathlib import Path
 
 import anyio
@@ -102,6 +103,15 @@ async def test_its_end_is_looked_for_often_at_first(
     took = naps.read_text().split()
     assert took[0] == "0.1"
     assert ("1" in took) == (fractions == "refused")
+
+
+async def test_one_whose_number_is_another_process_s_now_is_lost(host: LocalHost, tmp_path: Path) -> None:
+    asked = command(tmp_path, "true")
+    room = Path(asked.room)
+    room.mkdir(parents=True)
+    (room / "host").write_text(f"{socket.gethostname()}\n")
+    (room / "pid").write_text(f"{os.getpid()}\n")
+    assert (await preparing.see_through(host, asked)).exit_code is None
 
 
 async def test_a_directory_that_is_no_more_is_told(host: LocalHost, tmp_path: Path) -> None:

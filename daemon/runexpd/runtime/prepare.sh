@@ -59,7 +59,8 @@ fi
 here=$(hostname)
 lost() { # whether who watches it is no more, on the machine where it began
   { IFS= read -r began <"$room/host" && IFS= read -r pid <"$room/pid"; } 2>/dev/null || return
-  [ "$began" = "$here" ] && [ -n "$pid" ] && ! kill -0 "$pid" 2>/dev/null
+  # Its number may be another's by now, after a restart of the machine.
+  [ "$began" = "$here" ] && [ -n "$pid" ] && ! grep -qszxF runexp-before "/proc/$pid/cmdline"
 }
 tenths=1 waited=0
 while [ ! -s "$room/exit_code" ] && [ "$waited" -lt "$((seconds * 10))" ] && ! lost; do
