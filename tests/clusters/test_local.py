@@ -39,6 +39,13 @@ async def test_a_job_runs_in_its_directory_and_says_how_it_ended(machine: Machin
     assert time.time() - 20 < report.started_at <= report.ended_at <= time.time()
 
 
+async def test_a_script_finds_what_it_is_sent_with(machine: Machine) -> None:
+    sent = machine.submission("t1", "inspect eval task.py")
+    await machine.send_as(sent, variable="BASH_FUNC_inspect%%=() { echo went on; }")
+    await machine.ended("t1")
+    assert machine.output("t1") == "went on\n"
+
+
 async def test_what_is_kept_of_a_job_goes_when_nobody_needs_it_and_no_id_is_used_again(
     machine: Machine,
 ) -> None:

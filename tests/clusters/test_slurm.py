@@ -63,6 +63,23 @@ async def test_a_directory_is_called_what_slurm_makes_of_it(site: Site) -> None:
         assert named == f"{site.dir}/100{answer.slurm_job_id}/{answer.slurm_job_id}.txt"
 
 
+async def test_a_script_finds_what_it_is_sent_with_and_no_other_does(site: Site) -> None:
+    """A function of bash's, as sites give theirs for `module`: the script itself is as it was."""
+    body = "inspect eval 'task.py'; inspect --version"
+    function = """() { if [ "${1-}" != eval ]; then echo "it's $1"; return; fi; echo went on; }"""
+    one, other = site.submission("one", body), site.submission("other", "type inspect || true")
+    sent = msgspec.structs.replace(one, variable=f"BASH_FUNC_inspect%%={function}")
+    answers = await site.send(sent, other)
+    assert all(isinstance(answer, Accepted) for answer in answers)
+    printed = []
+    for submission, answer in zip((one, other), answers, strict=True):
+        assert isinstance(answer, Accepted)
+        await site.ended(submission.token)
+        printed.append((site.dir / f"slurm-{answer.slurm_job_id}.out").read_text())
+    assert printed[0] == "went on\nit's --version\n"
+    assert "function" not in printed[1]
+
+
 async def test_a_token_makes_one_job_however_often_it_is_sent(site: Site) -> None:
     submission = site.submission("one", "echo ran >>ran.txt")
     first = await site.send(submission)

@@ -79,3 +79,11 @@ async def test_no_job_is_too_odd_to_be_sent_on_and_answered(text: str) -> None:
     commands = [Submit("local", "exp", job, token) for token in ANSWERS]
     told = [answer async for part in submitter.submit(cast(Cluster, recorder), commands) for answer in part]
     assert {each.token for each in told} == set(ANSWERS)
+
+
+async def test_what_a_script_finds_in_its_environment_goes_with_it() -> None:
+    recorder = Recorder()
+    sent = Submit("local", "exp", spec(Path("/exp/run1/finetune.slurm")), "t1", "BASH_FUNC_x%%=() { :; }")
+    async for _ in submitter.submit(cast(Cluster, recorder), [sent]):
+        pass
+    assert [each.variable for each in recorder.sent] == ["BASH_FUNC_x%%=() { :; }"]

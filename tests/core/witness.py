@@ -113,7 +113,7 @@ class Witness(World):
                 assert before.preparations == event.number
             case events.PreparationDecided():
                 assert isinstance(self.told, RetryWanted | AcceptWanted), "a person decides"
-            case events.MendIntended() | events.JobRequeued():
+            case events.MendIntended() | events.JobRequeued() | events.JobResumed():
                 job = before.jobs[event.job]
                 assert job.attempts, "what is mended is an attempt that failed"
                 assert not job.retired
@@ -188,7 +188,7 @@ class Witness(World):
         Nor where a rule owes a job again that somebody submits by hand: it is taken up the next time. Nor where what is made
         anew left nothing to be moved aside: what lies there by then is taken as it is.
         """
-        by_rule = (events.JobRequeued, events.MendIntended, events.RerunAsked)
+        by_rule = (events.JobRequeued, events.JobResumed, events.MendIntended, events.RerunAsked)
         barred = any(isinstance(event, events.JobSkipped) for event in happened)
         if isinstance(observation, RetryWanted | RerunWanted) and barred:
             return False

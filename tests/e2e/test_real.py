@@ -129,12 +129,13 @@ def test_a_base_model_that_has_gone_is_told_before_anything_is_evaluated(
 def test_an_evaluation_that_was_killed_is_finished_by_inspect_and_taken(
     real_home: Home, real_experiment: Path
 ) -> None:
-    """What was scored by then is not scored again."""
+    """What was scored by then is not scored again. Its script is none that goes on by itself."""
     experiment = only(real_experiment, real_home.dir.parent / "killed", "base")
     cell = experiment / "base" / "eval" / "capitalization"
     script = cell / "cell.slurm"
     slow = script.read_text().replace("--max-connections 100", "--max-connections 4")
-    script.write_text(f"{slow.rstrip()} &\necho $! > pid\nwait $!\n")
+    head, _, call = slow.rstrip().partition("\ninspect eval ")
+    script.write_text(f"{head}\nfor once in 1; do\ninspect eval {call} &\ndone\necho $! > pid\nwait $!\n")
     real_home.runexp("run", "--detach", str(experiment))
     wait_for(
         lambda: any(re.search(r"Samples: +[1-9]\d/", o.read_text()) for o in cell.glob("slurm-*.out")),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Self, assert_never
 
 from runexp.wire.events import Event, Recorded
-from runexp.wire.jobs import Failure, Finding, JobSpec, Policy, Remedy, RunSpec, Score, Verdict
+from runexp.wire.jobs import Failure, Finding, JobSpec, Policy, Remedy, Resume, RunSpec, Score, Verdict
 from runexp.wire.states import Phase, Stage
 from runexpd.core import commands
 from runexpd.core.apply import apply
@@ -40,7 +40,16 @@ OUT_OF_MEMORY = Verdict(
 BAD = Verdict(
     finding=Finding.BAD, detail="epoch_1 is missing", failure=Failure("missing", "epoch_1 is missing")
 )
-
+#: An evaluation that was killed when most of it was done.
+KILLED = Verdict(
+    finding=Finding.BAD,
+    detail="it was killed by SIGKILL",
+    failure=Failure("killed", "it was killed by SIGKILL"),
+    resume=Resume(
+        path="/exp/base/words/logs/a.eval", done=60, total=100, variable="BASH_FUNC_inspect%%=() { :; }"
+    ),
+    warnings=("what it had scored can be kept",),
+)
 
 #: Nothing is there, and it may still come; nobody can tell whether what is there is good.
 MISSING = Verdict(

@@ -6,17 +6,23 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fakes.builders import BAD, DOUBTFUL, GOOD, MISSING
+from fakes.builders import BAD, DOUBTFUL, GOOD, KILLED, MISSING
 from fakes.world import FakeCluster, TroubledLedger
 from runexp.wire import events, states
+from runexp.wire.jobs import JobSpec
+from runexp.wire.recipes import Recipe
 from runexp.wire.states import Stage
+from runexpd.core.job import Attempt, Job
 from runexpd.core.observations import Listed
-from runexpd.hosts.base import Files, HostUnreachable
+from runexpd.hosts.base import Files, Host, HostUnreachable
 from runexpd.ledger import desk
 from runexpd.runtime import carriers, errands, inspector
 from runexpd.runtime.errands import RETRY_SECONDS
 from runexpd.runtime.inspector import Look, Seen
-from runtime.rig import ONE, Rig, Time, first, report, running, stage_of, until
+from runexpd.runtime.pantry import Pantry
+from runexpd.runtime.recipes import Made
+from runtime import rig as rigs
+from runtime.rig import ONE, Rig, Time, first, job_of, report, running, stage_of, until
 
 PATIENCE_SECONDS = 120.0
 
@@ -177,3 +183,70 @@ async def test_a_look_that_fails_hurts_no_other(ledger: TroubledLedger, looks: L
         (trouble,) = rig.carriers.troubles.values()
         assert trouble.what == "judge rank4: ZeroDivisionError: in the look"
         assert stage_of(rig.state, ONE, "rank4") is Stage.ENDED
+
+
+class Quick(Pantry):
+    """What an attempt is made of is always the same."""
+
+    async def read(self, host: Host, dir: str, jobs: Sequence[JobSpec]) -> list[Made]:
+        return [Made(Recipe(), {}) for _ in jobs]
+
+
+@pytest.fixture
+def pantry(monkeypatch: pytest.MonkeyPatch) -> type[Pantry]:
+    monkeypatch.setattr(rigs, "_Slow", Quick)
+    return Quick
+
+
+async def killed(rig: Rig) -> Job:
+    """Its job, once it was judged."""
+    await rig.tell(first())
+    await until(lambda: bool(newest(rig).recipe))
+    await rig.tell(Listed(reports=(report(rig.state, ONE, "rank4", "PREEMPTED", final=True),)))
+    await until(
+        lambda: (
+            len(job_of(rig.state, ONE, "rank4").attempts) == 2
+            or stage_of(rig.state, ONE, "rank4") is Stage.FAILED
+        )
+    )
+    return job_of(rig.state, ONE, "rank4")
+
+
+def newest(rig: Rig) -> Attempt:
+    attempt = job_of(rig.state, ONE, "rank4").attempt if ONE in rig.state.experiments else None
+    return attempt or Attempt(number=0, token="", spec=first().jobs[0], intended_at=0.0)
+
+
+async def test_what_was_killed_goes_on_where_it_is_still_what_was_sent(
+    ledger: TroubledLedger, looks: Looks, time: Time, pantry: type[Pantry]
+) -> None:
+    looks.find["rank4"] = [Seen(KILLED)]
+    async with running(ledger, FakeCluster()) as rig:
+        attempt = (await killed(rig)).attempts[1]
+        assert attempt.resume == KILLED.resume
+
+
+@pytest.mark.parametrize("changed", [{"rank4": ("learning_rate 1 -> 2",)}, HostUnreachable("no link")])
+async def test_and_not_where_what_decides_what_it_does_has_changed(
+    ledger: TroubledLedger,
+    looks: Looks,
+    time: Time,
+    pantry: type[Pantry],
+    monkeypatch: pytest.MonkeyPatch,
+    changed: Any,
+) -> None:
+    """While that can't be told, it waits."""
+    found = [changed, {"rank4": ("learning_rate 1 -> 2",)}]
+
+    async def changes(*_: Any) -> Any:
+        said = found.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    monkeypatch.setattr(pantry, "changes", changes)
+    looks.find["rank4"] = [Seen(KILLED)]
+    async with running(ledger, FakeCluster()) as rig:
+        job = await killed(rig)
+        assert (job.stage, job.resume) == (Stage.FAILED, None)
+        assert job.warnings == KILLED.warnings

@@ -1,5 +1,6 @@
 """Logs that real inspect-ai's of several versions wrote; see logs/README.md."""
 
+import os
 import shutil
 from array import array
 from pathlib import Path
@@ -93,6 +94,63 @@ def test_an_error_is_told_with_the_end_of_its_traceback(cell: Cell) -> None:
     assert (verdict.finding, verdict.failure.kind) == (Finding.BAD, "eval_error")
     assert verdict.failure.message.startswith("ConnectionError(MaxRetryError('HTTPSConnectionPool(host=")
     assert verdict.failure.said[-1].startswith("requests.exceptions.ConnectionError: ")
+
+
+#: Each end that an evaluation can come to, by what `inspect eval` of ends.py.txt left: the job's state and exit code (inspect's
+#: own is 0 but for signals), what the verdict is of, its first words, and whether more may come to light.
+ENDS: tuple[tuple[str, str, str, str, str, bool], ...] = (
+    ("success", "COMPLETED", "0:0", "", "3 of 3 samples", False),
+    ("no_log_samples", "COMPLETED", "0:0", "", "3 of 3 samples", False),
+    ("one_raises_no_fail_on_error", "COMPLETED", "0:0", "", "2 of 3 samples", False),
+    ("solver_raises", "COMPLETED", "0:0", "eval_error", "RuntimeError('the solver raised')", False),
+    ("scorer_raises", "COMPLETED", "0:0", "eval_error", "RuntimeError('the scorer raised')", False),
+    ("one_raises", "COMPLETED", "0:0", "eval_error", "RuntimeError('the solver raised')", False),
+    ("all_raise_continue_on_fail", "COMPLETED", "0:0", "eval_error", "status error, with no message", False),
+    (
+        "all_raise_no_fail_on_error",
+        "COMPLETED",
+        "0:0",
+        "not_scored",
+        "the log says success, but nothing was scored",
+        False,
+    ),
+    ("no_model", "COMPLETED", "0:0", "eval_error", "No model specified", False),
+    ("sigint", "COMPLETED", "0:0", "eval_cancelled", "the log says cancelled", False),
+    ("sigterm", "FAILED", "143:0", "killed", "it was killed by SIGTERM", False),
+    ("sigkill", "FAILED", "137:0", "killed", "it was killed by SIGKILL", False),
+    ("sigkill_json", "FAILED", "137:0", "killed", "it was killed by SIGKILL", False),
+    # A script that goes on after it: nothing tells why it was never finished.
+    ("sigkill", "COMPLETED", "0:0", "eval_started", "a log was begun, but it was never finished", True),
+    ("sigkill_json", "COMPLETED", "0:0", "eval_started", "the log says started", True),
+    ("sigkill", "TIMEOUT", "0:0", "timeout", "reached its time limit", False),
+)
+
+
+@pytest.mark.parametrize(
+    ("case", "state", "exit_code", "kind", "detail", "may_come"), ENDS, ids=[f"{e[0]}-{e[1]}" for e in ENDS]
+)
+def test_each_end_that_an_evaluation_comes_to_is_told_by_its_log(
+    cell: Cell, case: str, state: str, exit_code: str, kind: str, detail: str, may_come: bool
+) -> None:
+    shutil.copytree(HERE / "0.3.285" / "ends" / case, cell.logs, dirs_exist_ok=True)
+    (log,) = cell.logs.iterdir()
+    os.utime(log)
+    verdict = cell.verdict(state, exit_code)
+    assert verdict.detail.startswith(detail)
+    assert (verdict.failure.kind if verdict.failure else "") == kind
+    unsure = Finding.UNCLEAR if may_come else Finding.BAD
+    assert verdict.finding is (unsure if kind else Finding.GOOD)
+    assert verdict.artifacts == (str(log),)
+    some = ("only 2 of 3 samples were completed",) if case == "one_raises_no_fail_on_error" else ()
+    assert kind or verdict.warnings == some
+
+
+def test_of_an_earlier_time_a_log_that_was_never_finished_is_no_result(cell: Cell) -> None:
+    for case in ("sigterm", "sigkill", "sigkill_json"):
+        shutil.copytree(HERE / "0.3.285" / "ends" / case, cell.logs, dirs_exist_ok=True)
+        verdict = cell.verdict(None)
+        assert verdict.failure is not None
+        assert (verdict.finding, verdict.failure.kind) == (Finding.BAD, "eval_started")
 
 
 def test_a_json_log_that_was_cut_short_is_none(cell: Cell) -> None:

@@ -36,6 +36,7 @@ _TONES = {
     "MendIntended": "change",
     "Mended": "change",
     "JobRequeued": "change",
+    "JobResumed": "change",
     "ConcernRaised": "doubt",
     "ConcernWithdrawn": "good",
     "ChangeSeen": "change",
@@ -130,7 +131,7 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
             return event.job, "config changed"
         case events.MendRefused():
             return event.job, f"OOM_EXHAUSTED: {event.reason}"
-        case events.JobRequeued():
+        case events.JobRequeued() | events.JobResumed():
             return event.job, f"submitted again, {event.number} of {event.limit}: {event.reason}"
         case (
             events.RecipeRecorded()

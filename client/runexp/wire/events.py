@@ -16,8 +16,9 @@ from runexp.wire.concerns import ConcernRaised as ConcernRaised
 from runexp.wire.concerns import ConcernWithdrawn as ConcernWithdrawn
 from runexp.wire.concerns import JobGivenUp as JobGivenUp
 from runexp.wire.happening import Happening
-from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, Resources, RunSpec, Score, Usage
+from runexp.wire.jobs import Failure, JobSpec, Policy, Remedy, Resources, Resume, RunSpec, Score, Usage
 from runexp.wire.mends import JobRequeued as JobRequeued
+from runexp.wire.mends import JobResumed as JobResumed
 from runexp.wire.mends import Mended as Mended
 from runexp.wire.mends import MendIntended as MendIntended
 from runexp.wire.mends import MendRefused as MendRefused
@@ -165,6 +166,8 @@ class ResultRejected(Happening, frozen=True, kw_only=True):
     token: str | None
     failure: Failure
     remedy: Remedy | None = None
+    #: How it can go on, whether or not it does.
+    resume: Resume | None = None
     warnings: tuple[str, ...] = ()
     resources: Resources | None = None
 
@@ -206,7 +209,7 @@ Event = (
     | AttemptIntended | JobAdopted | SubmitAccepted | SubmitRefused | SubmitDeferred | SubmitUnclear
     | StateChanged | ConcernRaised | ConcernWithdrawn | JobGivenUp | JobEnded | StatusChecked
     | ResultAwaited | ResultVerified | ResultUnclear | ResultAccepted | ResultRejected
-    | MendIntended | Mended | MendRefused | JobRequeued | JobSkipped
+    | MendIntended | Mended | MendRefused | JobRequeued | JobResumed | JobSkipped
     | RecipeRecorded | ChangeSeen | AsideIntended | ResultsSetAside | AsideRefused
     | BarrierCleared | PreparationIntended | PreparationCancelAsked | PreparationEnded | PreparationDecided | PhaseClosed | ExperimentEnded
     | ExperimentArchived | ExperimentUnarchived | LedgerRestored

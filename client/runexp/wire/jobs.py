@@ -164,6 +164,18 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
 
 
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job that was killed goes on with what it had finished, where its tool knows: by its own script, as it is."""
+
+    #: What it goes on from: an evaluation's log.
+    path: str
+    #: Samples that were finished, as far as that is told, of how many.
+    done: int
+    total: int
+    #: What the script finds in its environment besides, as `NAME=value`.
+    variable: str
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What an ended job was given, and what it used of it, as its scheduler accounts for it. None: not known."""
 
@@ -222,6 +234,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     #: What could help, where the tool knows: for a job that ran out of GPU memory.
     remedy: Remedy | None = None
+    #: How it could go on, for an evaluation whose log was begun and never finished.
+    resume: Resume | None = None
     #: Checkpoint directories, or evaluation logs.
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()

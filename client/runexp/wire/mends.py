@@ -27,6 +27,18 @@ class MendRefused(Happening, frozen=True, kw_only=True):
     reason: str
 
 
+class JobResumed(Happening, frozen=True, kw_only=True):
+    """The job was killed and is owed again, with no one asking: its script goes on with what was finished."""
+
+    job: str
+    #: How it ended, and how much was finished.
+    reason: str
+    #: What it goes on from.
+    path: str
+    number: int
+    limit: int
+
+
 class JobRequeued(Happening, frozen=True, kw_only=True):
     """The job failed for no fault of its own and is owed again, with no one asking."""
 

@@ -22,6 +22,8 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     #: Names what it ran: `runexp show` prints it; empty: not known.
     recipe: str = ""
+    #: What it went on from: the log of an evaluation that was killed; empty: it began at the beginning.
+    resumed_from: str = ""
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):

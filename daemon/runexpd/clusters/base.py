@@ -30,6 +30,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     results: str = ""
     #: Long names of the options that the script sets itself.
     directives: tuple[str, ...] = ()
+    #: What the script finds in its environment besides, as `NAME=value`; empty: nothing.
+    variable: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=True):

@@ -168,7 +168,7 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
         after = apply_job.restage(job, event, spec=spec, retired=False)
         if after.stage is Stage.PLANNED:
             why = event.why.get(spec.id, "")
-            return replace(after, state=states.PLANNED, detail="", cancel_asked=False, why=why)
+            return replace(after, state=states.PLANNED, detail="", cancel_asked=False, why=why, resume=None)
         return after
 
     listed = {spec.id: owed(spec) for spec in event.jobs}
@@ -208,12 +208,18 @@ def _retry_asked(experiment: Experiment, event: Again, at: float) -> Experiment:
 
     def owed(job: Job) -> Job:
         spec = specs.get(job.spec.id, job.spec)
-        fresh = replace(apply_job.blank(job), cancel_asked=False, mends=0, requeues=0)
+        fresh = replace(apply_job.blank(job), cancel_asked=False, mends=0, requeues=0, resumes=0)
         return apply_job.restage(fresh, event, spec=spec, state=states.PLANNED)
 
     after = _each(_reopened(experiment, event, at), event.jobs, owed)
     warnings = experiment.warnings if event.warnings is None else event.warnings
-    return replace(after, jobs=Jobs(after.jobs.values()), warnings=warnings)  # of other runs, it may be
+    # Of other runs, it may be; and what somebody asks for since it was killed goes on with nothing: its model may be another.
+    jobs = Jobs(_at_the_beginning(job) for job in after.jobs.values())
+    return replace(after, jobs=jobs, warnings=warnings)
+
+
+def _at_the_beginning(job: Job) -> Job:
+    return job if job.resume is None else replace(job, resume=None)
 
 
 def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experiment:

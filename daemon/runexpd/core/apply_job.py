@@ -23,7 +23,7 @@ Found = (
     | events.ResultAccepted
 )
 Recipes = events.RecipeRecorded | events.ChangeSeen
-Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobRequeued
+Retried = events.MendIntended | events.Mended | events.MendRefused | events.JobRequeued | events.JobResumed
 Anew = events.AsideIntended | events.ResultsSetAside | events.AsideRefused
 
 
@@ -44,7 +44,7 @@ def happened(
     """The job after it, at a time in seconds since 1970. Raises IllegalTransition."""
     match event:
         case events.AttemptIntended():
-            attempt = Attempt(number=event.number, token=event.token, spec=job.spec, intended_at=at)
+            attempt = _intended(job, event, at)
             fresh = replace(blank(job), why=job.why)
             return restage(fresh, event, state=states.SUBMITTING, attempts=(*job.attempts, attempt))
         case events.JobAdopted():
@@ -69,6 +69,10 @@ def happened(
             return restage(job, event, state=states.SKIPPED, detail=event.reason)
         case _:
             return _once_more(job, event)
+
+
+def _intended(job: Job, event: events.AttemptIntended, at: float) -> Attempt:
+    return Attempt(number=event.number, token=event.token, spec=job.spec, intended_at=at, resume=job.resume)
 
 
 def _adopted(job: Job, event: events.JobAdopted, at: float) -> Job:
@@ -104,8 +108,10 @@ def _answered(job: Job, event: Known, at: float) -> Job:
 
 def put_off(job: Job, event: events.SubmitDeferred) -> Job:
     """As if it had not been sent; its token is used up."""
-    _same_attempt(job, event.token)
-    return restage(job, event, state=states.PLANNED, detail=event.reason, attempts=job.attempts[:-1])
+    resume = _same_attempt(job, event.token).resume
+    return restage(
+        job, event, state=states.PLANNED, detail=event.reason, attempts=job.attempts[:-1], resume=resume
+    )
 
 
 def _seen(job: Job, event: Seen) -> Job:
@@ -173,6 +179,7 @@ def _rejected(job: Job, event: events.ResultRejected) -> Job:
         detail=event.failure.message,
         failure=event.failure,
         remedy=event.remedy,
+        resume=event.resume,
         warnings=event.warnings,
         resources=event.resources,
     )
@@ -182,7 +189,13 @@ def _once_more(job: Job, event: Retried | Anew) -> Job:
     match event:
         case events.AsideIntended() | events.ResultsSetAside() | events.AsideRefused():
             return _anew(job, event)
-        case events.MendIntended() | events.Mended() | events.MendRefused() | events.JobRequeued():
+        case (
+            events.MendIntended()
+            | events.Mended()
+            | events.MendRefused()
+            | events.JobRequeued()
+            | events.JobResumed()
+        ):
             return _retried(job, event)
         case _:
             assert_never(event)
@@ -198,6 +211,10 @@ def _retried(job: Job, event: Retried) -> Job:
             return restage(job, event, remedy=None, detail=f"{job.detail}: {event.reason}")
         case events.JobRequeued():
             return restage(job, event, state=states.PLANNED, requeues=event.number, detail=event.reason)
+        case events.JobResumed():
+            return restage(
+                job, event, state=states.PLANNED, resumes=event.number, detail=event.reason, warnings=()
+            )
 
 
 def _of_recipe(job: Job, event: Recipes) -> Job:
@@ -234,6 +251,7 @@ def blank(job: Job) -> Job:
         accepted=False,
         failure=None,
         remedy=None,
+        resume=None,
         artifacts=(),
         scores=(),
         warnings=(),

@@ -15,6 +15,8 @@ class Submit(msgspec.Struct, frozen=True):
     experiment: str
     job: JobSpec
     token: str
+    #: What its script finds in its environment besides, as `NAME=value`; empty: nothing.
+    variable: str = ""
 
     @property
     def key(self) -> str:
@@ -74,6 +76,10 @@ class Judge(msgspec.Struct, frozen=True):
     ended_at: float | None
     #: As the attempt's.
     error: str = ""
+    #: Of the experiment, on its cluster.
+    dir: str = ""
+    #: As the attempt's.
+    recipe: str = ""
 
     @property
     def key(self) -> str:

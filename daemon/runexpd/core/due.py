@@ -99,7 +99,8 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
     cluster, id, spec, token = experiment.cluster, experiment.id, attempt.spec, attempt.token
     match job.stage:
         case Stage.SUBMITTING:
-            yield commands.Submit(cluster, id, spec, token)
+            variable = attempt.resume.variable if attempt.resume else ""
+            yield commands.Submit(cluster, id, spec, token, variable)
         case Stage.UNCLEAR:
             yield commands.Resolve(cluster, id, spec, token)
         case Stage.QUEUED:
@@ -132,6 +133,8 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.started_at,
                 attempt.ended_at,
                 attempt.error or "",
+                experiment.dir,
+                attempt.recipe,
             )
         case Stage.MENDING:
             assert job.remedy is not None  # it is what was intended

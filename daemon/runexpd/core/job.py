@@ -3,7 +3,7 @@
 import msgspec
 
 from runexp.wire import states
-from runexp.wire.jobs import Failure, JobSpec, Remedy, Resources, Score, Usage
+from runexp.wire.jobs import Failure, JobSpec, Remedy, Resources, Resume, Score, Usage
 from runexp.wire.metrics import Health
 from runexp.wire.states import Stage
 
@@ -39,6 +39,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str = ""
     #: Of an evaluation: the attempts, by token, that trained what it evaluates.
     models: tuple[str, ...] = ()
+    #: How its script goes on with what an earlier one had finished; None: it begins at the beginning.
+    resume: Resume | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool = False
     failure: Failure | None = None
     remedy: Remedy | None = None
+    #: How it could go on, or will: its next attempt takes it.
+    resume: Resume | None = None
     #: Of results that no attempt of ours made: what the scaffold said when they were first seen.
     recipe: str = ""
     #: What the scaffold said otherwise, when it was last read, and whether a person keeps the results all the same.
@@ -75,6 +79,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     #: All that was ever changed by rule before it went again.
     mended: tuple[str, ...] = ()
     requeues: int = 0
+    resumes: int = 0
     artifacts: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -54,6 +54,7 @@ JOB: dict[tuple[Stage, type[events.Event]], Stage] = {
     (Stage.MENDING, events.Mended): Stage.PLANNED,
     (Stage.MENDING, events.MendRefused): Stage.FAILED,
     (Stage.FAILED, events.JobRequeued): Stage.PLANNED,
+    (Stage.FAILED, events.JobResumed): Stage.PLANNED,
     # Made anew, once what lies there is out of the way.
     (Stage.PLANNED, events.AsideIntended): Stage.SETTING_ASIDE,
     (Stage.SETTING_ASIDE, events.ResultsSetAside): Stage.PLANNED,

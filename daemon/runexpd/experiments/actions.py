@@ -82,6 +82,8 @@ class Action(StrEnum):
     OOM_EXHAUSTED = "OOM_EXHAUSTED"
     #: A job whose node failed goes again.
     NODE_RETRY = "NODE_RETRY"
+    #: An evaluation that was killed goes on with the samples that it had finished.
+    EVAL_RESUME = "EVAL_RESUME"
     #: A training is not submitted.
     SKIP_JOB = "SKIP_JOB"
     #: An evaluation is not submitted.

@@ -34,6 +34,7 @@ OfJob = (
     | events.MendIntended
     | events.MendRefused
     | events.JobRequeued
+    | events.JobResumed
     | events.JobSkipped
     | events.ChangeSeen
     | events.AsideIntended
@@ -60,7 +61,7 @@ def of_job(before: Job, event: OfJob, after: Job, typed: Callable[[], str]) -> I
             yield from _found(event, after, typed)
         case events.ResultRejected():
             yield from _rejected(event, after)
-        case events.MendIntended() | events.MendRefused() | events.JobRequeued():
+        case events.MendIntended() | events.MendRefused() | events.JobRequeued() | events.JobResumed():
             yield _retried(event, after)
         case events.ResultAccepted() | events.ChangeSeen():
             yield _decided(before, event)
@@ -167,7 +168,9 @@ def _rejected(event: events.ResultRejected, job: Job) -> Iterator[Block]:
     yield _error(job)
 
 
-def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeued, job: Job) -> Block:
+def _retried(
+    event: events.MendIntended | events.MendRefused | events.JobRequeued | events.JobResumed, job: Job
+) -> Block:
     phase, id = job.spec.phase, job.spec.id
     match event:
         case events.MendIntended():
@@ -177,6 +180,9 @@ def _retried(event: events.MendIntended | events.MendRefused | events.JobRequeue
             return Block(phase, Action.OOM_EXHAUSTED, id, "its config was left as it is", event.reason)
         case events.JobRequeued():
             return Block(phase, Action.NODE_RETRY, id, f"retry {event.number} of {event.limit}", event.reason)
+        case events.JobResumed():
+            tries = f"retry {event.number} of {event.limit}, from {event.path}"
+            return Block(phase, Action.EVAL_RESUME, id, tries, event.reason)
         case _:
             assert_never(event)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import anyio
 from loguru import logger
+from msgspec.structs import replace
 
 from runexp.text import printable
 from runexp.wire.jobs import Finding, Verdict
@@ -107,10 +108,22 @@ class Errands:
             unclear = seen.verdict.finding is Finding.UNCLEAR and not seen.in_vain
             left = since + patience - clock.steady()
             if not unclear or left <= 0:
-                return await self._tell_verdict(command, seen.verdict)
+                return await self._tell_verdict(command, await self._still(cluster, command, seen.verdict))
             if refusal := await self._told(_judged(command, seen.verdict, final=False)):
                 return await self._tell_unclear(command, refusal)
             await anyio.sleep(min(pause, left))
+
+    async def _still(self, cluster: Cluster, command: Judge, verdict: Verdict) -> Verdict:
+        """What goes on goes on with what it began: where its recipe isn't the one that was sent, or isn't known, it doesn't."""
+        if verdict.resume is None:
+            return verdict
+        id, recipe = command.job.id, command.recipe
+        try:
+            (made,) = await self._pantry.read(cluster.host, command.dir, [command.job])
+            changed = await self._pantry.changes({id: recipe}, {id: made}) if recipe else True
+        except (HostUnreachable, LedgerError) as error:
+            raise NotNow(error.what) from error
+        return replace(verdict, resume=None) if changed else verdict
 
     async def _tell_verdict(self, command: Judge, verdict: Verdict) -> None:
         """One that the ledger can't hold leaves its job to a person."""

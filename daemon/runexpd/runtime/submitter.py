@@ -18,7 +18,7 @@ async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Seq
     Sending a token again makes no second job.
     """
     commands = {command.token: command for command in batch}
-    async for answers in cluster.submit([_submission(each.token, each.job) for each in batch]):
+    async for answers in cluster.submit([_submission(each.token, each.job, each.variable) for each in batch]):
         yield [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
@@ -34,7 +34,7 @@ async def taken(cluster: Cluster, jobs: Mapping[str, JobSpec]) -> Mapping[str, s
     return await cluster.taken([_submission(token, job) for token, job in jobs.items()])
 
 
-def _submission(token: str, job: JobSpec) -> Submission:
+def _submission(token: str, job: JobSpec, variable: str = "") -> Submission:
     """Never raises: what is wrong with one is its cluster's to say, and stops no other."""
     return Submission(
         token=token,
@@ -45,6 +45,7 @@ def _submission(token: str, job: JobSpec) -> Submission:
         output_dirs=outputs.directories(job),
         results=(job.results or job.workdir) if job.phase is Phase.OPTIMIZATION else "",
         directives=job.directives,
+        variable=variable,
     )
 
 

@@ -23,6 +23,7 @@ from runexpd.tools import (
     ingredients,
     inspect_call,
     inspect_logs,
+    inspect_resume,
     inspect_verdict,
     output,
     printed,
@@ -76,7 +77,10 @@ class InspectAi:
         found, blocked = yield from questions.both(
             inspect_logs.newest(job, attempt, listing), ready_model.blocked(path, job.epoch)
         )
-        verdict = inspect_verdict.judge(log_dir, attempt, found, printed.texts(ends))
+        said = printed.texts(ends)
+        verdict = inspect_verdict.judge(log_dir, attempt, found, said)
+        if found is not None and attempt is not None and inspect_verdict.was_begun(found):
+            verdict = replace(verdict, resume=(yield from inspect_resume.question(job, found, said)))
         return replace(verdict, blocked="" if verdict.finding is Finding.GOOD else blocked)
 
     def samples(self, job: JobSpec, artifacts: Sequence[str]) -> Question[Samples]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile
 from posixpath import join, normpath
 
 import msgspec
@@ -11,6 +12,10 @@ from runexpd.experiments.problems import BadExperiment
 from runexpd.tools import scripts
 
 _LOG_DIR = re.compile(r"""[ \t]*(?:export[ \t]+)?INSPECT_LOG_DIR=["']?([^"'\s;&|]+)""")
+_BASH = re.compile(r"#![ \t]*/\S{0,200}/(?:env[ \t]+)?bash\b")
+#: What may run a line more than once.
+_AROUND = re.compile(r"^[ \t]*(?:(?:for|while|until|select|function)\b|[\w-]{1,100}[ \t]*\(\))", re.MULTILINE)
+_ASSIGNED = re.compile(r"[A-Za-z_]\w{0,99}=.*", re.DOTALL)
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -26,6 +31,19 @@ def read(script: str, runs_in: str, texts: Mapping[str, str]) -> Call:
     config = _option(calls, "--run-config")
     text = texts.get(normpath(join(runs_in, config)), "") if config else ""
     return Call(log_dir, _option(calls, "--model") or _model(text))
+
+
+def alone(script: str) -> list[str] | None:
+    """The words of the one `inspect eval` that a bash script runs, once, as a command of its own; None where it isn't so."""
+    calls = [
+        words
+        for words in scripts.commands(script, "inspect")
+        if {"eval", "eval-set", "eval-retry"} & {*words}
+    ]
+    if len(calls) != 1 or not _BASH.match(script) or _AROUND.search(script):
+        return None
+    words = list(dropwhile(_ASSIGNED.fullmatch, calls[0]))
+    return words if words[:2] == ["inspect", "eval"] and words.count("inspect") == 1 else None
 
 
 def _option(calls: Sequence[list[str]], name: str) -> str | None:

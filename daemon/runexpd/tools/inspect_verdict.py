@@ -44,6 +44,17 @@ def _judged(log_dir: str, attempt: Attempt | None, found: Log | None, said: Sequ
             return _with_end(judge_header(header, path), attempt)
 
 
+def was_begun(found: Log) -> bool:
+    """Whether it is a log that was begun, and never finished."""
+    match found.header:
+        case eval_log.NotALog():
+            return True
+        case eval_log.Header(status=status):
+            return status == "started"
+        case _:
+            return False
+
+
 def judge_header(header: eval_log.Header, path: str) -> Verdict:
     """What a finished log proves."""
     results = header.results
@@ -72,7 +83,7 @@ def _error(error: eval_log.Error, path: str) -> Verdict:
 def _cut_short(attempt: Attempt | None, said: Sequence[str], begun: Failure, path: str) -> Verdict:
     verdict = _without_header(attempt, said, begun, path)
     if not path.endswith(".eval"):
-        return verdict  # a .json log is written whole or not at all
+        return verdict  # of a .json log `inspect log recover` knows nothing
     return replace(verdict, warnings=(*verdict.warnings, _recovery(path)))
 
 

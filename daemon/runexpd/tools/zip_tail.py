@@ -10,6 +10,7 @@ import zlib
 import zstandard
 
 _END = b"PK\x05\x06"
+_LOCAL = b"PK\x03\x04"
 _END_BYTES = 22
 _LOCAL_BYTES = 30
 #: A frame says how much memory its decompression needs.
@@ -60,9 +61,32 @@ def read(tail: bytes, name: str, most_bytes: int) -> bytes:
     return data
 
 
+def names(tail: bytes) -> tuple[str, ...]:
+    """Of the files of an archive, in order; none where its end doesn't hold them all, or isn't one's."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(tail)) as archive:
+            return tuple(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, struct.error):
+        return ()
+
+
+def first(head: bytes, name: str, most_bytes: int) -> bytes:
+    """An archive's first file, from the archive's beginning. Raises Unreadable, also where it is another."""
+    if len(head) < _LOCAL_BYTES or not head.startswith(_LOCAL):
+        raise Unreadable("it is no archive")
+    method, crc, size, name_bytes, extra_bytes = struct.unpack("<8xH4xLL4xHH", head[:_LOCAL_BYTES])
+    begin = _LOCAL_BYTES + name_bytes + extra_bytes
+    if head[_LOCAL_BYTES : _LOCAL_BYTES + name_bytes] != name.encode() or begin + size > len(head):
+        raise Unreadable(f"it doesn't begin with {name}")
+    data = _unpacked(head[begin : begin + size], method, most_bytes)
+    if zlib.crc32(data) != crc:
+        raise Unreadable("it is damaged")
+    return data
+
+
 def _packed(tail: bytes, info: zipfile.ZipInfo) -> bytes:
     local = tail[info.header_offset : info.header_offset + _LOCAL_BYTES]
-    if len(local) < _LOCAL_BYTES or not local.startswith(b"PK\x03\x04"):
+    if len(local) < _LOCAL_BYTES or not local.startswith(_LOCAL):
         raise Unreadable("it is damaged")
     name_bytes, extra_bytes = struct.unpack("<HH", local[26:30])
     begin = info.header_offset + _LOCAL_BYTES + name_bytes + extra_bytes

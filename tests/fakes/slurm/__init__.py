@@ -19,7 +19,10 @@ class FakeSlurm:
         self.bin.mkdir(parents=True)
         for name in NAMES:
             program = self.bin / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S -c "{COMMANDS}" {name} {dir} "$@"\n')
+            # sh would lose functions that are handed on to jobs; the real ones are no scripts.
+            program.write_text(
+                f'#!/bin/bash\nexec {sys.executable} -I -S -c "{COMMANDS}" {name} {dir} "$@"\n'
+            )
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def fail(self, **faults: str) -> None:

@@ -175,7 +175,9 @@ class LocalCluster:
         try:
             self._make_spool()
             record = lambda id: {**order.record(id), **kill_wait}  # noqa: E731
-            spool.new_job(self._root, token, record, order.script, os.environb)
+            variable, _, value = os.fsencode(order.submission.variable).partition(b"=")
+            environment = {**os.environb, variable: value} if variable else os.environb
+            spool.new_job(self._root, token, record, order.script, environment)
         except OSError as problem:
             answer = self._what_became_of(token)
             why = f"no job can be entered in {self._root}: {problem.strerror or problem}; it is tried again"

@@ -118,6 +118,7 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
         yield defaults[option] if option in defaults and option not in submission.directives else ""
     yield chdir
     yield submission.results
+    yield submission.variable
 
 
 def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 # Submits each once: arguments STOPS ENDS DAEMON, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT CHDIR
-# RESULTS, and so on by tens. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
+# RESULTS VARIABLE, and so on by elevens. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
 # that are an end. DAEMON: whose they are, for people. RESULTS: the directory that it trains into.
+# VARIABLE: what its script finds in its environment besides, as NAME=value; sbatch hands that on.
 # Prints, for each, its token, and what became of it: `done CODE` (sbatch's) with what sbatch wrote to both its outputs,
 # `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not
 # begun).
@@ -23,10 +24,10 @@ answer() { # answer TOKEN: from its receipt
 
 places() { # places TOKEN ...: the tokens' directories, and those for outputs that have to be made, in one process
   count=$# rooms=
-  while [ "$count" -ge 10 ]; do
+  while [ "$count" -ge 11 ]; do
     token=$1 directory=$2 out=$5 err=$6 chdir=$9 results=${10}
-    shift 10
-    count=$((count - 10)) rooms="$rooms $token"
+    shift 11
+    count=$((count - 11)) rooms="$rooms $token"
     if [ -e "$spool/$token/lock" ] || { [ -n "$chdir" ] && [ ! -d "$chdir" ]; }; then continue; fi
     for wanted in "$out" "$err" "$results"; do
       lacks "$wanted" && set -- "$@" "$path"
@@ -122,7 +123,7 @@ moved() { # moved PLACE: the mark that was read is out of the way, and no other:
 
 submit() { # submit ROOM: once, since the lock is ours
   if { cd "$directory" && ready && marked; } 2>"$said"; then
-    sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
+    ${variable:+env "$variable"} sbatch --parsable ${name:+"--job-name=$name"} ${partition:+"--partition=$partition"} \
       ${account:+"--account=$account"} "$1/$up$script" >>"$1/lock" 2>"$said" </dev/null
     code=$?
     what="done $code"
@@ -145,9 +146,10 @@ shift 3
 said=$spool/.said-$host-$$
 { :; } 2>/dev/null >"$said" || said=/dev/null
 places "$@" 2>/dev/null
-while [ $# -ge 10 ]; do
+while [ $# -ge 11 ]; do
   token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9 results=${10}
-  shift 10
+  variable=${11}
+  shift 11
   room=$spool/$token mark= what= unmade=
   if [ -n "$stopped" ] && [ ! -e "$room/lock" ]; then
     say "$token" later "$us$us$us$us$us" "" "$stopped"

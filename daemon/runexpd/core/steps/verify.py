@@ -46,6 +46,7 @@ def _of_given_up(job: Job, verdict: Verdict) -> Verdict:
         verdict,
         failure=Failure(FailureKind.STALLED, f"{why}: ended, as --on-stall cancel has it"),
         remedy=None,
+        resume=None,
     )
 
 
@@ -76,6 +77,7 @@ def meaning(
         token=token,
         failure=verdict.failure or Failure(FailureKind.UNKNOWN, verdict.detail),
         remedy=verdict.remedy,
+        resume=verdict.resume,
         warnings=verdict.warnings,
         resources=verdict.resources,
     )

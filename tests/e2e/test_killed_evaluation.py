@@ -1,0 +1,123 @@
+"""A real inspect-ai that is killed in the middle goes on by itself: locally, and on a real Slurm."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster import Cluster
+from fakes.home import Home, blocks, wait_for
+from fakes.remote import Remote
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+
+TASK = """
+import asyncio
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ModelOutput
+from inspect_ai.scorer import match
+from inspect_ai.solver import solver
+
+# mockllm is never asked: nothing is fetched to count its tokens.
+@solver
+def answer():
+    async def solve(state, generate):
+        await asyncio.sleep(0.2)
+        with open({scored!r}, "a") as scored:
+            scored.write(f"{{state.sample_id}}\\n")
+        state.output = ModelOutput.from_content("mockllm", "x")
+        state.completed = True
+        return state
+    return solve
+
+@task
+def words():
+    return Task(dataset=[Sample(id=n, input="x", target="x") for n in range(1, {most})], solver=answer(), scorer=match())
+"""
+SCRIPT = """#!/bin/bash
+#SBATCH --time={minutes}
+#SBATCH --output=slurm-%j.out
+source {environment}/bin/activate
+# It waits, for one sample after another: if it is killed, most are done.
+inspect eval task.py --model mockllm/model --max-samples 1 --display plain --log-dir ./logs &
+echo $! > pid
+wait $!
+"""
+SUMMARY = """experiment: {name: slow}
+tools: {evaluation: inspect-ai}
+runs: [{name: base, type: control}]
+evaluation: {matrix: [{run: base, tasks: [words]}]}
+"""
+
+
+def scaffolded(dir: Path, environment: Path, samples: int, minutes: int = 5) -> Path:
+    """One evaluation, of samples that take a fifth of a second each."""
+    cell = dir / "base" / "eval" / "words"
+    cell.mkdir(parents=True)
+    (dir / "experiment_summary.yaml").write_text(SUMMARY)
+    (cell / "task.py").write_text(TASK.format(scored=str(cell / "scored"), most=samples + 1))
+    (cell / "cell.slurm").write_text(SCRIPT.format(environment=environment, minutes=minutes))
+    return cell
+
+
+def scored(cell: Path) -> list[int]:
+    path = cell / "scored"
+    return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def check(cell: Path, job: dict[str, object], samples: int, said: str) -> None:
+    """It went on, and no sample that was finished was made again: at most the one that was under way."""
+    assert job["state"] == "VERIFIED", job
+    told = rf"{samples} of {samples} samples; with \d+ samples of an attempt that was killed"
+    assert re.fullmatch(told, str(job["detail"]))
+    assert set(scored(cell)) == set(range(1, samples + 1))
+    assert len(scored(cell)) <= samples + 1
+    assert cell.joinpath("cell.slurm").read_text().count("eval-retry") == 0
+    assert "runexp: it was killed, and goes on: inspect eval-retry ./logs/" in said
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path / "home", "local: {results_seconds: 1}\n")
+    home.start()
+    yield home
+    home.stop()
+
+
+def test_locally_by_a_signal(home: Home, tmp_path: Path) -> None:
+    cell = scaffolded(tmp_path / "exp", Path(sys.prefix), 40)
+    assert home.runexp("run", "--detach", str(tmp_path / "exp")).returncode == 0
+    wait_for(lambda: len(scored(cell)) >= 25, "most are done", 100)
+    os.kill(int((cell / "pid").read_text()), signal.SIGKILL)
+    wait_for(lambda: home.outcome("slow") is not None, "it is over", 200)
+    (job,) = home.json("status", "slow")["jobs"]
+    first, second = job["attempts"]
+    check(cell, job, 40, (cell / f"slurm-{second['slurm_job_id']}.out").read_text())
+    begun, finished = sorted(cell.glob("logs/*.eval"))
+    assert (first["resumed_from"], second["resumed_from"]) == ("", str(begun))
+    assert job["artifacts"] == [str(finished)]
+    assert any(block.startswith("EVAL_RESUME") for block in blocks(tmp_path / "exp" / "run-inspect.log"))
+    assert "an attempt that was killed" in home.runexp("report", "slow").stdout
+
+
+@pytest.mark.long
+def test_on_slurm_by_its_time_limit(slurm: Cluster, environment: Path, tmp_path: Path) -> None:
+    """A minute is enough for most of it, and what is left fits into another."""
+    remote = Remote(tmp_path / "home", slurm)
+    cell = scaffolded(slurm.home / "slow", environment, 340, minutes=1)
+    remote.give(slurm.home / "slow")
+    remote.start()
+    try:
+        assert remote.run(slurm.home / "slow", "--detach").returncode == 0
+        wait_for(lambda: remote.outcome("slow") is not None, "it is over", 350)
+        (job,) = remote.json("status", "slow")["jobs"]
+        assert [attempt["state"] for attempt in job["attempts"]] == ["TIMEOUT", "COMPLETED"], job
+        check(cell, job, 340, (cell / f"slurm-{job['attempts'][1]['slurm_job_id']}.out").read_text())
+        assert remote.slurm_jobs() == dict.fromkeys(remote.accepted(), 1)
+    finally:
+        remote.stop()
