@@ -29,7 +29,7 @@ from runexpd.core.observations import (
 ABSENT = replace(BAD, is_absent=True)
 
 #: Good more often than not, or nothing ever gets far.
-VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, ABSENT, OUT_OF_MEMORY, OUT_OF_MEMORY, KILLED, MISSING, DOUBTFUL]
+VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, ABSENT, OUT_OF_MEMORY, KILLED, MISSING, DOUBTFUL]
 MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
 RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
 ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]
