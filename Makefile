@@ -49,7 +49,7 @@ test: $(VENV)/.dev ## run all tests, the real torchtune and inspect-ai included;
 	$(BIN)/pytest $(MACHINE) $(REST) -n 6 --dist loadgroup
 
 test-fast: $(VENV)/.dev ## run those that need neither torch nor Slurm, whole experiments nor many tries
-	$(BIN)/pytest -m "not real and not long" -n 4 --dist worksteal --ignore=tests/e2e --ignore=tests/hostile
+	$(BIN)/pytest -m "not real and not long" -n 5 --dist worksteal --ignore=tests/e2e --ignore=tests/hostile
 
 test-slurm: $(VENV)/.dev ## run those with a real Slurm; SLURM=20.11, 24.11 or 26.05: with that one, in a Debian of its own (as root)
 	@$(PYTHON) tests/cluster/roots.py $(SLURM)
