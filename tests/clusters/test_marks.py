@@ -151,6 +151,7 @@ async def test_one_that_may_be_on_its_way_is_asked_about_later(machine: Machine)
     mark.write_text(f"b-1\nelsewhere:/home\n{mark}\nlocal\n/nowhere/b-1\n")
     answer = await machine.send(training(machine))
     assert isinstance(answer, Deferred)
+    assert answer.alone
     assert "b-1" in answer.reason
     os.utime(mark, (1e9, 1e9))
     assert isinstance(await machine.send(training(machine)), Accepted)

@@ -186,8 +186,10 @@ def test_a_limit_that_has_no_name_may_be_either() -> None:
     ],
 )
 def test_what_sbatch_says_last_is_why(reason: str, kind: type, last: bool) -> None:
-    assert type(errors.answer(said(FAILED + reason))) is kind
+    answer = errors.answer(said(FAILED + reason))
+    assert type(answer) is kind
     assert stops(FAILED + reason) is last
+    assert not isinstance(answer, Deferred) or answer.alone is not last
     slept = "Slurm temporarily unable to accept job, sleeping and retrying"
     assert type(errors.answer(said(slept, FAILED + reason))) is kind
 

@@ -30,7 +30,7 @@ ABSENT = replace(BAD, is_absent=True)
 
 #: Good more often than not, or nothing ever gets far.
 VERDICTS = [GOOD, GOOD, GOOD, GOOD, BAD, ABSENT, OUT_OF_MEMORY, KILLED, MISSING, DOUBTFUL]
-MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "now", "lost"]
+MANNERS = ["yes", "yes", "yes", "yes", "no", "later", "alone", "now", "lost"]
 RUNNING = [states.PENDING, states.RUNNING, "REQUEUED", "LEVITATING", states.LOST, "PREEMPTED"]
 ENDS = [*[states.COMPLETED] * 6, *sorted(states.END_STATES)]
 
@@ -41,8 +41,8 @@ def sent(dice: Random, asked: commands.Submit | commands.Resolve) -> Observation
     match dice.choice(MANNERS):
         case "no":
             return Refused(**about, error="invalid partition")
-        case "later" | "now" as when:
-            return Deferred(**about, reason="it takes no more", at_once=when == "now")
+        case "later" | "alone" | "now" as when:
+            return Deferred(**about, reason="it takes no more", at_once=when == "now", alone=when == "alone")
         case "lost":
             return Unclear(**about, reason="link lost")
         case _:

@@ -353,6 +353,33 @@ def test_a_cluster_that_takes_no_more_gets_one_for_each_that_ends() -> None:
     assert world.job("rank8").stage is Stage.SUBMITTING
 
 
+def test_what_is_put_off_alone_holds_up_nobody_elses() -> None:
+    world = World(stagger_seconds=5.0)
+    world.see(scaffold(["r1", "r2"]))
+    world.see(scaffold(["r1", "r2"], experiment="e2", dir="/two"))
+    reason = "Required partition not available"
+    world.see(Deferred(experiment=ID, job="r1", token=world.token("r1"), reason=reason, alone=True))
+    world.now += 5.0
+    world.see(Tick())
+    theirs = world.state.experiments["e2"].jobs
+    assert theirs["r1"].stage is Stage.SUBMITTING
+    assert world.in_stage(Stage.SUBMITTING) == []
+
+
+def test_of_an_experiment_one_of_which_was_put_off_alone_the_others_have_their_turn_before_it() -> None:
+    world = World(stagger_seconds=5.0)
+    world.see(scaffold(["r1", "r2"]))
+    for id, next_one in (("r1", "r2"), ("r2", "r1")):
+        world.see(Deferred(experiment=ID, job=id, token=world.token(id), reason="it hangs", alone=True))
+        world.now += 5.0
+        assert world.see(Tick()) == []
+        wake_at = submit.wake_at(world.state, world.now)
+        assert wake_at == world.now + 15.0
+        world.now = wake_at
+        world.see(Tick())
+        assert world.in_stage(Stage.SUBMITTING) == [next_one]
+
+
 def test_what_was_lost_on_its_way_is_sent_anew_at_once() -> None:
     world = begun()
     first = world.token("rank4")

@@ -46,7 +46,7 @@ class SubmitRefused(Happening, frozen=True, kw_only=True):
 
 
 class SubmitDeferred(Happening, frozen=True, kw_only=True):
-    """The cluster takes no more jobs just now; nothing was submitted and the job is owed again."""
+    """The cluster takes no more jobs just now, or not this one; nothing was submitted and the job is owed again."""
 
     job: str
     token: str
@@ -54,6 +54,8 @@ class SubmitDeferred(Happening, frozen=True, kw_only=True):
     #: Until this time nothing more is submitted, unless the cluster holds fewer of ours than `held`.
     until: float
     held: int = 0
+    #: It concerns its experiment alone: nothing more of that is submitted until then, and this job after its others.
+    alone: bool = False
 
 
 class SubmitUnclear(Happening, frozen=True, kw_only=True):

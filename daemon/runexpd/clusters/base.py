@@ -45,11 +45,13 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Deferred(msgspec.Struct, frozen=True, tag=True):
-    """The scheduler takes no more for now (a submit limit), or it was lost on its way. There is no job."""
+    """The scheduler takes no more for now (a submit limit), or not this one, or it was lost on its way. There is no job."""
 
     reason: str
     #: Nothing hinders another submission: this one was lost on its way.
     at_once: bool = False
+    #: It concerns this job, or what its experiment needs, alone: those of others may go.
+    alone: bool = False
 
 
 class Unclear(msgspec.Struct, frozen=True, tag=True):

@@ -85,10 +85,15 @@ def happened(experiment: Experiment, event: events.Event, at: float) -> Experime
                 counted = replace(counted, **{"trained_at" if trains else "evaluated_at": at})
             return _each(counted, (event.job,), lambda job: apply_job.happened(job, event, at))
         case events.SubmitDeferred():
-            held = replace(experiment, held_until=event.until, held_at=event.held)
-            return _each(held, (event.job,), lambda job: apply_job.put_off(job, event))
+            return _each(_held(experiment, event), (event.job,), lambda job: apply_job.put_off(job, event))
         case _:
             return _each(experiment, (event.job,), lambda job: apply_job.happened(job, event, at))
+
+
+def _held(experiment: Experiment, event: events.SubmitDeferred) -> Experiment:
+    if event.alone:
+        return replace(experiment, put_off_until=event.until)
+    return replace(experiment, held_until=event.until, held_at=event.held)
 
 
 Again = events.RetryAsked | events.RerunAsked

@@ -108,10 +108,13 @@ def _answered(job: Job, event: Known, at: float) -> Job:
 
 def put_off(job: Job, event: events.SubmitDeferred) -> Job:
     """As if it had not been sent; its token is used up."""
-    resume = _same_attempt(job, event.token).resume
-    return restage(
-        job, event, state=states.PLANNED, detail=event.reason, attempts=job.attempts[:-1], resume=resume
-    )
+    known = {
+        "detail": event.reason,
+        "attempts": job.attempts[:-1],
+        "resume": _same_attempt(job, event.token).resume,
+        "put_off_until": event.until if event.alone else 0.0,
+    }
+    return restage(job, event, state=states.PLANNED, **known)
 
 
 def _seen(job: Job, event: Seen) -> Job:
@@ -258,6 +261,7 @@ def blank(job: Job) -> Job:
         recipe="",
         changes=(),
         kept=False,
+        put_off_until=0.0,
         resources=None,
     )
 

@@ -58,6 +58,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     #: The scaffold no longer has it: nothing is owed of it, and what runs of it is watched to its end.
     retired: bool = False
     cancel_asked: bool = False
+    #: Until when it was put off, for a reason of its own, when it was last sent; 0: it was not.
+    put_off_until: float = 0.0
     #: The token of the attempt whose results were verified; None where they were there before.
     proof: str | None = None
     #: A person took its results as they are: no look takes that back.

@@ -117,6 +117,8 @@ class Deferred(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     #: Nothing hinders another submission: this one was lost on its way.
     at_once: bool = False
+    #: It concerns this job, or what its experiment needs, alone: those of others may go.
+    alone: bool = False
 
 
 class Unclear(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     #: The cluster took no more: until this time it gets none while it holds `held_at` of ours, or more.
     held_until: float = 0.0
     held_at: int = 0
+    #: One of its own was put off, which concerns nobody else: until this time the cluster gets none of it.
+    put_off_until: float = 0.0
     #: The newest event's number, and how many there are.
     seq: int = 0
     events: int = 0

@@ -60,7 +60,13 @@ def _answer(command: Submit | Resolve, answer: base.Answer) -> Answer:
         case base.Refused():
             return Refused(experiment=experiment, job=job, token=token, error=answer.error)
         case base.Deferred():
-            reason, at_once = answer.reason, answer.at_once
-            return Deferred(experiment=experiment, job=job, token=token, reason=reason, at_once=at_once)
+            return Deferred(
+                experiment=experiment,
+                job=job,
+                token=token,
+                reason=answer.reason,
+                at_once=answer.at_once,
+                alone=answer.alone,
+            )
         case base.Unclear():
             return Unclear(experiment=experiment, job=job, token=token, reason=answer.reason)

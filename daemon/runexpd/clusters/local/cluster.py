@@ -129,7 +129,7 @@ class LocalCluster:
         except orders.Refusal as refusal:
             return Refused(printable(str(refusal)))
         except orders.NotNow as fault:
-            return Deferred(printable(f"{fault}; it is tried again"))
+            return Deferred(printable(f"{fault}; it is tried again"), alone=True)
         return await _in_thread(self._spool_threads, lambda: self._enter(token, order))
 
     def _prepare(self, submission: Submission) -> orders.Order:

@@ -44,8 +44,8 @@ def answer(receipt: Receipt) -> Answer:
             return failed(receipt.exit_code, receipt.said or receipt.out)
         case "refused":
             return Refused(plain(receipt.said))
-        case "later":
-            return Deferred(plain(receipt.said))
+        case "later" | "doubtful" as what:
+            return Deferred(plain(receipt.said), alone=what == "doubtful")
         case "withdrawn":
             return Deferred("it never arrived", at_once=True)
         case _:
@@ -62,8 +62,10 @@ def failed(exit_code: int, said: Sequence[str]) -> Answer:
     reasons = _reasons(said)
     if any(re.match(_UNCLEAR, reason) for reason in reasons):
         return Unclear(text)
-    if any(re.match(f"{_LATER}|{_LATER_FOR_THIS}", reason) for reason in reasons):
+    if any(re.match(_LATER, reason) for reason in reasons):
         return Deferred(text)
+    if any(re.match(_LATER_FOR_THIS, reason) for reason in reasons):
+        return Deferred(text, alone=True)
     return Refused(text or f"sbatch failed with exit code {exit_code}")
 
 

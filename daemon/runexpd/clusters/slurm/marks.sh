@@ -64,8 +64,8 @@ $rows
 EOF
 }
 
-doubtful() { # doubtful WORDS: it is for later
-  what=later
+doubtful() { # doubtful WORDS: it is for later, and others may go
+  what=doubtful
   trains "$1"
   return 1
 }

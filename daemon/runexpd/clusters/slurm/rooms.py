@@ -40,7 +40,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """What became of a token."""
 
     token: str
-    #: done, refused, locked, withdrawn, later, gone or room.
+    #: done, refused, locked, withdrawn, later, doubtful, gone or room.
     what: str
     #: sbatch's.
     exit_code: int = 0

@@ -3,8 +3,8 @@
 # that are an end. DAEMON: whose they are, for people. RESULTS: the directory that it trains into.
 # VARIABLE: what its script finds in its environment besides, as NAME=value; sbatch hands that on.
 # Prints, for each, its token, and what became of it: `done CODE` (sbatch's) with what sbatch wrote to both its outputs,
-# `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), or `later` (not
-# begun).
+# `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), `later` (not
+# begun), or `doubtful` (whether another job trains there).
 # Goes on when the connection dies: the receipt, written before anything is printed, then tells.
 # One process and one file a job, sbatch and its lock (see shared.sh): everything else is the shell's own, or made for all.
 trap '' HUP PIPE

@@ -51,7 +51,8 @@ def _deferred(state: State, answer: Deferred, now: float) -> events.SubmitDeferr
         token=answer.token,
         reason=answer.reason,
         until=now if answer.at_once else now + DEFER_SECONDS,
-        held=_count(state, cluster, frozenset({Stage.QUEUED})),
+        held=0 if answer.alone else _count(state, cluster, frozenset({Stage.QUEUED})),
+        alone=answer.alone,
     )
 
 
@@ -76,10 +77,10 @@ def _next(
 ) -> Iterator[tuple[str, events.Event]]:
     """As many as there is room for."""
     pace = _Pace(state, cluster, limits, now)
-    for experiment in _on(state, cluster):
+    for experiment in (each for each in _on(state, cluster) if not _is_put_off(each, now)):
         tokens, own = experiment.tokens, _own_room(experiment)
         for phase in _running(experiment):
-            for job in experiment.jobs.ready(phase):
+            for job in _in_turn(experiment.jobs.ready(phase)):
                 if min(room, own) <= 0 or pace.free_at(experiment, phase) > now:
                     break
                 pace.went(phase)
@@ -99,7 +100,8 @@ def wake_at(state: State, now: float) -> float | None:
         room_at = now if in_flight < _most(state, cluster, limits, now) else _held_until(state, cluster, now)
         pace = _Pace(state, cluster, limits, now)
         for e in (each for each in _on(state, cluster) if _own_room(each) > 0):
-            times += [max(room_at, pace.free_at(e, p)) for p in _running(e) if any(e.jobs.ready(p))]
+            own_at = max(room_at, e.put_off_until if _is_put_off(e, now) else now)
+            times += [max(own_at, pace.free_at(e, p)) for p in _running(e) if any(e.jobs.ready(p))]
     later = [at for at in times if at > now]
     return min(later, default=None)
 
@@ -128,7 +130,7 @@ class _Pace:
         return self._known[phase, seconds]
 
     def _last(self, phase: Phase, seconds: float) -> float:
-        """As for times ahead: see _is_held."""
+        """As for times ahead: see _is_ahead."""
         trains = phase is Phase.OPTIMIZATION
         known = (e.trained_at if trains else e.evaluated_at for e in self._experiments)
         return max((at for at in known if at <= self._now + seconds), default=float("-inf"))
@@ -157,6 +159,17 @@ def _own_room(experiment: Experiment) -> float:
     return float("inf") if most is None else most - experiment.jobs.in_stages(states.IN_FLIGHT)
 
 
+def _in_turn(ready: Iterator[Job]) -> Iterator[Job]:
+    """Those that were put off alone come after all others, the longest put off first."""
+    put_off = []
+    for job in ready:
+        if job.put_off_until:
+            put_off.append(job)
+        else:
+            yield job
+    yield from sorted(put_off, key=lambda job: job.put_off_until)
+
+
 def _on(state: State, cluster: str) -> Iterator[Experiment]:
     return (experiment for experiment in state.running() if experiment.cluster == cluster)
 
@@ -179,8 +192,16 @@ def _held_until(state: State, cluster: str, now: float) -> float:
 
 
 def _is_held(experiment: Experiment, now: float) -> bool:
+    return _is_ahead(experiment.held_until, now)
+
+
+def _is_put_off(experiment: Experiment, now: float) -> bool:
+    return _is_ahead(experiment.put_off_until, now)
+
+
+def _is_ahead(until: float, now: float) -> bool:
     """A clock that was set back leaves times behind that lie too far ahead: they hold nobody up."""
-    return now < experiment.held_until <= now + DEFER_SECONDS
+    return now < until <= now + DEFER_SECONDS
 
 
 def _count(state: State, cluster: str, stages: frozenset[Stage]) -> int:
