@@ -97,8 +97,7 @@ def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an ev
         case events.SubmitRefused():
             return event.job, f"SUBMIT_FAILED: {event.error}"
         case events.SubmitDeferred():
-            why = "can't be submitted just now" if event.alone else "the cluster takes no more for now"
-            return event.job, f"{why}: {event.reason}"
+            return event.job, f"put off for now: {event.reason}"
         case events.SubmitUnclear():
             return event.job, f"no word whether it was submitted, being found out: {event.reason}"
         case events.StateChanged():
