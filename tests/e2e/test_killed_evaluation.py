@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 TASK = """
 import asyncio
+from pathlib import Path
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ModelOutput
@@ -27,7 +28,9 @@ from inspect_ai.solver import solver
 @solver
 def answer():
     async def solve(state, generate):
-        await asyncio.sleep(0.2)
+        # While its log is the only one, most is done, and the rest never is.
+        is_first = len(list(Path("logs").glob("*.eval"))) == 1
+        await asyncio.sleep(600 if is_first and state.sample_id > 25 else 0.1)
         with open({scored!r}, "a") as scored:
             scored.write(f"{{state.sample_id}}\\n")
         state.output = ModelOutput.from_content("mockllm", "x")
@@ -37,7 +40,7 @@ def answer():
 
 @task
 def words():
-    return Task(dataset=[Sample(id=n, input="x", target="x") for n in range(1, {most})], solver=answer(), scorer=match())
+    return Task(dataset=[Sample(id=n, input="x", target="x") for n in range(1, 41)], solver=answer(), scorer=match())
 """
 SCRIPT = """#!/bin/bash
 #SBATCH --time={minutes}
@@ -55,12 +58,12 @@ evaluation: {matrix: [{run: base, tasks: [words]}]}
 """
 
 
-def scaffolded(dir: Path, environment: Path, samples: int, minutes: int = 5) -> Path:
-    """One evaluation, of samples that take a fifth of a second each."""
+def scaffolded(dir: Path, environment: Path, minutes: int = 5) -> Path:
+    """One evaluation of forty samples, that stands still after the twenty-fifth."""
     cell = dir / "base" / "eval" / "words"
     cell.mkdir(parents=True)
     (dir / "experiment_summary.yaml").write_text(SUMMARY)
-    (cell / "task.py").write_text(TASK.format(scored=str(cell / "scored"), most=samples + 1))
+    (cell / "task.py").write_text(TASK.format(scored=str(cell / "scored")))
     (cell / "cell.slurm").write_text(SCRIPT.format(environment=environment, minutes=minutes))
     return cell
 
@@ -70,13 +73,13 @@ def scored(cell: Path) -> list[int]:
     return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def check(cell: Path, job: dict[str, object], samples: int, said: str) -> None:
+def check(cell: Path, job: dict[str, object], said: str) -> None:
     """It went on, and no sample that was finished was made again: at most the one that was under way."""
     assert job["state"] == "VERIFIED", job
-    told = rf"{samples} of {samples} samples; with \d+ samples of an attempt that was killed"
+    told = r"40 of 40 samples; with \d+ samples of an attempt that was killed"
     assert re.fullmatch(told, str(job["detail"]))
-    assert set(scored(cell)) == set(range(1, samples + 1))
-    assert len(scored(cell)) <= samples + 1
+    assert set(scored(cell)) == set(range(1, 41))
+    assert len(scored(cell)) <= 41
     assert cell.joinpath("cell.slurm").read_text().count("eval-retry") == 0
     assert "runexp: it was killed, and goes on: inspect eval-retry ./logs/" in said
 
@@ -90,14 +93,14 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def test_locally_by_a_signal(home: Home, tmp_path: Path) -> None:
-    cell = scaffolded(tmp_path / "exp", Path(sys.prefix), 40)
+    cell = scaffolded(tmp_path / "exp", Path(sys.prefix))
     assert home.runexp("run", "--detach", str(tmp_path / "exp")).returncode == 0
     wait_for(lambda: len(scored(cell)) >= 25, "most are done", 100)
     os.kill(int((cell / "pid").read_text()), signal.SIGKILL)
     wait_for(lambda: home.outcome("slow") is not None, "it is over", 200)
     (job,) = home.json("status", "slow")["jobs"]
     first, second = job["attempts"]
-    check(cell, job, 40, (cell / f"slurm-{second['slurm_job_id']}.out").read_text())
+    check(cell, job, (cell / f"slurm-{second['slurm_job_id']}.out").read_text())
     begun, finished = sorted(cell.glob("logs/*.eval"))
     assert (first["resumed_from"], second["resumed_from"]) == ("", str(begun))
     assert job["artifacts"] == [str(finished)]
@@ -107,9 +110,9 @@ def test_locally_by_a_signal(home: Home, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_on_slurm_by_its_time_limit(slurm: Cluster, environment: Path, tmp_path: Path) -> None:
-    """A minute is enough for most of it, and what is left fits into another."""
+    """Most is done by then: what is left fits into the same time again."""
     remote = Remote(tmp_path / "home", slurm)
-    cell = scaffolded(slurm.home / "slow", environment, 340, minutes=1)
+    cell = scaffolded(slurm.home / "slow", environment, minutes=1)
     remote.give(slurm.home / "slow")
     remote.start()
     try:
@@ -117,7 +120,7 @@ def test_on_slurm_by_its_time_limit(slurm: Cluster, environment: Path, tmp_path:
         wait_for(lambda: remote.outcome("slow") is not None, "it is over", 350)
         (job,) = remote.json("status", "slow")["jobs"]
         assert [attempt["state"] for attempt in job["attempts"]] == ["TIMEOUT", "COMPLETED"], job
-        check(cell, job, 340, (cell / f"slurm-{job['attempts'][1]['slurm_job_id']}.out").read_text())
+        check(cell, job, (cell / f"slurm-{job['attempts'][1]['slurm_job_id']}.out").read_text())
         assert remote.slurm_jobs() == dict.fromkeys(remote.accepted(), 1)
     finally:
         remote.stop()
