@@ -174,7 +174,7 @@ class Rest:
                 logger.warning("tool {}: no curves of {}: {}", tool.name, job.spec.id, error.what)
                 return
             await self._means.recorder.note(owner, reads)
-            if not any(read.points or read.is_behind for read in reads):
+            if not any(read.is_behind for read in reads):
                 return
 
 
