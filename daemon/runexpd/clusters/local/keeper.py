@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from runexpd.clusters.local import marks, processes, spool, turns
+from runexpd.clusters.local import marks, processes, scopes, spool, turns
 
 T = TypeVar("T")
 #: Between two looks at the limit and the cancel mark.
@@ -69,6 +69,7 @@ def _bury(directory: Path) -> None:
 
 
 def _run(directory: Path, job: spool.Record) -> None:
+    scopes.enter(directory)
     started_at = _written(lambda: _begin(directory), directory / "cancel")
     started = time.monotonic()
     if started_at is None:
