@@ -42,10 +42,11 @@ def test_a_scope_is_called_by_its_home_and_its_job(tmp_path: Path) -> None:
 
 def test_systemd_is_asked_for_a_scope_with_one_process_in_it() -> None:
     assert scopes.request(JOB, 4711)[8:] == [
-        *("ssa(sv)a(sa(sv))", scopes.name(JOB), "fail", "4"),
+        *("ssa(sv)a(sa(sv))", scopes.name(JOB), "fail", "5"),
         *("PIDs", "au", "1", "4711"),
         *("Description", "s", "runexp: job 12 of this machine"),
         *("CollectMode", "s", "inactive-or-failed"),
+        *("Before", "as", "1", "runexpd.service"),
         *("DelegateControllers", "as", "0"),
         "0",
     ]
@@ -65,7 +66,7 @@ class Bus:
         self.put(SERVICE)
 
     def put(self, group: str) -> None:
-        (self.dir / "cgroup").write_text(f"0::{group}\n")
+        (self.dir / "cgroup").write_text(f"0::{group}\n", errors="surrogateescape")
 
     def does(self, what: str) -> None:
         note = 'echo "$9 ${LD_LIBRARY_PATH-}" >>asked'

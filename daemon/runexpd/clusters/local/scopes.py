@@ -29,9 +29,14 @@ def enter(directory: Path) -> None:
     """Leave the daemon's service, or another job's scope, for one of this job's own, if this process is in one and that can be done."""
     until = time.monotonic() + _MOST_SECONDS
     with suppress(OSError, subprocess.SubprocessError):
-        if any(map(_OURS.fullmatch, units(CGROUP.read_text()))) and _ask(directory):
-            while name(directory) not in units(CGROUP.read_text()) and time.monotonic() < until:
+        if any(map(_OURS.fullmatch, _here())) and _ask(directory):
+            while name(directory) not in _here() and time.monotonic() < until:
                 time.sleep(0.01)
+
+
+def _here() -> Collection[str]:
+    """Raises OSError."""
+    return units(CGROUP.read_text(errors="replace"))
 
 
 def units(cgroup: str) -> Collection[str]:
@@ -53,11 +58,13 @@ def request(directory: Path, pid: int) -> list[str]:
         *("PIDs", "au", "1", str(pid)),
         *("Description", "s", f"runexp: job {directory.name} of this machine"),
         *("CollectMode", "s", "inactive-or-failed"),
+        # What comes before is stopped after: at logout the daemon goes first, and sees no job die that it would submit again.
+        *("Before", "as", "1", "runexpd.service"),
         # Delegated, with no controller more than there are: one process that ends for want of memory isn't the end of them all.
         # OOMPolicy= says it in so many words, but no systemd before 253 takes it for a scope.
         *("DelegateControllers", "as", "0"),
     ]
-    call = ["StartTransientUnit", "ssa(sv)a(sa(sv))", name(directory), "fail", "4", *properties, "0"]
+    call = ["StartTransientUnit", "ssa(sv)a(sa(sv))", name(directory), "fail", "5", *properties, "0"]
     return ["busctl", "--user", "--quiet", "call", *manager.split(), *call]
 
 
