@@ -121,7 +121,7 @@ async def test_a_machine_without_busctl_runs_jobs_as_well(machine: Machine, bus:
 
 
 @pytest.mark.parametrize(
-    "group", ["/user.slice/session-1.scope", "/app.slice/runexp-job-of-somebody.scope", ""]
+    "group", ["/user.slice/session-1.scope", "/app.slice/runexp-job-of-somebody.scope", "", "/\udcff"]
 )
 async def test_what_is_not_in_the_service_stays_where_it_is(machine: Machine, bus: Bus, group: str) -> None:
     bus.put(group)
