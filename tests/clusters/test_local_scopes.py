@@ -58,12 +58,15 @@ class Bus:
     def __init__(self, dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.dir = dir
         dir.mkdir()
-        code = f"from runexpd.clusters.local import scopes\nscopes.CGROUP = scopes.Path({str(dir / 'cgroup')!r})\n"
-        (dir / "sitecustomize.py").write_text(code)
+        self.gets(60.0)
         monkeypatch.setenv("PYTHONPATH", str(dir))
         monkeypatch.setenv("PATH", str(dir))
         monkeypatch.setenv("LD_LIBRARY_PATH", "/of/the/job")
         self.put(SERVICE)
+
+    def gets(self, seconds: float) -> None:
+        lines = f"scopes.CGROUP, scopes._MOST_SECONDS = scopes.Path({str(self.dir / 'cgroup')!r}), {seconds}"
+        (self.dir / "sitecustomize.py").write_text(f"from runexpd.clusters.local import scopes\n{lines}\n")
 
     def put(self, group: str) -> None:
         (self.dir / "cgroup").write_text(f"0::{group}\n", errors="surrogateescape")
@@ -91,33 +94,42 @@ def scope(machine: Machine, id: str) -> str:
 MOVES = 'echo "0::/app.slice/$9" >cgroup'
 
 
+@pytest.mark.parametrize("does", [MOVES, "exit 1", "kill -SEGV $$"], ids=["answers", "fails", "crashes"])
+async def test_a_job_of_the_service_asks_for_a_scope_and_runs_once(
+    machine: Machine, bus: Bus, does: str
+) -> None:
+    bus.does(does)
+    await ran_once(machine)
+    assert bus.asked() == [f"{scope(machine, '1')} "]
+
+
 @pytest.mark.parametrize(
     "does",
     [
-        pytest.param(MOVES, id="answers"),
-        pytest.param("exit 1", id="fails"),
-        pytest.param("kill -SEGV $$", id="crashes"),
         pytest.param("exec /bin/sleep 1000", id="hangs"),
         pytest.param("/bin/sleep 1000 & wait", id="leaves something behind"),
         pytest.param(f"{MOVES}; exec /bin/sleep 1000", id="moves it and hangs"),
         pytest.param("exit 0", id="says that it has, and has not"),
     ],
 )
-async def test_a_job_of_the_service_runs_once_whatever_comes_of_its_scope(
+async def test_a_job_waits_for_its_scope_no_longer_than_so_long_and_runs_once(
     machine: Machine, bus: Bus, does: str
 ) -> None:
+    bus.gets(0.5)
     bus.does(does)
+    await ran_once(machine)
+    assert len(bus.asked()) <= 1
+
+
+async def ran_once(machine: Machine) -> None:
     await machine.submit("t1", "echo ran >>ran")
     assert (await machine.ended("t1")).state == "COMPLETED"
     assert (machine.dir / "ran").read_text() == "ran\n"
-    assert bus.asked() == [f"{scope(machine, '1')} "]
     assert machine.processes("t1") == set()
 
 
 async def test_a_machine_without_busctl_runs_jobs_as_well(machine: Machine, bus: Bus) -> None:
-    await machine.submit("t1", "echo ran >>ran")
-    assert (await machine.ended("t1")).state == "COMPLETED"
-    assert (machine.dir / "ran").read_text() == "ran\n"
+    await ran_once(machine)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +138,7 @@ async def test_a_machine_without_busctl_runs_jobs_as_well(machine: Machine, bus:
 async def test_what_is_not_in_the_service_stays_where_it_is(machine: Machine, bus: Bus, group: str) -> None:
     bus.put(group)
     bus.does(MOVES)
-    await machine.submit("t1", "echo ran >>ran")
-    assert (await machine.ended("t1")).state == "COMPLETED"
+    await ran_once(machine)
     assert bus.asked() == []
 
 
