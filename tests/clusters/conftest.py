@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters.head_node import SHELLS, HeadNode
 from clusters.machine import Machine
 from fakes.slurm.sites import Site, fake_site, real_site
 
@@ -22,3 +23,8 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     else:
         async with real_site(request.getfixturevalue("slurm")) as real:
             yield real
+
+
+@pytest.fixture(params=SHELLS)
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> HeadNode:
+    return HeadNode(tmp_path, request.param)

@@ -5,7 +5,10 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -122,6 +125,17 @@ async def test_a_slurm_job_counts_until_a_person_says_that_it_is_over(machine: M
     await machine.ended("a-2")
 
 
+@pytest.mark.parametrize(("where", "id"), [("far", "7"), ("", "7;far")])
+async def test_a_slurm_jobs_cluster_is_named(machine: Machine, where: str, id: str) -> None:
+    mark = machine.dir / "artifacts" / marks.NAME
+    mark.parent.mkdir()
+    mark.write_text(f"b-1\nlogin:/home\n{mark}\nslurm\n{where}\n{id}\n")
+    refused = await machine.send(training(machine))
+    assert isinstance(refused, Refused)
+    assert "by job 7 of another daemon's, login:/home: " in refused.error
+    assert f"Ask the cluster far (`sacct -j 7`), and once it is, remove {mark}; " in refused.error
+
+
 def test_a_mark_that_can_not_be_read_is_asked_about_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +148,24 @@ def test_a_mark_that_can_not_be_read_is_asked_about_later(
     monkeypatch.setattr(os, "pread", fail)
     with pytest.raises(marks.Unsure, match="Stale file handle"):
         marks.take(marks.Mark("a-1", "host:/home", str(path), "local", "/nowhere"))
+
+
+def test_one_of_somebody_else_who_lets_nobody_read_it_is_asked_about_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened = tmp_path / marks.NAME, os.open
+    path.write_text("b-1\n")
+
+    def fail(name: str, *more: int) -> int:
+        if name == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, *more)
+
+    monkeypatch.setattr(os, "open", fail)
+    mine = marks.Mark("a-1", "host:/home", str(path), "local", "/nowhere")
+    with pytest.raises(marks.Unsure, match=f"{path} can't be read: Permission denied. Ask whose it is"):
+        marks.take(mine)
+    assert "once nothing does, remove it" in marks.whose(mine)
 
 
 async def test_a_mark_that_was_copied_is_nobodys(machine: Machine, other: Machine) -> None:
@@ -190,11 +222,72 @@ def test_of_two_who_take_over_one_is_sent_back(tmp_path: Path) -> None:
     of = {token: marks.Mark(token, "host:/home", path, "local", f"/nowhere/{token}") for token in "abc"}
     assert marks.take(of["a"])
     os.utime(path, (1e9, 1e9))
-    taken = marks._read(handle := os.open(path, os.O_RDONLY))
-    os.close(handle)
+    found = marks.check(of["b"])
+    assert found is not None
     assert marks.take(of["b"])
     with pytest.raises(marks.Unsure, match="quicker"):  # it had looked before
-        marks._remove(taken, of["c"])
+        marks._replaced(found, of["c"])
     with pytest.raises(marks.Unsure):
         marks._made(of["c"])
     assert Path(path).read_text().startswith("b\n")
+    assert os.listdir(tmp_path) == [marks.NAME]
+
+
+def test_who_is_about_to_take_over_is_not_disturbed(tmp_path: Path) -> None:
+    path = tmp_path / marks.NAME
+    mark = marks.Mark("b-1", "host:/home", str(path), "local", "/nowhere/b")
+    path.write_text(f"a-1\nhost:/home\n{path}\nlocal\n/nowhere/a\n")
+    os.utime(path, (1e9, 1e9))
+    (tmp_path / ".runexp.next").touch()
+    with pytest.raises(marks.Unsure, match=f"and {path}.next stays, remove that"):
+        marks.take(mark)
+    (tmp_path / ".runexp.next").unlink()
+    assert marks.take(mark)
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_of_three_who_come_between_each_other_anywhere_one_takes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool
+) -> None:
+    """From start to end, before any two calls that the first one makes."""
+    path, owners = tmp_path / marks.NAME, list[str]()
+
+    def come(token: str) -> None:
+        with suppress(marks.Taken, marks.Unsure):
+            marks.take(marks.Mark(token, "host:/home", str(path), "local", f"/nowhere/{token}"))
+            owners.append(token)
+
+    steps = Steps(monkeypatch)
+    for first, second in combinations(range(1, 15), 2):
+        path.unlink(missing_ok=True)
+        owners.clear()
+        if old:
+            path.write_text(f"o-1\nhost:/home\n{path}\nlocal\n/nowhere/o\n")
+            os.utime(path, (1e9, 1e9))
+        steps.between = {first: lambda: come("b"), second: lambda: come("c")}
+        come("a")
+        while steps.between:  # after the last one
+            steps.between.popitem()[1]()
+        assert owners == [path.read_text().split("\n")[0]]
+        assert os.listdir(tmp_path) == [marks.NAME]
+
+
+class Steps:
+    """What comes between this process's looks and changes, by their number from there on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.between: dict[int, Callable[[], None]] = {}
+        for name in ("open", "pread", "rename", "unlink"):
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any) -> Any:
+            due = self.between.pop(1, None)
+            self.between = {number - 1: come for number, come in self.between.items()}
+            if due is not None:
+                then, self.between = self.between, {}
+                due()
+                self.between = then
+            return call(*args)
+
+        return counted

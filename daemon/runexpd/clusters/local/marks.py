@@ -2,9 +2,9 @@
 
 Daemons of other homes and other machines meet here, and so does one that reaches a directory by two paths. It stays there when
 the job is over: whoever comes next finds that out. Its lines, as clusters/slurm/marks.sh has them, too: a token, the daemon's
-place, the mark's own path, `local` or `slurm`, where a local job's record is, and a Slurm job's id. No Slurm is asked from here, not
-even where this machine has one: which of them has the job nobody knows, and one that doesn't know it may be another. So such a job
-counts until a person says that it is over.
+place, the mark's own path, `local` or `slurm`, where it is (a local job's record, a Slurm job's cluster, which earlier ones left
+empty), and a Slurm job's id, with `;CLUSTER` where sbatch said so. No Slurm is asked from here, not even where this machine has one:
+it may be another, which doesn't know the job, or knows its id as another's. So such a job counts until a person says that it is over.
 
 What evaluates gets no mark: each evaluation writes a log of its own name beside those of others, so that two of the same spend the
 time twice, and lose nothing. Where the newest log is another's that is not finished yet the verdict is unclear, and comes when it is.
@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 NAME = ".runexp"
+#: To be: who makes it is the only one who may change the mark, as long as it is there.
+_NEXT = ".next"
 #: Two of the longest paths, and some words.
 _MOST_BYTES = 9999
 #: From a mark to its job's record, at most.
@@ -30,9 +32,10 @@ _WHAT_TO_DO = (
     "`runexp run` then takes up what lies there"
 )
 _ASK_SLURM = (
-    "or was, for this machine can't tell whether a Slurm job is over. Ask the cluster that has it (`sacct -j {}`), and once "
+    "or was, for this machine can't tell whether a Slurm job is over. Ask the cluster {} (`sacct -j {}`), and once "
     "it is, remove {}; `runexp run` then takes up what lies there"
 )
+_CAN_NOT = "{} can't be {}: {}. Ask whose it is (`ls -l`) what trains there, and once nothing does, remove it"
 
 
 class Taken(Exception):
@@ -50,16 +53,19 @@ class Mark(NamedTuple):
     #: As who made it calls it: it may have been copied since.
     path: str
     kind: str
-    record: str
+    #: A local job's record, or a Slurm job's cluster.
+    where: str
     #: Of a Slurm job.
     id: str = ""
 
 
 def take(mark: Mark) -> bool:
     """Put it where it says; False where that can't be done. Raises Taken and Unsure."""
-    if (found := check(mark)) is not None:
-        _remove(found, mark)
-    return _made(mark)
+    try:
+        found = check(mark)
+        return _made(mark) if found is None else _replaced(found, mark)
+    except OSError as problem:
+        raise _can_not("read", mark, problem) from None
 
 
 def check(mark: Mark) -> Mark | None:
@@ -70,8 +76,12 @@ def check(mark: Mark) -> Mark | None:
             if handle is not None and found is not None and _is_anothers(found, mark):
                 _check(handle, found, mark)
     except OSError as problem:
-        raise Unsure(f"{mark.path} can't be read: {problem.strerror or problem}") from None
+        raise _can_not("read", mark, problem) from None
     return found
+
+
+def _can_not(be: str, mark: Mark, problem: OSError) -> Unsure:
+    return Unsure(_CAN_NOT.format(mark.path, be, problem.strerror or problem))
 
 
 def whose(mark: Mark) -> str:
@@ -99,29 +109,76 @@ def hold(path: str, token: str) -> int | None:
 
 
 def _made(mark: Mark) -> bool:
-    lines = "".join(f"{line}\n" for line in mark[:-1])
-    with suppress(OSError):
-        handle = os.open(mark.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(lines)
+    """Where there was none. Raises Unsure and OSError."""
+    _written(mark.path, mark)
     with _opened(mark.path) as there:
         if there is not None and (found := _read(there)) is not None and found.token != mark.token:
             raise Unsure(_words(found, mark, "somebody else was quicker"))
         return there is not None
 
 
+def _replaced(found: Mark, mark: Mark) -> bool:
+    """The one that was found has given way, as it was. Raises Unsure and OSError."""
+    following = mark.path + _NEXT
+    if not _written(following, mark):
+        if not os.path.lexists(following) and not os.access(os.path.dirname(mark.path), os.W_OK):
+            return False
+        more = f"somebody else is taking its place; if nobody is, and {following} stays, remove that"
+        raise Unsure(_words(found, mark, more))
+    try:
+        with _opened(mark.path) as handle:
+            if handle is None or _read(handle) != found:
+                raise Unsure(_words(found, mark, "somebody else was quicker"))
+        _move(following, mark)
+    except (Unsure, OSError):
+        os.unlink(following)
+        raise
+    return True
+
+
+def _move(following: str, mark: Mark) -> None:
+    try:
+        os.rename(following, mark.path)
+    except OSError as problem:  # others' files in a sticky directory
+        raise _can_not("replaced", mark, problem) from None
+
+
+def _written(path: str, mark: Mark) -> bool:
+    """Whole, where there was nothing: only one of all who want to makes it."""
+    lines = "".join(f"{line}\n" for line in mark[:-1])
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return False
+    try:
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(lines)
+    except OSError:
+        os.unlink(path)
+        return False
+    return True
+
+
 @contextmanager
 def _opened(path: str) -> Iterator[int | None]:
-    """None where there is no regular file that can be read."""
+    """None where there is no regular file. Raises OSError where one can't be read."""
     handle = None
     try:
-        with suppress(OSError):
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        handle = _handle(path)
         is_regular = handle is not None and stat.S_ISREG(os.fstat(handle).st_mode)
         yield handle if is_regular else None
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def _handle(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        if os.path.isfile(path):
+            raise
+    return None
 
 
 def _read(handle: int) -> Mark:
@@ -142,10 +199,12 @@ def _is_anothers(found: Mark, mark: Mark) -> bool:
 def _check(handle: int, found: Mark, mark: Mark) -> None:
     """Raises Taken and Unsure."""
     if found.kind == "slurm":
-        raise Taken(_words(found, mark, _ASK_SLURM.format(found.id or "...", mark.path)))
-    if _is_held(handle) or (found.kind == "local" and _is_under_way(found.record)):
+        id, _, other = found.id.partition(";")
+        cluster = other or found.where or "that has it"
+        raise Taken(_words(found, mark, _ASK_SLURM.format(cluster, id or "...", mark.path)))
+    if _is_held(handle) or (found.kind == "local" and _is_under_way(found.where)):
         raise Taken(_words(found, mark, _WHAT_TO_DO.format(mark.path)))
-    if _is_fresh(handle) and not os.path.lexists(found.record):
+    if _is_fresh(handle) and not os.path.lexists(found.where):
         raise Unsure(_words(found, mark, "it has only just begun"))
 
 
@@ -171,20 +230,9 @@ def _is_fresh(handle: int) -> bool:
     return abs(time.time() - os.fstat(handle).st_mtime) < _ENTERED_SECONDS
 
 
-def _remove(found: Mark, mark: Mark) -> None:
-    """That one and no other: of all who want to only one moves it away. Raises Unsure."""
-    moved = f"{mark.path}.{mark.token}"
-    with suppress(OSError):
-        os.rename(mark.path, moved)
-        with _opened(moved) as handle:
-            now = _read(handle) if handle is not None else found
-        if now.token != found.token:
-            os.rename(moved, mark.path)
-            raise Unsure(_words(now, mark, "somebody else was quicker"))
-        os.unlink(moved)
-
-
 def _words(found: Mark, mark: Mark, more: str) -> str:
     place = os.path.dirname(mark.path)
     owner = "another experiment's" if found.daemon == mark.daemon else f"another daemon's, {found.daemon}"
-    return f"{place} is being trained into by job {found.id or found.token} of {owner}: {more}"
+    return (
+        f"{place} is being trained into by job {found.id.partition(';')[0] or found.token} of {owner}: {more}"
+    )

@@ -89,36 +89,47 @@ marked() { # its mark is, and nobody else's job trains there; or why not, on std
   [ -d "$results" ] || results=$directory
   mark=$results/.runexp
   read_mark "$mark"
-  if [ -n "$owner" ] && anothers; then
+  if anothers; then
     under_way && return 1
   fi
+  which_cluster
   if [ -f "$mark" ]; then
-    moved "$mark.$token" || return
+    replaced
+    return
   elif [ -e "$mark" ] || [ -L "$mark" ]; then
     mark= # a FIFO would be waited for
     return
   fi
-  set -C
-  if { printf '%s\n' "$token" "$daemon" "$mark" slurm "" >"$mark"; } 2>/dev/null; then
-    set +C
-    return
-  fi
-  set +C
+  written "$mark" && return
   read_mark "$mark"
-  [ -z "$owner" ] || doubtful "somebody else was quicker" || return
+  [ ! -f "$mark" ] || doubtful "somebody else was quicker" || return
   mark= # none can be made: nobody is kept from training for that
 }
 
-moved() { # moved PLACE: the mark that was read is out of the way, and no other: only one of all who want that moves it
-  before=$owner
-  mv -f "$mark" "$1" 2>/dev/null || return 0
-  read_mark "$1"
-  if [ "$owner" != "$before" ]; then
-    mv -f "$1" "$mark"
-    doubtful "somebody else was quicker"
-    return
+written() { # written PLACE: the mark, whole, where there was nothing
+  set -C # only one of all who want to makes it
+  { printf '' >"$1"; } 2>/dev/null
+  set -- "$?" "$1"
+  set +C
+  [ "$1" = 0 ] || return
+  { printf '%s\n' "$token" "$daemon" "$mark" slurm "$cluster" >>"$2"; } 2>/dev/null || ! rm -f "$2"
+}
+
+# Whoever makes the next one is the only one who may change the mark, as long as that is there.
+replaced() { # the mark that was read has given way, as it was, to this one
+  before=$lines
+  if ! written "$mark.next"; then
+    if [ -e "$mark.next" ] || [ -w "$results" ]; then
+      doubtful "somebody else is taking its place; if nobody is, and $mark.next stays, remove that"
+      return
+    fi
+    mark= # as above
+    return 0
   fi
-  rm -f "$1"
+  read_mark "$mark"
+  if [ "$lines" = "$before" ] && mv -f "$mark.next" "$mark" 2>/dev/null; then return; fi
+  rm -f "$mark.next"
+  doubtful "somebody else was quicker, or $mark can't be replaced by you"
 }
 
 submit() { # submit ROOM: once, since the lock is ours
@@ -164,9 +175,10 @@ while [ $# -ge 11 ]; do
   if [ -e "$room/lock" ]; then
     answer "$token"
     # Whoever meets the mark asks for the job by its id.
-    id=${out%%[!0-9]*}
+    id=${out%%[!0-9]*} there=
+    case $out in "$id;"*) there=${out#"$id"} ;; esac
     if [ -n "$mark" ] && [ -n "$id" ]; then
-      printf '%s\n' "$id" >>"$mark"
+      printf '%s\n' "$id${there%%"$rs"*}" >>"$mark"
     elif [ -n "$mark" ] && [ -n "$unmade" ]; then
       case $out in
         *[!"$rs"]*) ;; # an id, perhaps, in a site's own words

@@ -8,13 +8,14 @@ others() { # others COMMAND: for each whose mark is another's
   while IFS= read -r token && IFS= read -r results; do
     mark=$results/.runexp
     read_mark "$mark"
-    if [ -n "$owner" ] && anothers; then "$1"; fi
+    if anothers; then "$1"; fi
   done <<EOF
 $all
 EOF
 }
 
-wanted() { # what the queue is to be asked for, on stdout
+wanted() { # what the queue is to be asked for, on stdout, and whether the cluster is
+  [ "$kind" != slurm ] || [ -z "$where" ] || echo name
   case $kind,$id in
     slurm, | slurm,*[!0-9]*) echo mine ;;
     slurm,*) echo "$id" ;;
@@ -35,7 +36,8 @@ whose() {
 }
 
 asked=$(others wanted | sort -u)
-ids=$(printf '%s\n' "$asked" | grep -v mine | paste -s -d , -)
+case $asked in *name*) which_cluster ;; esac
+ids=$(printf '%s\n' "$asked" | grep -v '[a-z]' | paste -s -d , -)
 queue= problem=
 ask() { # ask OPTION ...: a row a job, behind those that are known
   rows=$(timeout 30 squeue -h -a -t all "$@" -o "%i$us%T$us%o" 2>&1) || problem=$rows
