@@ -1,5 +1,5 @@
-"""10,000 runs of one experiment, entered and submitted to a stand-in Slurm on this machine that only takes them in; then a
-minute in which all of them wait, and one in which 25 run and write.
+"""5,000 jobs planned; 10,000 runs of one experiment, entered and submitted to a stand-in Slurm on this machine that only takes them
+in; then a minute in which all of them wait, and one in which 25 run and write.
 
 PYTHONPATH=tests:tests/cluster python tests/bench/large.py [RUNS]
 """
@@ -37,6 +37,8 @@ CONFIG = """clusters:
 
 
 RUNNING, STEPS = 25, 2000
+#: Of a training and an evaluation each.
+PLANNED_RUNS = 2500
 
 
 def main(runs: int) -> None:
@@ -53,6 +55,7 @@ def main(runs: int) -> None:
         home = Home(dir / "home", CONFIG.format(bin=dir / "bin"))
         home.environment["HOME"] = name
         with home.running():
+            plan(home, build(dir / "planned", *(Run(f"r{n}", epochs=1) for n in range(PLANNED_RUNS))))
             measure(home, experiment, runs)
             alone = bare_loop(dir, 1000) * runs / 1000
             print(f"the stand-in's own time for so many, in a bare loop: {alone:.1f} s")
@@ -83,6 +86,15 @@ class Asking:
             began = time.monotonic()
             connection.ask(requests.Ls(), requests.LsReply)
             self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+
+
+def plan(home: Home, experiment: Path) -> None:
+    began = time.monotonic()
+    with Asking(home) as asking:
+        done = home.runexp("plan", f"here:{experiment}")
+    assert done.returncode == 0, done.stderr
+    taken, deaf = time.monotonic() - began, asking.slowest_seconds
+    print(f"`plan` of {2 * PLANNED_RUNS} jobs: {taken:.1f} s; slowest answer to `ls` meanwhile {deaf:.2f} s")
 
 
 def measure(home: Home, experiment: Path, runs: int) -> None:
