@@ -84,6 +84,8 @@ async def test_one_that_was_killed_is_nobodys_success(host: LocalHost, tmp_path:
         while not (tmp_path / "began").exists():
             await anyio.sleep(0.02)
         os.killpg(int((Path(asked.room) / "pid").read_text()), signal.SIGKILL)
+    for pid in processes_of(Path(asked.room)):
+        os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("fractions", ["taken", "refused"])
