@@ -17,6 +17,9 @@ _FETCHED = re.compile(
     r"""|@import\s+["'(u]|url\(\s*["']?(?:https?:)?//"""
 )
 
+#: Of a processor that is shared, one of them takes half a minute.
+SECONDS = 300
+
 
 def sphinx(source: Path, out: Path, builder: str) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", builder, "-c", str(ROOT / "docs")]
@@ -28,6 +31,7 @@ def sphinx(source: Path, out: Path, builder: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(SECONDS)
 def test_the_site_is_made_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     stage(ROOT, tmp_path / "source")
     sphinx(tmp_path / "source", tmp_path / "site", "html")
@@ -37,6 +41,7 @@ def test_the_site_is_made_without_a_warning_and_loads_nothing_from_elsewhere(tmp
 
 
 @pytest.mark.long
+@pytest.mark.timeout(SECONDS)
 def test_each_command_has_a_page_of_the_manual(tmp_path: Path) -> None:
     stage(ROOT, tmp_path / "source")
     sphinx(tmp_path / "source", tmp_path / "man1", "man")
