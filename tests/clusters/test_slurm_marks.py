@@ -186,7 +186,7 @@ def test_another_clusters_job_counts_until_a_person_says_that_it_is_over(
     node.queue("slurm_load_jobs error: Invalid job id specified", exit_code=1)
     answer = errors.answer(node.send(node.training("b-1"))["b-1"])
     assert isinstance(answer, Refused)
-    assert "or was, on the cluster far: here, on here, it can't be told whether that is over." in answer.error
+    assert "or was, on the cluster far, for this one, here, can't tell whether that is over." in answer.error
     assert f"Ask there (`sacct -j {id[:1] or '...'}`), and once it is, remove {node.mark}; " in answer.error
     assert node.mark.read_text().startswith("a-1\n")
     assert list(_whose(node, node.training("b-2")).values()) == [answer.error]
@@ -227,7 +227,7 @@ def _cut(node: HeadNode) -> None:
 
 
 def _reached_otherwise(node: HeadNode) -> None:
-    node.environment["SLURM_CLUSTERS"] = "moved"
+    node.environment["SLURM_CONF"] = "/moved"
 
 
 def _written_anew(node: HeadNode) -> None:
@@ -270,6 +270,17 @@ def test_of_several_clusters_that_are_named_the_first_counts_until_sbatch_says_w
     node.program("scontrol", "echo 'ClusterName = here'; echo 'ClusterName = far'")
     node.send(node.training("a-1"))
     assert node.mark.read_text().split("\n")[3:] == ["slurm", "here", "7", ""]
+
+
+def test_clusters_that_one_host_reaches_are_asked_once_each(node: HeadNode) -> None:
+    node.program("scontrol", 'echo "ClusterName = ${SLURM_CLUSTERS:-here}"')
+    names = []
+    for number, named in enumerate(["", "far", "", "far"]):
+        node.environment["SLURM_CLUSTERS"] = named
+        node.send(node.training(f"a-{number}"))
+        names.append(node.mark.read_text().split("\n")[4])
+    assert names == ["here", "far", "here", "far"]
+    assert node.ran()["scontrol"] == 2
 
 
 def test_a_clusters_name_that_can_not_be_asked_anew_is_the_old_one(node: HeadNode) -> None:
@@ -403,7 +414,7 @@ async def test_a_cluster_that_shares_the_file_system_leaves_anothers_job_alone(s
     assert isinstance(refused, Refused)
     name = (site.dir / "artifacts" / ".runexp").read_text().split("\n")[4]
     assert name in ("fake", "test")
-    said = f"on the cluster {name}: here, on far, it can't be told whether that is over. Ask there (`sacct -j {accepted.slurm_job_id}`)"
+    said = f"on the cluster {name}, for this one, far, can't tell whether that is over. Ask there (`sacct -j {accepted.slurm_job_id}`)"
     assert said in refused.error
     assert await site.cluster.taken([other]) == {other.token: refused.error}
     site.behind()

@@ -3,7 +3,7 @@
 # job's id, with `;CLUSTER` where sbatch said so. clusters/local/marks.py makes and reads such, too.
 # Who reads it has set: $token, what is to be submitted; $daemon, whose that is; $ends, states that are an end; $results, the
 # directory, and $mark in it.
-cluster= kept=$spool/.cluster-$host
+cluster= kept=$spool/.cluster-$host${SLURM_CLUSTERS:+-$SLURM_CLUSTERS}
 
 read_mark() { # read_mark MARK: its lines; nothing where it isn't a file; why it can't be read, in $unread
   owner= by= made= kind= where= id= lines= unread=
@@ -62,7 +62,8 @@ elsewhere() { # on another cluster, whose jobs this one doesn't know, or knows a
     return 0
   fi
   ! on_its_way || return
-  trains "or was, on the cluster $where: here, on $cluster, it can't be told whether that is over. Ask there (\`sacct -j ${id:-...}\`), and once it is, remove $mark; \`runexp run\` then takes up what lies there"
+  trains "or was, on the cluster $where, for this one, $cluster, can't tell whether that is over. Ask there (\`sacct -j ${id:-...}\`), \
+and once it is, remove $mark; \`runexp run\` then takes up what lies there"
 }
 
 which_cluster() { # this one's name, in $cluster; empty where it can't be told
