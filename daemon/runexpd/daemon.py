@@ -108,6 +108,8 @@ async def run(settings: Settings) -> bool:
             logger.info("{}: {}", received.name, "beginning again" if again else "stopping")
             service.tell("RELOADING=1" if again else "STOPPING=1")
             tasks.cancel_scope.cancel()
+        if again:
+            page.outlive()
         with anyio.move_on_after(STOP_SECONDS):
             await logbook.finish()
     if not again:

@@ -73,6 +73,14 @@ def test_it_is_off_until_somebody_asks(tmp_path: Path) -> None:
         assert said.stdout.partition("#")[2].strip() not in home.log()
         kept = home.dir / "state" / "page.json"
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        client.close()
+        assert home.runexp("daemon", "reload").returncode == 0
+        wait_for(lambda: listening(home) == {client.port}, "who asked for it has it after a reload, too", 20)
+        assert client.get("/api/experiments").status == 200
+        client.close()
+        home.stop()
+        home.start()
+        assert not listening(home)
     assert "Traceback" not in home.log()
 
 

@@ -76,7 +76,7 @@ def verb_of(desk: Desk, name: str) -> Verb:
     if name not in VERBS:
         raise Problem(Refused(code=Code.UNKNOWN, what=f"there is no {name}"))
     if not desk.policy.actions:
-        hint = "`web: {actions: true}` in the configuration, then restart the daemon; or use the command line"
+        hint = "`web: {actions: true}` in the configuration, then `runexp daemon reload`; or use the command line"
         raise Problem(Refused(code=Code.BAD_REQUEST, what="this page is only for looking", hint=hint))
     return VERBS[name]
 

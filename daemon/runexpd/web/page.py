@@ -3,6 +3,7 @@
 Starlette, uvicorn and jinja2 are imported then, and not before. Whatever befalls the page is told, and is its own affair.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from runexpd.web.server import Server
 
 
+#: In our own environment, where we begin again: somebody had asked for the page.
+_ASKED_FOR = "RUNEXPD_PAGE"
+
+
 class Page:
     def __init__(self, settings: Web | bool, kept: Path) -> None:
         """`kept`: the file of the browsers that are logged in."""
-        self._is_wanted = settings is not False
+        self._is_asked_for = os.environ.pop(_ASKED_FOR, "") != ""
+        self._is_wanted = settings is not False or self._is_asked_for
         self._settings = settings if isinstance(settings, Web) else Web()
         self._kept = kept
         self._begun = anyio.Event()
@@ -49,7 +55,14 @@ class Page:
     async def open(self) -> requests.PageOpened:
         """An address that logs a browser in. Raises Refusal."""
         await self._begun.wait()
-        return (await self._up()).opened()
+        server = await self._up()
+        self._is_asked_for = True
+        return server.opened()
+
+    def outlive(self) -> None:
+        """Call before we begin again in the same process: whoever looks at the page goes on looking."""
+        if self._is_asked_for:
+            os.environ[_ASKED_FOR] = "yes"
 
     async def _up(self) -> "Server":
         async with self._turn:

@@ -119,5 +119,5 @@ def _listening(settings: Web) -> socket.socket:
             return listener
         except OSError as error:
             why = error.strerror or str(error)
-    hint = "another `port:` under `web:` in the configuration, then restart the daemon"
+    hint = "another `port:` under `web:` in the configuration, then `runexp daemon reload`"
     raise Refusal(Code.BAD_REQUEST, f"no page on {settings.listen}:{ports[-1]}: {why}", hint=hint)
