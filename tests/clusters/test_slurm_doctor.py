@@ -28,11 +28,13 @@ GOOD = {
 }
 
 
-def look(changed: Mapping[str, tuple[int, str]] = {}, clock: float | None = 0.2) -> dict[str, Check]:
+def look(
+    changed: Mapping[str, tuple[int, str]] = {}, clock: float | None = 0.2, partition: str = ""
+) -> dict[str, Check]:
     text = "".join(
         f"=={name}\n{said}\n==end {code}\n" for name, (code, said) in ({**GOOD, **changed}).items()
     )
-    found = doctor.checks(parse.sections(text), max_submit=25, clock_difference=clock)
+    found = doctor.checks(parse.sections(text), max_submit=25, clock_difference=clock, partition=partition)
     return {check.name: check for check in found}
 
 
@@ -96,3 +98,13 @@ def test_a_home_of_which_nothing_is_known(said: str) -> None:
 def test_a_file_system_that_counts_no_files() -> None:
     said = f"{DF % ('9000000', '20')}\nfs:/home 0 0 0 - /home"
     assert look({"home": (0, said)})["home"].verdict is Verdict.OK
+
+
+def test_a_partition_that_the_configuration_names_is_looked_for() -> None:
+    assert look(partition="gpu")["partitions"].verdict is Verdict.OK
+    assert look(partition="main,gpu")["partitions"].verdict is Verdict.OK
+    assert look({"partitions": (0, "gpu")}, partition="gpu")["partitions"].verdict is Verdict.OK
+    amiss = look(partition="main,gpus")["partitions"]
+    assert amiss.verdict is Verdict.WARNING
+    assert amiss.found == "no gpus among main* gpu"
+    assert "`partition`" in amiss.hint

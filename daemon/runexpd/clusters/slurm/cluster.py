@@ -197,7 +197,10 @@ class SlurmCluster:
         if difference is not None and not math.isfinite(difference):
             difference = None
         found = parse.sections(ran.stdout)
-        return list(doctor.checks(found, max_submit=max_submit, clock_difference=difference))
+        partition = self._defaults.get("partition", "")
+        return list(
+            doctor.checks(found, max_submit=max_submit, clock_difference=difference, partition=partition)
+        )
 
     async def cancel(self, jobs: Sequence[Known]) -> None:
         ran = await self._ask(commands.list_queue(), queries=1)

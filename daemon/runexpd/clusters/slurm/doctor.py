@@ -20,16 +20,17 @@ _NONE = Section("", None)
 
 
 def checks(
-    found: Mapping[str, Section], *, max_submit: int, clock_difference: float | None
+    found: Mapping[str, Section], *, max_submit: int, clock_difference: float | None, partition: str = ""
 ) -> Iterator[Check]:
-    """A verdict on each thing. `clock_difference`: seconds that the cluster is ahead of us."""
+    """A verdict on each thing. `clock_difference`: seconds that the cluster is ahead of us. `partition`: for scripts that
+    set none, as sbatch reads it; empty: the cluster's own default."""
     look = {name.removeprefix("=="): section for name, section in found.items()}
     yield from _commands(look)
     yield _variables(look)
     yield _controller(look)
     yield from _accounting(look)
     yield from _limits(look, max_submit)
-    yield _partition(look)
+    yield _partition(look, partition)
     yield _spool(look)
     yield _home(look)
     yield _clock(clock_difference)
@@ -114,17 +115,20 @@ def _qos_limits(look: Mapping[str, Section], assoc: list[list[str]]) -> set[int]
     return {most for name, text in rows if name in mine and (most := number(text)) is not None}
 
 
-def _partition(look: Mapping[str, Section]) -> Check:
+def _partition(look: Mapping[str, Section], wanted: str) -> Check:
     section = look.get("partitions", _NONE)
-    names = printable(section.text)[:200].split()
+    names = printable(section.text).split()
     if section.exit_code != 0 or not names:
         return Check(name="partitions", verdict=Verdict.WARNING, found=_said(section))
-    if not any(name.endswith("*") for name in names):
+    found, known = " ".join(names)[:200], {name.removesuffix("*") for name in names}
+    if unknown := [name for name in wanted.split(",") if name and name not in known]:
+        hint = "Slurm refuses a job there, unless it is a hidden one (`sinfo -a` shows those): see `partition` of this cluster"
+        found = f"no {', '.join(unknown)} among {found}"
+        return Check(name="partitions", verdict=Verdict.WARNING, found=found, hint=hint)
+    if not wanted and not any(name.endswith("*") for name in names):
         hint = "scripts must name one, or set `partition` for this cluster"
-        return Check(
-            name="partitions", verdict=Verdict.WARNING, found=f"{' '.join(names)}, no default", hint=hint
-        )
-    return Check(name="partitions", verdict=Verdict.OK, found=" ".join(names))
+        return Check(name="partitions", verdict=Verdict.WARNING, found=f"{found}, no default", hint=hint)
+    return Check(name="partitions", verdict=Verdict.OK, found=found)
 
 
 def _spool(look: Mapping[str, Section]) -> Check:
