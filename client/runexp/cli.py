@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from runexp import __version__, exits, output
 from runexp.commands.attach import attach
@@ -60,8 +61,12 @@ def main() -> None:
     """Run fine-tuning experiments through runexpd: train, evaluate, report. Come and go as you like; the jobs go on."""
 
 
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in main.commands if name.startswith(incomplete)]
+
+
 @click.command(name="help")
-@click.argument("command", required=False)
+@click.argument("command", required=False, shell_complete=_complete)
 @click.pass_context
 def help_(called: click.Context, command: str | None) -> None:
     """Show what there is, or how COMMAND is used.

@@ -354,7 +354,9 @@ def test_a_directory_here_is_the_shells_affair(daemon: FakeDaemon, runexp: Runex
         ([], [], "no experiments yet: runexp run DIR"),
         ([True, True], [], "none but 2 archived: runexp ls --archived"),
         ([False], ["--archived"], "none is archived: runexp ls"),
-        ([True, False], ["other*"], "none of them is like that"),
+        ([True, False], ["other*"], "none of 1 is like that: runexp ls"),
+        ([True, False, False], ["--cluster", "dela"], "none of 2 is like that: runexp ls"),
+        ([True, False], ["--archived", "other*"], "none of 1 is like that: runexp ls --archived"),
     ],
 )
 def test_a_list_without_a_line_says_where_there_are_some(

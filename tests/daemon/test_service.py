@@ -117,8 +117,9 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
     os.utime(config, (4e9, 4e9))
     assert home.json("daemon")["config_is_newer"]
     done = home.runexp("daemon", "reload")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.returncode == 1
     assert "pole_seconds is no key here" in done.stderr
+    assert "hint: is poll_seconds meant?" in done.stderr
     config.write_text(CONFIG + "clusters: {here: {}}\n")
     assert home.runexp("daemon", "reload").returncode == 0
     info = home.json("daemon")

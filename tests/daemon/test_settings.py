@@ -56,6 +56,22 @@ def test_what_is_wrong_is_said_with_its_place(text: str, what: str, where: str) 
     assert where in raised.value.where
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("local: {max_runing: 3}", "is max_running meant?"),
+        ("cluster: {della: {host: x}}", "is clusters meant?"),
+        ("clusters: {della: {hst: x}}", "is host meant?"),
+        ("max_running: 3", "it is one at another place of this file"),
+        ("what_is_this: 3", ""),
+    ],
+)
+def test_a_key_that_is_none_is_said_with_the_one_that_is_meant(text: str, hint: str) -> None:
+    with pytest.raises(BadExperiment) as raised:
+        settings.parse(text, "c.yaml")
+    assert raised.value.hint == hint
+
+
 def test_results_are_looked_for_for_two_minutes_or_as_long_as_is_said() -> None:
     found = settings.parse(
         "local: {results_seconds: 0}\nclusters: {a: {host: x}, b: {results_seconds: 300}}", "c"

@@ -59,7 +59,9 @@ async def test_two_runs_that_would_overwrite_each_others_checkpoints_are_refused
 
 
 async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
-    assert (await refusal(tmp_path / "none")).what == "no such directory"
+    none = await refusal(tmp_path / "none")
+    assert none.what == "no such directory"
+    assert "`runexp ls`" in none.hint
     bad = await refusal(tmp_path)
     assert bad.what == "there is no experiment_summary.yaml"
     assert "design-experiment" in bad.hint

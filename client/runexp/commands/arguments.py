@@ -58,7 +58,7 @@ def experiment(command: F) -> F:
     )
 
 
-def _complete_cluster(
+def complete_cluster(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     try:
@@ -69,7 +69,7 @@ def _complete_cluster(
 
 
 def cluster(command: F) -> F:
-    return click.argument("cluster", metavar="CLUSTER", shell_complete=_complete_cluster)(command)
+    return click.argument("cluster", metavar="CLUSTER", shell_complete=complete_cluster)(command)
 
 
 def jobs(command: F) -> F:
@@ -86,7 +86,7 @@ def _complete_directory(
     """Of this machine as the shell does it; on a cluster as far as its connection is open."""
     cluster, colon, path = incomplete.partition(":")
     if not colon or "/" in cluster:
-        clusters = _complete_cluster(context, parameter, incomplete)
+        clusters = complete_cluster(context, parameter, incomplete)
         there = [CompletionItem(f"{item.value}:") for item in clusters if item.value != "local"]
         return [*there, CompletionItem(incomplete, type="dir")]
     try:

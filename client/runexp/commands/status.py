@@ -52,7 +52,12 @@ def _running(as_json: bool) -> None:
 @click.command()
 @click.argument("pattern", required=False)
 @click.option("--state", type=click.Choice(["running", *map(str, Outcome)]), help="Only those that stand so.")
-@click.option("--cluster", default="", help="Only those on this cluster; `local` is this machine.")
+@click.option(
+    "--cluster",
+    default="",
+    shell_complete=arguments.complete_cluster,
+    help="Only those on this cluster; `local` is this machine.",
+)
 @click.option(
     "--days", type=arguments.Number(min=0), help="Only those that were asked for in the last so many days."
 )
@@ -92,7 +97,9 @@ def _none_of(every: Sequence[ExperimentLine], archived: bool) -> str:
         return "no experiments yet: runexp run DIR"
     count = sum(each.archived for each in every)
     is_elsewhere = count == (0 if archived else len(every))
-    how = "none of them is like that"
+    how = f"none of {count if archived else len(every) - count} is like that: runexp ls" + (
+        " --archived" if archived else ""
+    )
     if is_elsewhere:
         how = (
             "none is archived: runexp ls" if archived else f"none but {count} archived: runexp ls --archived"

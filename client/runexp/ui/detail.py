@@ -12,7 +12,7 @@ from runexp.ui.when import hour, likely, stopwatch
 from runexp.wire.states import SETTLED, Stage
 from runexp.wire.views import AttemptView, ExperimentView, JobView
 
-_LABEL_CELLS = 10
+_LABEL_CELLS = 11
 
 
 def lines(view: ExperimentView, chosen: Row | None, room: int) -> list[Line]:

@@ -8,6 +8,7 @@ import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,7 +56,7 @@ def load(text: str, where: str, kind: type[T]) -> T:
     try:
         return msgspec.convert(_built(root, where), kind)
     except msgspec.ValidationError as error:
-        raise _bad(error, root, where) from None
+        raise _bad(error, root, where, kind) from None
 
 
 def plain(text: str, where: str) -> Any:
@@ -110,19 +111,33 @@ def _refused(error: yaml.YAMLError, where: str, text: str = "") -> BadExperiment
             return BadExperiment(f"not YAML: {limits.shown(str(error))}", where)
 
 
-def _bad(error: msgspec.ValidationError, root: yaml.Node, where: str) -> BadExperiment:
+def _bad(error: msgspec.ValidationError, root: yaml.Node, where: str, kind: type) -> BadExperiment:
     match = _AT.match(str(error))
     assert match is not None
     path = (match["path"] or "$").removeprefix("$").removeprefix(".")
     node = find(root, path)
     place = _place(where, node.start_mark)
-    what, hint = _plain(match["what"]), ""
+    what, hint = _plain(match["what"]), _meant(match["what"], kind)
     if match["key"]:
         what, hint = f"a key is no text: {what}", "quote it"
     elif isinstance(node, yaml.ScalarNode) and _WANTS_TEXT.match(match["what"]):
         value = limits.shown(node.value)
         hint = f'YAML reads {value} as something else than text; quote it: "{value}"'
     return BadExperiment(what, f"{place}: {limits.shown(path)}" if path else place, hint)
+
+
+def _meant(what: str, kind: type) -> str:
+    """For a key that is none: the one that was meant, as it seems."""
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
+    if unknown is None:
+        return ""
+    schema = msgspec.json.schema(kind)
+    parts = [schema, *schema.get("$defs", {}).values()]
+    known = sorted({name for part in parts for name in part.get("properties", ())})
+    if unknown[1] in known:
+        return "it is one at another place of this file"
+    near = get_close_matches(unknown[1], known, 1)
+    return f"is {near[0]} meant?" if near else ""
 
 
 def find(root: yaml.Node, path: str) -> yaml.Node:

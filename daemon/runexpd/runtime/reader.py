@@ -92,7 +92,8 @@ async def _first(host: Host, typed: str) -> First:
     if isinstance(place, Withheld):
         raise FileRefused(place.why)
     if not isinstance(place, Place):
-        raise BadExperiment("no such directory", typed)
+        hint = f"name the one that holds {summary.FILE}; `runexp ls` shows the experiments that are known"
+        raise BadExperiment("no such directory", typed, hint)
     if not is_fit(place.path):
         raise BadExperiment("a directory whose name can't be shown", place.path, "rename it")
     if (found := _data(text, data)) is None:
