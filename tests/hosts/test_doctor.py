@@ -73,6 +73,16 @@ async def test_a_shell_that_runs_something_else_is_said(server: FakeSshd) -> Non
     assert "This account is for git only." in found["commands"].found
 
 
+async def test_a_command_that_nothing_came_back_of_says_nothing_of_the_shell(server: FakeSshd) -> None:
+    async def vanish(script: str) -> Ran:
+        return Ran(255, "", "")
+
+    server.handler = vanish
+    found = (await examined(server))["commands"]
+    assert found.verdict is Verdict.BAD
+    assert found.found == "nothing came back: the connection has gone, or the account's shell runs nothing"
+
+
 async def test_a_machine_without_the_tools_is_said(server: FakeSshd, tmp_path: Path) -> None:
     bin = tmp_path / "bin"
     bin.mkdir()

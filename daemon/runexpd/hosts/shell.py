@@ -247,7 +247,7 @@ class ShellHost:
             raise HostUnreachable(f"{what}: no answer in time") from error
         ended = envelope.opened(*streams, marks)
         if ended is None:
-            raise HostUnreachable(f"{what}: {_astray(marks, *streams)}")
+            raise HostUnreachable(f"{what}: {astray(marks, *streams)}")
         return ended
 
 
@@ -260,9 +260,11 @@ def _part(path: str, answer: Answer) -> Part:
     return answer
 
 
-def _astray(marks: envelope.Marks, stdout: bytes, stderr: bytes) -> str:
+def astray(marks: envelope.Marks, stdout: bytes, stderr: bytes) -> str:
     """What became of a command without an end."""
     if marks.begin in stdout:
         return "it began, and nobody knows how it ended"
     said = (stderr or stdout)[-300:].decode("utf-8", "replace").strip()
-    return f"the account's shell ran something else{': ' if said else ''}{said}"
+    if not said:
+        return "nothing came back: the connection has gone, or the account's shell runs nothing"
+    return f"the account's shell ran something else: {said}"

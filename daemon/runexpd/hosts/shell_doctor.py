@@ -19,7 +19,7 @@ from runexpd.hosts.base import (
     Place,
     ReadPart,
 )
-from runexpd.hosts.shell import ShellHost
+from runexpd.hosts.shell import ShellHost, astray
 
 _ROUND_TRIPS = 5
 _SLOW_SECONDS = 0.5
@@ -54,7 +54,7 @@ async def _quiet(host: ShellHost) -> Check:
     )
     noise = stdout.partition(marks.begin)[0] + stderr.partition(marks.begin)[0]
     if marks.begin not in stdout:
-        raise HostUnreachable(f"the account's shell runs something else: {printable(_text(stdout[-200:]))}")
+        raise HostUnreachable(printable(astray(marks, stdout, stderr)))
     if not noise:
         return Check(name="shell", verdict=Verdict.OK, found="says nothing of its own")
     most = "or more " if len(noise) >= stream.KEPT_BYTES else ""
