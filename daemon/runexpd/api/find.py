@@ -44,11 +44,13 @@ async def _in_directory(context: Context, known: Sequence[Known], named: str) ->
     if "/" not in named and not named.startswith("~"):
         return []
     cluster, colon, path = named.partition(":")
-    if not colon or cluster not in context.clusters:
+    if not colon or cluster not in {*context.clusters, *(e.cluster for e in known)}:
         cluster, path = "local", named
     plain = normpath(path)
     if matches := [e for e in known if e.dir == plain and (not colon or e.cluster == cluster)]:
         return matches
+    if cluster not in context.clusters:  # it was in the configuration
+        return []
     try:
         real = await context.clusters[cluster].host.resolve(path)
     except HostError:
