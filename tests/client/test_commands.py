@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -346,6 +347,19 @@ def test_a_directory_here_is_the_shells_affair(daemon: FakeDaemon, runexp: Runex
     said = completed(runexp, "de")
     assert "della:" in said
     assert "dir\n" in said
+
+
+def test_bash_offers_clusters_beside_directories(runexp: Runexp, tmp_path: Path) -> None:
+    (tmp_path / "completions").write_text(runexp("completion", "bash").stdout)
+    asked = tmp_path / "asked"
+    asked.write_text("#!/bin/sh\nprintf 'plain,della:\\ndir,de\\n'\n")
+    asked.chmod(0o700)
+    typed = (
+        "complete() { :; }; compopt() { said=$2; }; . completions; COMP_WORDS=(runexp run de) COMP_CWORD=2"
+    )
+    offered = f'{typed} _runexp_completion ./asked; echo "${{COMPREPLY[*]}} $said"'
+    ran = subprocess.run(["bash", "-c", offered], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == "della: plusdirs\n", ran.stderr
 
 
 @pytest.mark.parametrize(

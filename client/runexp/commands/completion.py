@@ -7,6 +7,9 @@ from runexp import output
 
 #: bash takes `della:/scratch` apart otherwise.
 _WHOLE_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n"
+#: click has bash forget the clusters where there may be a directory, too.
+_EITHER = "COMPREPLY=()\n            compopt -o dirnames"
+_BOTH = "compopt -o plusdirs"
 
 
 @click.command()
@@ -22,4 +25,4 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(root, {}, "runexp", "_RUNEXP_COMPLETE").source()
-    output.say(_WHOLE_WORDS + script if shell == "bash" else script)
+    output.say(_WHOLE_WORDS + script.replace(_EITHER, _BOTH) if shell == "bash" else script)
