@@ -193,7 +193,7 @@ async def test_a_shell_that_says_something_else_gives_no_answer(
             lambda: host.append(f"{tmp_path}/log", b"block"),
         ):
             with pytest.raises(
-                HostUnreachable, match="the account's shell (ran something else|runs nothing)"
+                HostUnreachable, match=r"the account's shell (ran something else|runs nothing)"
             ) as error:
                 await asked()
             assert error.value.what.isprintable()
