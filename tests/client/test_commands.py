@@ -258,6 +258,10 @@ def test_completion_prints_a_script(runexp: Runexp, shell: str) -> None:
     assert "_RUNEXP_COMPLETE" in runexp("completion", shell).stdout
 
 
+def test_zsh_goes_on_behind_a_cluster(runexp: Runexp) -> None:
+    assert '[[ "$key" == *[:/] ]] && compadd -U -S ""' in runexp("completion", "zsh").stdout
+
+
 def test_names_are_completed_by_asking_the_daemon(daemon: FakeDaemon, runexp: Runexp) -> None:
     daemon.answer(requests.Ls, requests.LsReply(experiments=(LINE,)))
     environment = {"_RUNEXP_COMPLETE": "fish_complete", "COMP_WORDS": "runexp attach wo", "COMP_CWORD": "wo"}
@@ -355,11 +359,11 @@ def test_bash_offers_clusters_beside_directories(runexp: Runexp, tmp_path: Path)
     asked.write_text("#!/bin/sh\nprintf 'plain,della:\\ndir,de\\n'\n")
     asked.chmod(0o700)
     typed = (
-        "complete() { :; }; compopt() { said=$2; }; . completions; COMP_WORDS=(runexp run de) COMP_CWORD=2"
+        "complete() { :; }; compopt() { said+=:$2; }; . completions; COMP_WORDS=(runexp run de) COMP_CWORD=2"
     )
-    offered = f'{typed} _runexp_completion ./asked; echo "${{COMPREPLY[*]}} $said"'
+    offered = f'{typed} _runexp_completion ./asked; echo "${{COMPREPLY[*]}}$said"'
     ran = subprocess.run(["bash", "-c", offered], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout == "della: plusdirs\n", ran.stderr
+    assert ran.stdout == "della::nospace:plusdirs\n", ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,17 @@ from runexp import output
 
 #: bash takes `della:/scratch` apart otherwise.
 _WHOLE_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n"
-#: click has bash forget the clusters where there may be a directory, too.
-_EITHER = "COMPREPLY=()\n            compopt -o dirnames"
-_BOTH = "compopt -o plusdirs"
+#: What click's scripts make wrong: bash forgets the clusters where there may be a directory, too, and a path ends after its first step.
+_MENDED = {
+    "bash": {
+        "COMPREPLY=()\n            compopt -o dirnames": "compopt -o plusdirs",
+        "COMPREPLY+=($value)": "COMPREPLY+=($value)\n            [[ $value != *[:/] ]] || compopt -o nospace",
+    },
+    "zsh": {
+        'completions+=("$key")': '[[ "$key" == *[:/] ]] && compadd -U -S "" -- "$key" || completions+=("$key")',
+    },
+    "fish": {},
+}
 
 
 @click.command()
@@ -25,4 +33,6 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(root, {}, "runexp", "_RUNEXP_COMPLETE").source()
-    output.say(_WHOLE_WORDS + script.replace(_EITHER, _BOTH) if shell == "bash" else script)
+    for clicks, ours in _MENDED[shell].items():
+        script = script.replace(clicks, ours)
+    output.say(_WHOLE_WORDS + script if shell == "bash" else script)
