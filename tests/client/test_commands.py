@@ -13,6 +13,7 @@ from fakes.daemon import LIVE, FakeDaemon, experiment, job, report, seen, shown
 from runexp.wire import events, requests, views
 from runexp.wire.completing import Directories, DirectoriesReply
 from runexp.wire.jobs import Barrier, Failure, OnFailure
+from runexp.wire.metrics import Curves, Series
 from runexp.wire.refusals import Code, Refused
 from runexp.wire.states import Outcome, Phase, PhaseState, Stage
 
@@ -256,6 +257,18 @@ def test_every_command_has_an_example_and_json(runexp: Runexp, command: str) -> 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_completion_prints_a_script(runexp: Runexp, shell: str) -> None:
     assert "_RUNEXP_COMPLETE" in runexp("completion", shell).stdout
+
+
+def test_a_series_that_there_is_none_of_is_said_with_those_that_there_are(
+    daemon: FakeDaemon, runexp: Runexp
+) -> None:
+    loss = Series(job="rank4", name="loss", attempt=1, steps=(1,), seconds=(0.0,), values=(2.0,))
+    daemon.answer(requests.Metrics, Curves(experiment="e1", name="words", series=()))
+    assert "nothing yet" in runexp("metrics", "words").stderr
+    daemon.answers[requests.Metrics] = lambda asked: [
+        Curves(experiment="e1", name="words", series=() if asked.names else (loss,))
+    ]
+    assert "no los is there; there are: loss" in runexp("metrics", "words", "--name", "los").stderr
 
 
 def test_zsh_goes_on_behind_a_cluster(runexp: Runexp) -> None:

@@ -40,17 +40,19 @@ def test_it_holds_at_once_and_after_a_restart(home: Home, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("word", "why"),
+    ("word", "why", "hint"),
     [
-        ("max_submit=0", "max_submit"),
-        ("max_submit=many", "max_submit"),
-        ("on_failure=shrug", "on_failure"),
-        ("optimize_only=1", "is no setting"),
-        ("max_submit", "is no setting"),
-        ("on_failure=", "on_failure"),
+        ("max_submit=0", "max_submit", "it may be a whole number from 1"),
+        ("max_submit=many", "max_submit", "it may be a whole number from 1"),
+        ("on_failure=shrug", "on_failure", "it may be continue or stop"),
+        ("optimize_only=1", "is no setting", "NAME=VALUE"),
+        ("max_submit", "is no setting", "NAME=VALUE"),
+        ("stagger_seconds=-1", "stagger_seconds can't be -1", "it may be a number from 0"),
+        ("on_failure=", "on_failure", "it may be continue or stop"),
     ],
 )
-def test_what_can_not_be_set_is_refused_in_a_line(tmp_path: Path, word: str, why: str) -> None:
+def test_what_can_not_be_set_is_refused_in_a_line(tmp_path: Path, word: str, why: str, hint: str) -> None:
     done = Home(tmp_path / "home").runexp("set", "words", word)
     assert done.returncode == 2
     assert why in done.stderr.splitlines()[0]
+    assert done.stderr.splitlines()[1].startswith(f"hint: {hint}")

@@ -1,6 +1,7 @@
 """runexp metrics: what runs did at each step."""
 
 import click
+from msgspec.structs import replace
 
 from runexp import connection, output
 from runexp.commands import arguments
@@ -60,7 +61,15 @@ def metrics(
         elif curves.series:
             output.say("\n".join(rows.columns([_HEADER, *map(_row, curves.series)])))
         else:
-            output.note("nothing yet: a run's figures show a while after its first step")
+            output.note(_none_of(asked))
+
+
+def _none_of(asked: requests.Metrics) -> str:
+    every = connection.ask(replace(asked, names=()), Curves).series if asked.names else ()
+    if not every:
+        return "nothing yet: a run's figures show a while after its first step"
+    known = ", ".join(sorted({series.name for series in every}))
+    return f"no {', '.join(asked.names)} is there; there are: {known}"
 
 
 _HEADER = ("job", "attempt", "series", "steps", "first", "lowest", "highest", "last")

@@ -20,8 +20,8 @@ AS_THE_CLUSTER = "(as the cluster has it)"
 def set_(experiment: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Change what was chosen for an experiment, at once and for good; without NAME=VALUE, show it.
 
-    on_failure, barrier, on_stall, oom_retries, node_retries; and max_submit, stagger_seconds, stagger_evaluations_seconds, where NAME=
-    alone puts back the cluster's.
+    on_failure (continue, stop), barrier (all, run), on_stall (warn, cancel), oom_retries, node_retries; and max_submit,
+    stagger_seconds, stagger_evaluations_seconds, where NAME= alone puts back the cluster's.
 
     \b
     Example:  runexp set exp7
@@ -49,4 +49,18 @@ def _read(settings: tuple[str, ...], as_json: bool) -> Settings:
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        output.fail(f"that can't be set: {error}", "", "see: runexp set --help", exits.USAGE, as_json)
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        what = f"{name} can't be {values[name] or 'left empty'}"
+        output.fail(what, "", f"it may be {_may_be(name)}", exits.USAGE, as_json)
+
+
+def _may_be(name: str) -> str:
+    """In words, what its type says."""
+    schema = msgspec.json.schema(Settings)["$defs"]
+    kind = schema["Settings"]["properties"][name]
+    kind = next((each for each in kind.get("anyOf", ()) if each.get("type") != "null"), kind)
+    kind = schema[kind["$ref"].rpartition("/")[2]] if "$ref" in kind else kind
+    if "enum" in kind:
+        return " or ".join(kind["enum"])
+    words = "a whole number" if kind["type"] == "integer" else "a number"
+    return f"{words} from {kind['minimum']} to {kind['maximum']}"
