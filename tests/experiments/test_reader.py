@@ -62,6 +62,9 @@ async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
     none = await refusal(tmp_path / "none")
     assert none.what == "no such directory"
     assert "`runexp ls`" in none.hint
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "experiment_summary.yaml").write_text("experiment: {name: here}\n")
+    assert "directory" in (await refusal(tmp_path / "here" / "experiment_summary.yaml")).hint
     bad = await refusal(tmp_path)
     assert bad.what == "there is no experiment_summary.yaml"
     assert "design-experiment" in bad.hint

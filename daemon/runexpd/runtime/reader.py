@@ -5,6 +5,7 @@ looks at each of a hundred thousand entries does so in a thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from posixpath import basename
 from typing import assert_never
 
 import msgspec
@@ -98,6 +99,8 @@ async def _first(host: Host, typed: str) -> First:
         raise BadExperiment("a directory whose name can't be shown", place.path, "rename it")
     if (found := _data(text, data)) is None:
         hint = "run design-experiment first, which writes it; `runexp init DIR` writes one to begin with"
+        if basename(typed) == summary.FILE:
+            hint = "name the directory that it is in"
         raise BadExperiment(f"there is no {summary.FILE}", text, hint)
     if isinstance(listing, Withheld):
         raise FileRefused(listing.why)
