@@ -153,6 +153,10 @@ def test_a_copy_is_made_while_the_ledger_is_used_and_nothing_is_written_over(
     assert done.exit_code == 1
     assert "is there already" in done.stderr
     assert copy.read_bytes() == before
+    assert (
+        f"there is no directory {tmp_path / 'none'}\n"
+        in ledger("backup", str(tmp_path / "none" / "c")).stderr
+    )
 
 
 def test_what_is_put_back_goes_on_where_nobody_can_have_been(

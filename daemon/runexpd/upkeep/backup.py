@@ -25,6 +25,8 @@ def backup(path: Path, to: Path) -> None:
     """Copy the ledger into one file, mode 0600, all or nothing. Raises LedgerError, OSError; FileExistsError where there is one."""
     if to.exists():
         raise FileExistsError(f"{to} is there already")
+    if not to.parent.is_dir():
+        raise FileNotFoundError(f"there is no directory {to.parent}")
     new = to.with_name(f".{to.name}.{os.getpid()}")
     new.touch(0o600, exist_ok=False)
     try:
