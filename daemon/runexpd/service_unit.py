@@ -33,6 +33,9 @@ def install_service(only_print: bool, no_start: bool) -> None:
         return
     if shutil.which("systemctl") is None:
         _without_systemd()
+    _systemctl(
+        "show-environment"
+    )  # without a session nothing is written: units that are there mean that it is systemd's
     tending.units().mkdir(parents=True, exist_ok=True)
     for name, text in units.items():
         (tending.units() / name).write_text(text)

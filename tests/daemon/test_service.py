@@ -227,3 +227,17 @@ def test_where_there_is_no_systemd_nothing_is_written(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == "error: there is no systemctl here\nhint: without systemd: runexp daemon start\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_session_of_systemd_nothing_is_installed(tmp_path: Path) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2; exit 1\n")
+    systemctl.chmod(0o700)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    argv = [sys.executable, "-m", "runexpd", "install-service"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        "Failed to connect to bus\nhint: without a session of systemd's: runexp daemon start" in done.stderr
+    )
+    assert list(tmp_path.iterdir()) == [systemctl]
