@@ -30,6 +30,7 @@ echo $n""",
     "squeue": "cat {dir}/queue",
     "sacct": "exit 0",
     "scancel": "exit 0",
+    "scontrol": "echo ClusterName = here",
 }
 CONFIG = """clusters:
   here: {{prepend: ["PATH={bin}:$PATH"], max_submit: 100000, stagger_seconds: 0}}

@@ -32,6 +32,7 @@ COMMANDS = {
     "squeue": "cat {dir}/queue",
     "sacct": "cat {dir}/accounting",
     "scancel": "exit 0",
+    "scontrol": "echo ClusterName = here",
 }
 #: Accounting forgets what ended so many jobs ago.
 REMEMBERED = 2000

@@ -291,6 +291,14 @@ def test_a_clusters_name_that_can_not_be_asked_anew_is_the_old_one(node: HeadNod
     assert node.mark.read_text().split("\n")[4] == "here"
 
 
+def test_where_no_name_is_to_be_had_not_every_submission_waits_for_one(node: HeadNode) -> None:
+    node.program("scontrol", "exit 1")
+    for number in range(3):
+        node.send(node.training(f"a-{number}"))
+    assert node.mark.read_text().split("\n")[4] == ""
+    assert node.ran()["scontrol"] == 1
+
+
 def test_a_cluster_that_sbatch_names_is_the_jobs(node: HeadNode) -> None:
     node.program("sbatch", "echo '8;far'")
     assert errors.answer(node.send(node.training("a-1"))["a-1"]) == Accepted("8")

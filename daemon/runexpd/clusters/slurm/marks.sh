@@ -3,7 +3,7 @@
 # job's id, with `;CLUSTER` where sbatch said so. clusters/local/marks.py makes and reads such, too.
 # Who reads it has set: $token, what is to be submitted; $daemon, whose that is; $ends, states that are an end; $results, the
 # directory, and $mark in it.
-cluster= kept=$spool/.cluster-$host${SLURM_CLUSTERS:+-$SLURM_CLUSTERS}
+cluster= is_asked= kept=$spool/.cluster-$host${SLURM_CLUSTERS:+-$SLURM_CLUSTERS}
 
 read_mark() { # read_mark MARK: its lines; nothing where it isn't a file; why it can't be read, in $unread
   owner= by= made= kind= where= id= lines= unread=
@@ -67,7 +67,9 @@ and once it is, remove $mark; \`runexp run\` then takes up what lies there"
 }
 
 which_cluster() { # this one's name, in $cluster; empty where it can't be told
-  [ -n "$cluster" ] || cluster=$(last_told 86400 || ask_name || last_told 99999999)
+  [ -z "$is_asked" ] || return 0
+  is_asked=yes
+  cluster=$(last_told 86400 || ask_name || last_told 99999999)
 }
 
 # Asked once a day of each login host, and when what is asked changes: two clusters may share a home, two hosts a name, and one
@@ -88,11 +90,20 @@ last_told() { # last_told SECONDS: the name that was told within these, and hold
     [ ! "${SLURM_CONF:-/etc/slurm/slurm.conf}" -nt "$kept" ] && echo "$name"
 }
 
+was_silent() { # whether it gave no name within the last hour: where it hangs or can't be run, not every submission waits for it
+  { IFS= read -r asked && IFS= read -r since; } 2>/dev/null <"$kept.silent" || return
+  [ "$asked" = "$(asked_of)" ] && [ $(($(seconds_up) - since)) -lt 3600 ]
+}
+
 ask_name() {
-  name=$(timeout 30 scontrol show config 2>/dev/null | while IFS=' =' read -r field value; do
+  ! was_silent || return
+  name=$(timeout 10 scontrol show config 2>/dev/null | while IFS=' =' read -r field value; do
     if [ "$field" = ClusterName ]; then echo "$value" && break; fi
   done)
-  [ -n "$name" ] || return
+  if [ -z "$name" ]; then
+    { printf '%s\n' "$(asked_of)" "$(seconds_up)" >"$kept.silent"; } 2>/dev/null
+    return 1
+  fi
   { printf '%s\n' "$(asked_of)" "$(seconds_up)" "$name" >"$kept"; } 2>/dev/null
   echo "$name"
 }
