@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.sshd import FakeSshd, run_sshd
+from fakes.sshd import FakeSshd, Question, run_sshd
 from runexp.wire.views import Check, Verdict
 from runexpd.hosts import ssh, ssh_doctor
 from runexpd.hosts.base import Ran
@@ -122,3 +122,10 @@ async def test_room_for_few_sessions_is_said(
 async def test_without_a_connection_nothing_else_is_looked_at(server: FakeSshd) -> None:
     server.accepts_key = False
     assert list(await examined(server)) == ["login"]
+
+
+async def test_a_server_that_wants_a_person_gets_one(server: FakeSshd) -> None:
+    server.accepts_key, server.questions = False, (Question("Duo", "", (("Code: ", True),), ("42",)),)
+    found = await examined(server)
+    assert list(found) == ["login"]
+    assert "`runexp login della`" in found["login"].hint

@@ -11,7 +11,7 @@ import asyncssh
 from runexp.wire.views import Check, Verdict
 from runexpd.hosts import shell_doctor
 from runexpd.hosts.base import HostUnreachable
-from runexpd.hosts.link import Connected
+from runexpd.hosts.link import Connected, LoginNeeded
 from runexpd.hosts.ssh import SshHost
 
 #: OpenSSH's default MaxSessions.
@@ -30,18 +30,25 @@ async def examine(host: SshHost) -> list[Check]:
         with anyio.fail_after(60):
             connection = await link.connection()
     except HostUnreachable as error:
-        hint = f"see whether this works: ssh {shlex.quote(link.target.host)}; {_OTHER_WAY}"
+        hint = _ask_for_a_person(host) if isinstance(link.status, LoginNeeded) else _try_by_hand(host)
         return [Check(name="login", verdict=Verdict.BAD, found=error.what, hint=hint)]
     except TimeoutError:
         found = "no connection within a minute"
-        hint = f"see whether this works: ssh {shlex.quote(link.target.host)}; {_OTHER_WAY}"
-        return [Check(name="login", verdict=Verdict.BAD, found=found, hint=hint)]
+        return [Check(name="login", verdict=Verdict.BAD, found=found, hint=_try_by_hand(host))]
     took = "connected already" if was_there else f"in {time.monotonic() - began:.2f} s"
     return [
         *_login(connection, took),
         *await shell_doctor.examine(host),
         await _sessions(host, connection),
     ]
+
+
+def _try_by_hand(host: SshHost) -> str:
+    return f"see whether this works: ssh {shlex.quote(host.link.target.host)}; {_OTHER_WAY}"
+
+
+def _ask_for_a_person(host: SshHost) -> str:
+    return f"answer its questions by `runexp login {host.shell.name}`, or set `transport: openssh` to use your own ssh's connection"
 
 
 def _login(connection: asyncssh.SSHClientConnection, took: str) -> Iterator[Check]:
