@@ -12,6 +12,7 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 from statistics import median
 
@@ -288,10 +289,10 @@ def measured(experiments: int) -> dict[str, list[Score | None]]:
     return scores
 
 
-def all_recorded() -> dict[str, list[Score | None]]:
+def all_recorded(folder: Path = recorded.FOLDER) -> dict[str, list[Score | None]]:
     """By recording, and of all of them by kind."""
     scores: dict[str, list[Score | None]] = defaultdict(list)
-    for name, recording in recorded.every().items():
+    for name, recording in recorded.every(folder).items():
         for kind, each in replayed(recording):
             for key in (name, kind, "all"):
                 scores[key].append(each)
@@ -302,7 +303,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--experiments", type=int, default=60)
     count = parser.parse_args().experiments
-    for title, scores in (("simulated", measured(count)), ("recorded", all_recorded())):
+    by_title = {
+        "simulated": measured(count),
+        "recorded": all_recorded(),
+        "recorded on busy machines": all_recorded(recorded.BUSY),
+    }
+    for title, scores in by_title.items():
         print(f"{title}:", *table(scores), sep="\n", end="\n\n")
 
 

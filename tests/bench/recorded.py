@@ -30,6 +30,7 @@ MOST_POINTS = 200
 #: As a daemon looks: so often, and so many of them are remembered.
 LOOK_SECONDS, MOST_LOOKS = 30.0, 15
 FOLDER = Path(__file__).parent / "recorded"
+BUSY = FOLDER / "busy"
 
 
 class Recording(msgspec.Struct):
@@ -112,9 +113,9 @@ def read(path: Path) -> Recording:
     return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Recording)
 
 
-def every() -> dict[str, Recording]:
-    """By name."""
-    return {path.name.removesuffix(".json.gz"): read(path) for path in sorted(FOLDER.glob("*.json.gz"))}
+def every(folder: Path = FOLDER) -> dict[str, Recording]:
+    """By name; BUSY are those of machines that did other things beside."""
+    return {path.name.removesuffix(".json.gz"): read(path) for path in sorted(folder.glob("*.json.gz"))}
 
 
 def record(home: Path, name: str, slots: int) -> Recording:
