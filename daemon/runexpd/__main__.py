@@ -29,8 +29,8 @@ from runexpd.upkeep.commands import ledger
 EX_CONFIG = 78
 _CHILDREN_SECONDS = 1.0
 #: What grows is what runs, and it isn't garbage: to look through all of it, as Python does each time it has grown by a
-#: quarter, makes everybody wait for 0.2 s at ten thousand jobs. So most looks are at what is new, and one in 500 at all.
-_LOOKED_THROUGH = (20_000, 5, 100)
+#: quarter, makes everybody wait for 0.2 s at ten thousand jobs. So most looks are at what is new, and one in 200 at all.
+_LOOKED_THROUGH = (5_000, 10, 20)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

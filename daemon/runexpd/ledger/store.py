@@ -49,6 +49,7 @@ class LogPosition(msgspec.Struct, frozen=True):
 
 
 _LAST = "SELECT max((SELECT coalesce(max(seq), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM removed))"
+_SMALL_CACHE = "PRAGMA cache_size = -500"  # what is written last is read next
 #: Read at a time.
 PAGE_EVENTS = 2000
 #: One step of the index for each experiment, however many events there are.
@@ -272,7 +273,9 @@ def _lock(path: Path) -> int:
 
 
 def _to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    connection.execute(_SMALL_CACHE)
+    return connection
 
 
 def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
@@ -282,8 +285,7 @@ def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # A commit is on disk when it returns: an intent that a power cut could take back would be no intent.
         connection.execute("PRAGMA synchronous = FULL")
-        # What is written last is read next; of years before that nothing need be in memory.
-        connection.execute("PRAGMA cache_size = -1000")
+        connection.execute(_SMALL_CACHE)
         migrate(connection, migrations)
     except BaseException:
         connection.close()
