@@ -107,9 +107,9 @@ async def run(settings: Settings) -> bool:
             again = received is stopping.AGAIN
             logger.info("{}: {}", received.name, "beginning again" if again else "stopping")
             service.tell("RELOADING=1" if again else "STOPPING=1")
+            if again:
+                page.outlive()
             tasks.cancel_scope.cancel()
-        if again:
-            page.outlive()
         with anyio.move_on_after(STOP_SECONDS):
             await logbook.finish()
     if not again:

@@ -166,7 +166,7 @@ def test_a_job_in_detail() -> None:
 def test_why_a_job_waits_is_no_verdict() -> None:
     shown = board(job("rank4", state="PENDING", detail="Priority"))
     said = text(list(shown.pane(Tab.JOB, 80, 20)))
-    assert "why       Priority" in said
+    assert "why        Priority" in said
     assert "verdict" not in said
 
 

@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from fakes.experiments import Run, build
 from fakes.home import CONFIG, Home, wait_for
 from runexpd.experiments.problems import BadExperiment
 from runexpd.settings import Web, parse
+from runexpd.web.server import PORT
 from web import browser as browsers
 from web.browser import window
 from web.site import Client
@@ -43,6 +46,16 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def its_usual_port_taken() -> Iterator[None]:
+    """By us, or by whoever was there before."""
+    with socket.socket() as ours:
+        with suppress(OSError):
+            ours.bind(("127.0.0.1", PORT))
+            ours.listen()
+        yield
+
+
 def listening(home: Home) -> set[int]:
     """The ports of TCP that the daemon listens on."""
     assert home.daemon is not None
@@ -60,7 +73,7 @@ def listening(home: Home) -> set[int]:
 @pytest.mark.long
 def test_it_is_off_until_somebody_asks(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    with home.running():
+    with home.running(), its_usual_port_taken():
         assert not listening(home)
         said = home.runexp("web")
         assert said.returncode == 0

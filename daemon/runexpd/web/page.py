@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from runexpd.web.server import Server
 
 
-#: In our own environment, where we begin again: somebody had asked for the page.
+#: In our own environment, where we begin again: the port of the page that somebody had asked for.
 _ASKED_FOR = "RUNEXPD_PAGE"
 
 
 class Page:
     def __init__(self, settings: Web | bool, kept: Path) -> None:
         """`kept`: the file of the browsers that are logged in."""
-        self._is_asked_for = os.environ.pop(_ASKED_FOR, "") != ""
+        self._port_before = int(os.environ.pop(_ASKED_FOR, "0"))
+        self._is_asked_for = self._port_before != 0
         self._is_wanted = settings is not False or self._is_asked_for
         self._settings = settings if isinstance(settings, Web) else Web()
         self._kept = kept
@@ -61,8 +62,8 @@ class Page:
 
     def outlive(self) -> None:
         """Call before we begin again in the same process: whoever looks at the page goes on looking."""
-        if self._is_asked_for:
-            os.environ[_ASKED_FOR] = "yes"
+        if self._is_asked_for and self._server is not None:
+            os.environ[_ASKED_FOR] = str(self._server.port)
 
     async def _up(self) -> "Server":
         async with self._turn:
@@ -76,7 +77,7 @@ class Page:
         assert self._context is not None
         try:
             make = await to_thread.run_sync(_imported)
-            server = await make(self._settings, self._context, self._kept)
+            server = await make(self._settings, self._context, self._kept, self._port_before)
         except ImportError as error:
             what, hint = f"the page lacks a package: {error.name}", installing.extra("web")
             raise Refusal(Code.BAD_REQUEST, what, hint=hint) from None

@@ -76,9 +76,14 @@ class Server:
             await server.serve([self._listener])
 
     @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
     def address(self) -> str:
-        host, port = self._listener.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        host = self._listener.getsockname()[0]
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def opened(self) -> requests.PageOpened:
         token = self._desk.keys.mint()
@@ -89,9 +94,9 @@ class Server:
         )
 
 
-async def make(settings: Web, context: Context, kept: Path) -> Server:
-    """Raises Refusal, and ImportError where a package is missing."""
-    listener = _listening(settings)
+async def make(settings: Web, context: Context, kept: Path, before: int = 0) -> Server:
+    """`before`: the port that it had, if any. Raises Refusal, and ImportError where a package is missing."""
+    listener = _listening(settings, [before] if before else [])
     policy = Policy(
         hosts=settings.hosts, listen=settings.listen, actions=settings.actions, instance=_instance(kept)
     )
@@ -108,10 +113,10 @@ def _instance(kept: Path) -> str:
     return keys.hashed(str(kept))[:8]
 
 
-def _listening(settings: Web) -> socket.socket:
+def _listening(settings: Web, before: list[int]) -> socket.socket:
     """Raises Refusal."""
     family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
-    ports = [PORT, 0] if settings.port is None else [settings.port]
+    ports = [*before, PORT, 0] if settings.port is None else [settings.port]
     for port in ports:
         try:
             listener = socket.create_server((settings.listen, port), family=family, backlog=128)
