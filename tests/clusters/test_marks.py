@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from clusters.machine import Machine, keepers
-from runexpd.clusters.base import Accepted, Deferred, Refused, Submission
+from runexpd.clusters.base import Accepted, Refused, Submission
 from runexpd.clusters.local import marks
 
 WAITING = "echo ran >>ran; while [ ! -e go ]; do sleep 0.02; done"
@@ -177,14 +177,14 @@ async def test_a_mark_that_was_copied_is_nobodys(machine: Machine, other: Machin
         await each.ended(token)
 
 
-async def test_one_that_may_be_on_its_way_is_asked_about_later(machine: Machine) -> None:
+async def test_one_that_may_be_on_its_way_was_quicker(machine: Machine) -> None:
+    """Put off, this one would begin when that one is over, and train over what it made."""
     (machine.dir / "artifacts").mkdir()
     mark = machine.dir / "artifacts" / marks.NAME
     mark.write_text(f"b-1\nelsewhere:/home\n{mark}\nlocal\n/nowhere/b-1\n")
     answer = await machine.send(training(machine))
-    assert isinstance(answer, Deferred)
-    assert answer.alone
-    assert "b-1" in answer.reason
+    assert isinstance(answer, Refused)
+    assert "by job b-1 of another daemon's" in answer.error
     os.utime(mark, (1e9, 1e9))
     assert isinstance(await machine.send(training(machine)), Accepted)
     assert mark.read_text().startswith("a-1\n")
@@ -225,9 +225,9 @@ def test_of_two_who_take_over_one_is_sent_back(tmp_path: Path) -> None:
     found = marks.check(of["b"])
     assert found is not None
     assert marks.take(of["b"])
-    with pytest.raises(marks.Unsure, match="quicker"):  # it had looked before
+    with pytest.raises(marks.Taken, match="quicker"):  # it had looked before
         marks._replaced(found, of["c"])
-    with pytest.raises(marks.Unsure):
+    with pytest.raises(marks.Taken):
         marks._made(of["c"])
     assert Path(path).read_text().startswith("b\n")
     assert os.listdir(tmp_path) == [marks.NAME]
@@ -239,7 +239,7 @@ def test_who_is_about_to_take_over_is_not_disturbed(tmp_path: Path) -> None:
     path.write_text(f"a-1\nhost:/home\n{path}\nlocal\n/nowhere/a\n")
     os.utime(path, (1e9, 1e9))
     (tmp_path / ".runexp.next").touch()
-    with pytest.raises(marks.Unsure, match=f"and {path}.next stays, remove that"):
+    with pytest.raises(marks.Taken, match=f"and {path}.next stays, remove that"):
         marks.take(mark)
     (tmp_path / ".runexp.next").unlink()
     assert marks.take(mark)

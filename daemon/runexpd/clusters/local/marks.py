@@ -31,6 +31,8 @@ _WHAT_TO_DO = (
     "wait for its end, end it there, or, if it is gone for good, remove {}; "
     "`runexp run` then takes up what lies there"
 )
+#: Not put off: when it is looked at again that job may be over, and what it made would be trained over.
+_QUICKER = "it was quicker. Wait for its end; `runexp run` then takes up what lies there"
 _ASK_SLURM = (
     "or was, for this machine can't tell whether a Slurm job is over. Ask the cluster {} (`sacct -j {}`), and once "
     "it is, remove {}; `runexp run` then takes up what lies there"
@@ -109,28 +111,28 @@ def hold(path: str, token: str) -> int | None:
 
 
 def _made(mark: Mark) -> bool:
-    """Where there was none. Raises Unsure and OSError."""
+    """Where there was none. Raises Taken and OSError."""
     _written(mark.path, mark)
     with _opened(mark.path) as there:
         if there is not None and (found := _read(there)) is not None and found.token != mark.token:
-            raise Unsure(_words(found, mark, "somebody else was quicker"))
+            raise Taken(_words(found, mark, _QUICKER))
         return there is not None
 
 
 def _replaced(found: Mark, mark: Mark) -> bool:
-    """The one that was found has given way, as it was. Raises Unsure and OSError."""
+    """The one that was found has given way, as it was. Raises Taken, Unsure and OSError."""
     following = mark.path + _NEXT
     if not _written(following, mark):
         if not os.path.lexists(following) and not os.access(os.path.dirname(mark.path), os.W_OK):
             return False
         more = f"somebody else is taking its place; if nobody is, and {following} stays, remove that"
-        raise Unsure(_words(found, mark, more))
+        raise Taken(_words(found, mark, more))
     try:
         with _opened(mark.path) as handle:
             if handle is None or _read(handle) != found:
-                raise Unsure(_words(found, mark, "somebody else was quicker"))
+                raise Taken(_words(found, mark, _QUICKER))
         _move(following, mark)
-    except (Unsure, OSError):
+    except (Taken, Unsure, OSError):
         os.unlink(following)
         raise
     return True
@@ -205,7 +207,7 @@ def _check(handle: int, found: Mark, mark: Mark) -> None:
     if _is_held(handle) or (found.kind == "local" and _is_under_way(found.where)):
         raise Taken(_words(found, mark, _WHAT_TO_DO.format(mark.path)))
     if _is_fresh(handle) and not os.path.lexists(found.where):
-        raise Unsure(_words(found, mark, "it has only just begun"))
+        raise Taken(_words(found, mark, _QUICKER))
 
 
 def _is_held(handle: int) -> bool:
