@@ -55,6 +55,31 @@ def test_what_is_under_way_stays_in_sight_and_in_the_ledger() -> None:
     assert world.see(SightWanted(experiment="unknown", archived=True)) == []
 
 
+def adrift() -> World:
+    """Its cluster is none of the configuration's."""
+    world = World()
+    world.see(replace(scaffold(), cluster="della"))
+    world.accept("rank4")
+    return world
+
+
+def test_what_nobody_can_watch_goes_out_of_sight_and_is_watched_on_where_its_cluster_comes_back() -> None:
+    world = adrift()
+    assert world.see(HIDDEN) == [events.ExperimentArchived()]
+    assert world.see(HIDDEN) == []
+    assert world.state.is_watched(world.experiment)
+    assert world.see(SHOWN) == [events.ExperimentUnarchived()]
+
+
+def test_what_nobody_can_watch_can_be_forgotten() -> None:
+    world = adrift()
+    assert world.see(Forgotten(experiment=ID)) == []
+    assert ID not in world.happened.state.experiments
+    world = adrift()
+    assert world.see(Forgotten(experiment="unknown")) == []
+    assert ID in world.happened.state.experiments
+
+
 def test_what_was_taken_out_of_the_ledger_is_not_known_any_more() -> None:
     world = over()
     assert world.see(Forgotten(experiment=ID)) == []

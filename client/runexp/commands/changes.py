@@ -31,6 +31,8 @@ def cancel(experiment: str | None, jobs: tuple[str, ...], yes: bool, as_json: bo
             output.json(reply)
         else:
             output.say(f"cancelling {len(reply.jobs)} jobs: {', '.join(reply.jobs)}")
+        if reply.trouble and not as_json:
+            output.note(f"what runs is ended when its cluster answers again: {reply.trouble}")
 
 
 def confirm(question: str) -> None:

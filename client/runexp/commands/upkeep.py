@@ -18,6 +18,8 @@ from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remo
 def archive(experiment: str | None, undo: bool, as_json: bool) -> None:
     """Put an experiment that is over out of sight: `ls --archived` lists it, and what is asked of it brings it back.
 
+    So goes one whose cluster has left the configuration; it is watched again once that is back.
+
     \b
     Example:  runexp archive exp7
     """
@@ -27,18 +29,24 @@ def archive(experiment: str | None, undo: bool, as_json: bool) -> None:
         if as_json:
             output.json(reply)
         else:
-            output.say(
-                f"{reply.name} is in sight again"
-                if undo
-                else f"{reply.name} is archived: runexp ls --archived"
-            )
+            said = "is in sight again" if undo else "is archived: runexp ls --archived"
+            output.say(f"{reply.name} {said}{_left(reply)}")
+
+
+def _left(reply: UpkeepReply) -> str:
+    return f"; {reply.left}" if reply.left else ""
 
 
 @click.command()
 @click.argument("experiment", metavar="EXP", shell_complete=arguments.complete_experiment)
+@click.option(
+    "--abandon",
+    is_flag=True,
+    help="Though its jobs may still run, on a cluster that has left the configuration.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @arguments.as_json
-def rm(experiment: str, yes: bool, as_json: bool) -> None:
+def rm(experiment: str, abandon: bool, yes: bool, as_json: bool) -> None:
     """Take an experiment that is over out of the ledger: its history, recipes and curves. No file of its own is touched.
 
     A later `runexp run` on its directory enters it anew, and takes up what lies there finished.
@@ -50,11 +58,11 @@ def rm(experiment: str, yes: bool, as_json: bool) -> None:
         name = arguments.chosen(experiment)
         if not yes:
             confirm(f"Take {name} out of the ledger for good?")
-        reply = connection.ask(Remove(experiment=name), UpkeepReply)
+        reply = connection.ask(Remove(experiment=name, abandon=abandon), UpkeepReply)
         if as_json:
             output.json(reply)
         else:
-            output.say(f"{reply.name} is out of the ledger; its files are as they were")
+            output.say(f"{reply.name} is out of the ledger; its files are as they were{_left(reply)}")
 
 
 @click.command()

@@ -156,6 +156,8 @@ class Cancel(Message, frozen=True, kw_only=True):
 
 class CancelReply(Message, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
+    #: Why those that run aren't ended just now; empty: nothing hinders it.
+    trouble: str = ""
 
 
 class Retry(Message, frozen=True, kw_only=True):

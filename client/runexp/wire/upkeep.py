@@ -26,7 +26,7 @@ class LedgerRestored(Happening, frozen=True, kw_only=True):
 
 
 class Archive(Message, frozen=True, kw_only=True):
-    """Put an experiment that is over out of sight. Answered by `UpkeepReply`."""
+    """Put an experiment that is over, or whose cluster has left the configuration, out of sight. Answered by `UpkeepReply`."""
 
     experiment: str
 
@@ -41,11 +41,15 @@ class Remove(Message, frozen=True, kw_only=True):
     """Take an experiment that is over out of the ledger. Its files are left as they are. Answered by `UpkeepReply`."""
 
     experiment: str
+    #: Also one whose cluster has left the configuration before it was over: its jobs may still run there.
+    abandon: bool = False
 
 
 class UpkeepReply(Message, frozen=True, kw_only=True):
     experiment: str
     name: str
+    #: What was left alone, in a line: jobs of it that may still run where nobody looks. Empty: nothing.
+    left: str = ""
 
 
 class Leftovers(Message, frozen=True, kw_only=True):

@@ -179,10 +179,16 @@ async def cancel(context: Context, asked: requests.Cancel) -> requests.CancelRep
     done = _first(recorded, events.CancelAsked)
     before = (BEFORE,) if _first(recorded, events.PreparationCancelAsked) else ()
     if jobs := (*(done.event.jobs if done else ()), *before):
-        return requests.CancelReply(jobs=jobs)
+        return requests.CancelReply(jobs=jobs, trouble=_hindered(context, experiment.id))
     what = f"{', '.join(named) or experiment.name} has nothing left to cancel"
     hint = f"`runexp status {context.typed(experiment)}` shows its jobs"
     raise Refusal(Code.NOTHING_TO_DO, what, hint=hint)
+
+
+def _hindered(context: Context, id: str) -> str:
+    """Why what runs of it can't be ended now; empty where nothing runs, or nothing is in the way."""
+    experiment = context.loop.state.experiments[id]
+    return context.hindrance(experiment.cluster) if experiment.is_open else ""
 
 
 async def _tell(context: Context, observation: Observation) -> Sequence[Recorded]:

@@ -11,12 +11,8 @@ import anyio
 
 from runexp.wire import requests
 from runexp.wire.files import FileAsk, FileEnd, FilesAsk, FilesReply, Piece
-from runexp.wire.refusals import Code
 from runexpd.api import find
 from runexpd.api.context import Context
-from runexpd.api.refusal import Refusal
-from runexpd.clusters.base import Cluster
-from runexpd.core.state import Experiment
 from runexpd.hosts.base import FileMissing, Host, HostUnreachable
 from runexpd.runtime import clock, listing
 
@@ -32,7 +28,7 @@ async def files(context: Context, asked: FilesAsk) -> FilesReply:
     e = await find.experiment(context, asked.experiment)
     named = [find.job(context, e, name) for name in asked.jobs] or list(e.jobs)
     found, left_out = await listing.files(
-        _cluster(context, e).host, e, asked.kinds, [e.jobs[id] for id in named]
+        find.cluster(context, e.cluster).host, e, asked.kinds, [e.jobs[id] for id in named]
     )
     return FilesReply(
         experiment=e.id,
@@ -46,7 +42,7 @@ async def files(context: Context, asked: FilesAsk) -> FilesReply:
 
 async def file(context: Context, asked: FileAsk) -> AsyncIterator[requests.Reply]:
     e = await find.experiment(context, asked.experiment)
-    cluster = _cluster(context, e)
+    cluster = find.cluster(context, e.cluster)
     offset, size = asked.offset, FIRST_BYTES
     if asked.bytes_per_second:
         size = min(size, asked.bytes_per_second)
@@ -91,10 +87,3 @@ async def _sha256(host: Host, path: str, size_bytes: int) -> str:
         return ""
     said = ran.stdout.lstrip("\\")[:64]  # a backslash before it: the name holds one
     return said if ran.exit_code == 0 and len(said) == 64 else ""
-
-
-def _cluster(context: Context, e: Experiment) -> Cluster:
-    if (cluster := context.clusters.get(e.cluster)) is not None:
-        return cluster
-    what = f"no cluster is called {e.cluster}"
-    raise Refusal(Code.UNKNOWN, what, hint=f"it was; see {context.config_path}")

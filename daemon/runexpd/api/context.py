@@ -146,9 +146,13 @@ class Context:
         """What is wrong with a cluster now; empty when all is well."""
         watcher = self.watchers.get(cluster)
         if watcher is None:
-            return f"cluster {cluster} is no longer in the configuration"
+            return f"cluster {cluster} is no longer in the configuration: {self.to_put_back(cluster)}"
         link = self.links.get(cluster)
         return (link.trouble() if link else "") or _silence(watcher)
+
+    def to_put_back(self, cluster: str) -> str:
+        """What to do about one that has left the configuration."""
+        return f"put it back into {self.config_path}, then: runexp daemon reload"
 
     def _failing(self, experiment: Experiment) -> str:
         """A command that fails again and again, and how many others do."""

@@ -61,6 +61,9 @@ async def _in_directory(context: Context, known: Sequence[Known], named: str) ->
 def cluster(context: Context, name: str) -> Cluster:
     """Of the configuration, or this machine. Raises Refusal."""
     if name not in context.clusters:
+        if any(each.cluster == name for each in context.loop.state.known()):
+            what = f"cluster {name} is no longer in the configuration"
+            raise Refusal(Code.UNKNOWN, what, hint=context.to_put_back(name))
         known = ", ".join(sorted(context.clusters))
         hint = f"clusters: {known}; others are added in {context.config_path}"
         raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=hint)

@@ -27,7 +27,7 @@ MOST_TAIL_BYTES = 4 * 1024 * 1024
 async def logs(context: Context, asked: Logs) -> AsyncIterator[requests.Reply]:
     experiment = await find.experiment(context, asked.experiment)
     job = find.job(context, experiment, asked.job) if asked.job else None
-    host = _host(context, experiment)
+    host = find.cluster(context, experiment.cluster).host
     path, is_said = _path(context, experiment, job, asked.attempt), False
     while path is None:
         known = await context.at_hand(experiment.id)
@@ -54,14 +54,6 @@ async def logs(context: Context, asked: Logs) -> AsyncIterator[requests.Reply]:
         else:
             await anyio.sleep(FOLLOW_SECONDS)
     yield LogsEnd(path=path)
-
-
-def _host(context: Context, experiment: Experiment) -> Host:
-    cluster = context.clusters.get(experiment.cluster)
-    if cluster is None:
-        what = f"no cluster is called {experiment.cluster}"
-        raise Refusal(Code.UNKNOWN, what, hint=f"it was; see {context.config_path}")
-    return cluster.host
 
 
 async def _begin(host: Host, path: str, asked: Logs) -> int:

@@ -56,13 +56,7 @@ async def _shown(context: Context, experiment: Experiment, job: Job, number: int
 
 
 async def _as_it_stands(context: Context, experiment: Experiment, job: Job) -> WithTexts:
-    cluster = context.clusters.get(experiment.cluster)
-    if cluster is None:
-        raise Refusal(
-            Code.UNKNOWN,
-            f"no cluster is called {experiment.cluster}",
-            hint=f"it was; see {context.config_path}",
-        )
+    cluster = find.cluster(context, experiment.cluster)
     (made,) = await context.pantry.read(cluster.host, experiment.dir, [job.spec])
     return WithTexts(attempt=0, recipe=made.recipe, contents=made.contents)
 

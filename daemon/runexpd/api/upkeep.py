@@ -1,13 +1,17 @@
-"""Experiments that are over: out of sight, out of the ledger; and what their submissions have left on a cluster."""
+"""Experiments that are over, or adrift: out of sight, out of the ledger; and what their submissions have left on a cluster."""
 
+from runexp.wire import states
+from runexp.wire.jobs import BEFORE
 from runexp.wire.refusals import Code
 from runexp.wire.upkeep import Archive, Discard, Leftovers, LeftoversReply, Remove, Unarchive, UpkeepReply
 from runexpd.api import find
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.clusters.base import Cluster, ClusterUnreachable
+from runexpd.core.job import Job
 from runexpd.core.observations import Forgotten, SightWanted
 from runexpd.core.state import Experiment
+from runexpd.experiments import limits
 from runexpd.hosts.base import HostUnreachable
 from runexpd.ledger import desk, removal
 from runexpd.runtime import clock
@@ -17,9 +21,9 @@ _DAY_SECONDS = 86_400.0
 
 async def archive(context: Context, asked: Archive) -> UpkeepReply:
     """Raises Refusal, NotTaken."""
-    known = await _over(context, asked.experiment)
+    known = await _quiet(context, asked.experiment)
     await context.loop.tell(SightWanted(experiment=known.id, archived=True))
-    return UpkeepReply(experiment=known.id, name=known.name)
+    return UpkeepReply(experiment=known.id, name=known.name, left=_left(known))
 
 
 async def unarchive(context: Context, asked: Unarchive) -> UpkeepReply:
@@ -31,12 +35,14 @@ async def unarchive(context: Context, asked: Unarchive) -> UpkeepReply:
 
 async def remove(context: Context, asked: Remove) -> UpkeepReply:
     """First from what is known here, so that nothing more is written of it. Raises Refusal, LedgerError, NotTaken."""
-    known = await _over(context, asked.experiment)
+    known = await _quiet(context, asked.experiment)
+    if (left := _left(known)) and not asked.abandon:
+        raise _adrift(context, known, left)
     await context.loop.tell(Forgotten(experiment=known.id))
     if known.id in context.loop.state.experiments:
         raise _not_over(context, known)
     await desk.ask(lambda: removal.remove(context.ledger, known.id, clock.now()))
-    return UpkeepReply(experiment=known.id, name=known.name)
+    return UpkeepReply(experiment=known.id, name=known.name, left=left)
 
 
 async def leftovers(context: Context, asked: Leftovers) -> LeftoversReply:
@@ -56,11 +62,30 @@ async def discard(context: Context, asked: Discard) -> LeftoversReply:
     return found
 
 
-async def _over(context: Context, named: str) -> Experiment:
+async def _quiet(context: Context, named: str) -> Experiment:
+    """One with which nothing is done: it is over, or its cluster has left the configuration."""
     known = await find.experiment(context, named)
-    if known.outcome is None:
+    if known.outcome is None and not context.loop.state.is_adrift(known):
         raise _not_over(context, known)
     return known
+
+
+def _left(known: Experiment) -> str:
+    """What of it may still run, where nobody looks."""
+    at_large = [_named(job) for job in known.jobs.values() if job.stage in states.IN_FLIGHT]
+    at_large += [BEFORE] if known.preparation_runs else []
+    return f"{limits.listed(at_large, 10)} may still run on {known.cluster}" if at_large else ""
+
+
+def _named(job: Job) -> str:
+    id = job.attempt.slurm_job_id if job.attempt else None
+    return f"{job.spec.id} (job {id})" if id else job.spec.id
+
+
+def _adrift(context: Context, known: Experiment, left: str) -> Refusal:
+    what = f"{known.name} is not over, and its cluster is no longer in the configuration: {left}"
+    alone = f"or leave them alone for good: runexp rm {context.typed(known)} --abandon"
+    return Refusal(Code.BAD_REQUEST, what, known.dir, f"{context.to_put_back(known.cluster)}; {alone}")
 
 
 def _not_over(context: Context, known: Experiment) -> Refusal:

@@ -247,7 +247,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody takes an experiment that is over out of the ledger."""
+    """Somebody takes an experiment that is over, or adrift, out of the ledger."""
 
     experiment: str
 

@@ -120,8 +120,8 @@ def _at_hand(state: State, observation: Observation) -> State:
                 return replace(state, experiments=others, shelved=state.shelved.set(id, line))
         case Forgotten(experiment=id) if id in state.shelved:
             return replace(state, shelved=state.shelved.delete(id))
-        case Forgotten(experiment=id) if (
-            id in state.experiments and state.experiments[id].outcome is not None
+        case Forgotten(experiment=id) if (known := state.experiments.get(id)) is not None and (
+            known.outcome is not None or state.is_adrift(known)
         ):
             return replace(state, experiments={o: e for o, e in state.experiments.items() if o != id})
     return state

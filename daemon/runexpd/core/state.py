@@ -145,6 +145,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def is_watched(self, experiment: Experiment) -> bool:
         return experiment.outcome is None and experiment.id not in self.parked
 
+    def is_adrift(self, experiment: Experiment) -> bool:
+        """It isn't over, and its cluster has left the configuration: nobody can tell what becomes of its jobs."""
+        return experiment.outcome is None and experiment.cluster not in self.limits
+
     def is_running(self, experiment: Experiment) -> bool:
         """Whether anything is begun of it."""
         return self.is_watched(experiment) and not experiment.restored

@@ -1,4 +1,4 @@
-"""What is over can be put out of sight, and back; whatever is asked of it brings it back by itself."""
+"""What is over, or adrift, can be put out of sight, and back; whatever is asked of it brings it back by itself."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,11 @@ from runexpd.core.state import State
 
 
 def on_sight(state: State, wanted: SightWanted) -> Iterator[events.Event]:
-    """Nothing for one that isn't over, or where it is so already."""
+    """Nothing for one that is under way, or where it is so already."""
     known = state.experiments.get(wanted.experiment)
-    if known is None or known.outcome is None or known.archived == wanted.archived:
+    if known is None or known.archived == wanted.archived:
         return
-    yield events.ExperimentArchived() if wanted.archived else events.ExperimentUnarchived()
+    if not wanted.archived:
+        yield events.ExperimentUnarchived()
+    elif known.outcome is not None or state.is_adrift(known):
+        yield events.ExperimentArchived()
