@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import combinations
@@ -49,6 +50,29 @@ async def test_another_daemons_training_is_refused_until_it_is_over(machine: Mac
     assert isinstance(await other.send(training(machine, "b-2")), Accepted)
     await other.ended("b-2")
     assert (machine.dir / "ran").read_text() == "ran\nran\n"
+
+
+async def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(
+    machine: Machine, other: Machine
+) -> None:
+    looked_at = time.time() - 1
+    (machine.dir / "go").touch()
+    await machine.send(training(machine))
+    await machine.ended("a-1")
+    late = msgspec.structs.replace(training(machine, "b-1"), looked_at=looked_at)
+    assert isinstance(await other.send(late), Accepted)
+    await other.ended("b-1")
+    (machine.dir / "artifacts" / "epoch_0").mkdir()
+    answer = await machine.send(msgspec.structs.replace(late, token="a-2"))
+    assert isinstance(answer, Refused)
+    assert f"{machine.dir}/artifacts was trained into by job b-1 of another daemon's, " in answer.error
+    assert "and it is over. `runexp run` takes up what lies there" in answer.error
+    now = msgspec.structs.replace(late, token="a-3", looked_at=time.time() + 1)
+    assert isinstance(await machine.send(now), Accepted)
+    await machine.ended("a-3")
+    own = msgspec.structs.replace(late, token="a-4")
+    assert isinstance(await machine.send(own), Accepted)
+    await machine.ended("a-4")
 
 
 async def test_by_two_paths_of_one_daemon_it_is_the_same(machine: Machine) -> None:

@@ -94,6 +94,29 @@ def test_of_a_training_that_sbatch_refuses_no_mark_is_left(
     assert (node.home / "one" / "artifacts" / ".runexp").exists() == stays
 
 
+def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(node: HeadNode) -> None:
+    node.program("cat", f'exec {shutil.which("cat")} "$@"')
+    node.queue()
+    node.send(node.training("a-1"), daemon=DAEMON)
+    late = msgspec.structs.replace(node.training("b-1"), looked_at=time.time() - 30)
+    (made := node.mark.parent / "epoch_0").mkdir()
+    answer = errors.answer(node.send(late)["b-1"])
+    assert isinstance(answer, Refused)
+    assert (
+        f"/one/artifacts was trained into by job 7 of another daemon's, {DAEMON}: and it is" in answer.error
+    )
+    assert (
+        "`runexp run` takes up what lies there, and where that is no good `runexp retry` makes"
+        in answer.error
+    )
+    assert node.mark.read_text().startswith("a-1\n")
+    os.utime(made, (time.time() - 40,) * 2)
+    assert isinstance(errors.answer(node.send(msgspec.structs.replace(late, token="b-2"))["b-2"]), Accepted)
+    os.utime(made)
+    own = msgspec.structs.replace(late, token="b-3")
+    assert isinstance(errors.answer(node.send(own)["b-3"]), Accepted)
+
+
 ROW = "{state}\x1f/home/.runexp/{token}/../../../x.slurm"
 
 
@@ -398,6 +421,23 @@ def _taken_over(node: HeadNode, token: str, by_slurm: bool) -> bool:
         return marks.take(marks.Mark(token, "l:/home", str(node.mark), "local", f"/nowhere/{token}"))
     except (marks.Taken, marks.Unsure):
         return False
+
+
+async def test_what_another_daemons_job_has_made_since_is_looked_at_first(site: Site) -> None:
+    looked_at = time.time()
+    one = msgspec.structs.replace(
+        site.submission("train", "mkdir artifacts/epoch_0"), results=f"{site.dir}/artifacts"
+    )
+    assert isinstance((await site.send(one))[0], Accepted)
+    await site.ended(one.token)
+    assert (site.dir / "artifacts" / "epoch_0").is_dir()
+    late = msgspec.structs.replace(one, token=f"{site.mark}b-1", looked_at=looked_at)
+    (refused,) = await site.send(late)
+    assert isinstance(refused, Refused)
+    assert f"was trained into by job {site.known[one.token].slurm_job_id} of another" in refused.error
+    now = msgspec.structs.replace(late, token=f"{site.mark}b-2", looked_at=time.time() + 1)
+    assert isinstance((await site.send(now))[0], Accepted)
+    await site.ended(now.token)
 
 
 FAR = {

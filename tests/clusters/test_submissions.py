@@ -81,6 +81,14 @@ async def test_no_job_is_too_odd_to_be_sent_on_and_answered(text: str) -> None:
     assert {each.token for each in told} == set(ANSWERS)
 
 
+async def test_when_what_lies_there_was_looked_at_goes_with_it() -> None:
+    recorder = Recorder()
+    sent = Submit("local", "exp", spec(Path("/exp/run1/finetune.slurm")), "t1", looked_at=7.0)
+    async for _ in submitter.submit(cast(Cluster, recorder), [sent]):
+        pass
+    assert [each.looked_at for each in recorder.sent] == [7.0]
+
+
 async def test_what_a_script_finds_in_its_environment_goes_with_it() -> None:
     recorder = Recorder()
     sent = Submit("local", "exp", spec(Path("/exp/run1/finetune.slurm")), "t1", "BASH_FUNC_x%%=() { :; }")

@@ -4,11 +4,11 @@ from collections import Counter
 
 from msgspec.structs import replace
 
-from fakes.builders import GOOD, ID, SCORED, World, owed, scaffold
+from fakes.builders import BAD, GOOD, ID, SCORED, World, owed, scaffold
 from runexp.wire import events
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.commands import Submit
-from runexpd.core.due import due
+from runexpd.core.due import LATE_SECONDS, due
 from runexpd.core.observations import CancelWanted, Recalled, Shelved
 from runexpd.core.state import Parked
 from runexpd.core.steps import report, submit
@@ -123,6 +123,17 @@ def test_what_goes_on_is_not_put_away() -> None:
     assert world.happened.state == world.state
     world.see(Recalled(experiment=world.experiment))
     assert world.happened.state == world.state
+
+
+def test_what_lies_there_was_looked_at_when_it_was_asked_for_and_when_an_attempt_had_ended() -> None:
+    world = World()
+    world.see(scaffold(["rank4"]))
+    world.now += 500
+    assert [each.looked_at for each in owed(world.state, world.now) if isinstance(each, Submit)] == [1000.0]
+    world.finish("rank4", BAD, "NODE_FAIL")
+    (again,) = (each for each in owed(world.state, world.now) if isinstance(each, Submit))
+    assert again.token.endswith("-2")
+    assert again.looked_at == 1500.0 + LATE_SECONDS
 
 
 def test_all_that_is_owed_is_owed_by_somebody() -> None:

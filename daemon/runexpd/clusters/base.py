@@ -3,6 +3,7 @@
 A cluster keeps no state of its own that matters: it may be asked anything again, after any crash.
 """
 
+import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -32,6 +33,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     directives: tuple[str, ...] = ()
     #: What the script finds in its environment besides, as `NAME=value`; empty: nothing.
     variable: str = ""
+    #: When somebody last looked what lies in `results`, in seconds since 1970: what another's job has made there since is not
+    #: trained over.
+    looked_at: float = math.inf
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=True):

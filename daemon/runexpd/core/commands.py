@@ -17,6 +17,8 @@ class Submit(msgspec.Struct, frozen=True):
     token: str
     #: What its script finds in its environment besides, as `NAME=value`; empty: nothing.
     variable: str = ""
+    #: When what lies there was last looked at, in seconds since 1970.
+    looked_at: float = float("inf")
 
     @property
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """due(state, touched) -> what is owed to the world for the jobs to which something has happened, and when to look again."""
 
+import math
 from collections.abc import Iterator
 
 import msgspec
@@ -16,7 +17,8 @@ from runexpd.core.touched import Touched
 _NOT_QUEUED = frozenset(
     {Stage.PLANNED, Stage.SUBMITTING, Stage.UNCLEAR, Stage.MENDING, Stage.SETTING_ASIDE, Stage.IN_DOUBT},
 )
-
+#: What a job writes may have a time so much after its end: it shows late, and clocks differ.
+LATE_SECONDS = 60.0
 
 #: In place of a job's id, for what an experiment owes as a whole.
 OF_NO_JOB = ""
@@ -95,12 +97,18 @@ def _recorded(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[co
         yield commands.Record(experiment.cluster, experiment.id, experiment.dir, attempt.spec, attempt.token)
 
 
+def _looked_at(experiment: Experiment, job: Job) -> float:
+    """When what the job leaves was last looked at: when somebody asked, or when an earlier attempt had ended."""
+    ends = (attempt.ended_at for attempt in job.attempts[:-1] if attempt.ended_at is not None)
+    return max(experiment.asked_at, max(ends, default=-math.inf) + LATE_SECONDS)
+
+
 def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:
     cluster, id, spec, token = experiment.cluster, experiment.id, attempt.spec, attempt.token
     match job.stage:
         case Stage.SUBMITTING:
             variable = attempt.resume.variable if attempt.resume else ""
-            yield commands.Submit(cluster, id, spec, token, variable)
+            yield commands.Submit(cluster, id, spec, token, variable, _looked_at(experiment, job))
         case Stage.UNCLEAR:
             yield commands.Resolve(cluster, id, spec, token)
         case Stage.QUEUED:

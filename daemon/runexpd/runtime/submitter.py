@@ -1,5 +1,6 @@
 """Sends attempts, and finds out what became of those whose answer was lost."""
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from runexp.wire.jobs import JobSpec
@@ -18,7 +19,9 @@ async def submit(cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Seq
     Sending a token again makes no second job.
     """
     commands = {command.token: command for command in batch}
-    async for answers in cluster.submit([_submission(each.token, each.job, each.variable) for each in batch]):
+    async for answers in cluster.submit(
+        [_submission(each.token, each.job, each.variable, each.looked_at) for each in batch]
+    ):
         yield [_answer(commands[token], answer) for token, answer in answers.items()]
 
 
@@ -34,7 +37,7 @@ async def taken(cluster: Cluster, jobs: Mapping[str, JobSpec]) -> Mapping[str, s
     return await cluster.taken([_submission(token, job) for token, job in jobs.items()])
 
 
-def _submission(token: str, job: JobSpec, variable: str = "") -> Submission:
+def _submission(token: str, job: JobSpec, variable: str = "", looked_at: float = math.inf) -> Submission:
     """Never raises: what is wrong with one is its cluster's to say, and stops no other."""
     return Submission(
         token=token,
@@ -46,6 +49,7 @@ def _submission(token: str, job: JobSpec, variable: str = "") -> Submission:
         results=(job.results or job.workdir) if job.phase is Phase.OPTIMIZATION else "",
         directives=job.directives,
         variable=variable,
+        looked_at=looked_at,
     )
 
 

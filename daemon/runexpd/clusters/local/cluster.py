@@ -139,7 +139,7 @@ class LocalCluster:
             return order
         mark = self._mark(replace(submission, results=order.results))
         try:
-            made = marks.take(mark)
+            made = marks.take(mark, submission.looked_at)
         except marks.Taken as taken:
             raise orders.Refusal(str(taken)) from None
         except marks.Unsure as doubt:

@@ -11,6 +11,7 @@ time twice, and lose nothing. Where the newest log is another's that is not fini
 """
 
 import fcntl
+import math
 import os
 import stat
 import time
@@ -33,6 +34,7 @@ _WHAT_TO_DO = (
 )
 #: Not put off: when it is looked at again that job may be over, and what it made would be trained over.
 _QUICKER = "it was quicker. Wait for its end; `runexp run` then takes up what lies there"
+_OVER = "and it is over. `runexp run` takes up what lies there, and where that is no good `runexp retry` makes it anew"
 _ASK_SLURM = (
     "or was, for this machine can't tell whether a Slurm job is over. Ask the cluster {} (`sacct -j {}`), and once "
     "it is, remove {}; `runexp run` then takes up what lies there"
@@ -61,10 +63,16 @@ class Mark(NamedTuple):
     id: str = ""
 
 
-def take(mark: Mark) -> bool:
-    """Put it where it says; False where that can't be done. Raises Taken and Unsure."""
+def take(mark: Mark, looked_at: float = math.inf) -> bool:
+    """Put it where it says; False where that can't be done. Raises Taken and Unsure.
+
+    `looked_at`: when somebody looked what lies there, in seconds since 1970. What another's job has made since is looked at before
+    it is trained over.
+    """
     try:
         found = check(mark)
+        if found is not None and _is_anothers(found, mark) and _is_made_since(mark, looked_at):
+            raise Taken(_words(found, mark, _OVER, "was"))
         return _made(mark) if found is None else _replaced(found, mark)
     except OSError as problem:
         raise _can_not("read", mark, problem) from None
@@ -232,9 +240,15 @@ def _is_fresh(handle: int) -> bool:
     return abs(time.time() - os.fstat(handle).st_mtime) < _ENTERED_SECONDS
 
 
-def _words(found: Mark, mark: Mark, more: str) -> str:
+def _is_made_since(mark: Mark, at: float) -> bool:
+    with os.scandir(os.path.dirname(mark.path)) as entries:
+        ours = (NAME, NAME + _NEXT)
+        return any(
+            each.name not in ours and each.stat(follow_symlinks=False).st_mtime > at for each in entries
+        )
+
+
+def _words(found: Mark, mark: Mark, more: str, how: str = "is being") -> str:
     place = os.path.dirname(mark.path)
     owner = "another experiment's" if found.daemon == mark.daemon else f"another daemon's, {found.daemon}"
-    return (
-        f"{place} is being trained into by job {found.id.partition(';')[0] or found.token} of {owner}: {more}"
-    )
+    return f"{place} {how} trained into by job {found.id.partition(';')[0] or found.token} of {owner}: {more}"

@@ -1,7 +1,9 @@
 """Slurm's command lines. Pure: what is run, never running it."""
 
+import math
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
@@ -119,6 +121,12 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
     yield chdir
     yield submission.results
     yield submission.variable
+    yield _minutes_since(submission.looked_at)
+
+
+def _minutes_since(at: float) -> str:
+    """As find takes them; empty: it was never. Nobody compares the clocks of two machines."""
+    return f"{max(0.0, time.time() - at) / 60:.3f}" if math.isfinite(at) else ""
 
 
 def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:

@@ -140,8 +140,8 @@ doubtful() { # doubtful WORDS: it is for later, and others may go
   return 1
 }
 
-trains() { # trains WORDS
+trains() { # trains WORDS [WAS]
   whose="another daemon's, $by"
   [ "$by" != "$daemon" ] || whose="another experiment's"
-  echo "$results is being trained into by job ${id:-$owner} of $whose: $1" >&2
+  echo "$results ${2:-is being} trained into by job ${id:-$owner} of $whose: $1" >&2
 }

@@ -1,7 +1,8 @@
 # Submits each once: arguments STOPS ENDS DAEMON, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT CHDIR
-# RESULTS VARIABLE, and so on by elevens. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
+# RESULTS VARIABLE MINUTES, and so on by twelves. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
 # that are an end. DAEMON: whose they are, for people. RESULTS: the directory that it trains into.
-# VARIABLE: what its script finds in its environment besides, as NAME=value; sbatch hands that on.
+# VARIABLE: what its script finds in its environment besides, as NAME=value; sbatch hands that on. MINUTES: since somebody looked
+# what lies in RESULTS.
 # Prints, for each, its token, and what became of it: `done CODE` (sbatch's) with what sbatch wrote to both its outputs,
 # `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), `later` (not
 # begun), or `doubtful` (whether another job trains there).
@@ -24,10 +25,10 @@ answer() { # answer TOKEN: from its receipt
 
 places() { # places TOKEN ...: the tokens' directories, and those for outputs that have to be made, in one process
   count=$# rooms=
-  while [ "$count" -ge 11 ]; do
+  while [ "$count" -ge 12 ]; do
     token=$1 directory=$2 out=$5 err=$6 chdir=$9 results=${10}
-    shift 11
-    count=$((count - 11)) rooms="$rooms $token"
+    shift 12
+    count=$((count - 12)) rooms="$rooms $token"
     if [ -e "$spool/$token/lock" ] || { [ -n "$chdir" ] && [ ! -d "$chdir" ]; }; then continue; fi
     for wanted in "$out" "$err" "$results"; do
       lacks "$wanted" && set -- "$@" "$path"
@@ -91,6 +92,7 @@ marked() { # its mark is, and nobody else's job trains there; or why not, on std
   read_mark "$mark"
   if anothers; then
     under_way && return 1
+    made_since && return 1
   fi
   which_cluster
   if [ -f "$mark" ]; then
@@ -104,6 +106,11 @@ marked() { # its mark is, and nobody else's job trains there; or why not, on std
   read_mark "$mark"
   [ ! -f "$mark" ] || doubtful "somebody else was quicker" || return
   mark= # none can be made: nobody is kept from training for that
+}
+
+made_since() { # whether anything was, by that one, since somebody looked: it is to be looked at before it is trained over
+  [ -n "$minutes" ] && find "$results" -mindepth 1 -maxdepth 1 ! -name '.runexp*' -mmin "-$minutes" 2>/dev/null | grep -q . &&
+    trains "and it is over. \`runexp run\` takes up what lies there, and where that is no good \`runexp retry\` makes it anew" was
 }
 
 written() { # written PLACE: the mark, whole, where there was nothing
@@ -157,10 +164,10 @@ shift 3
 said=$spool/.said-$host-$$
 { :; } 2>/dev/null >"$said" || said=/dev/null
 places "$@" 2>/dev/null
-while [ $# -ge 11 ]; do
+while [ $# -ge 12 ]; do
   token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9 results=${10}
-  variable=${11}
-  shift 11
+  variable=${11} minutes=${12}
+  shift 12
   room=$spool/$token mark= what= unmade=
   if [ -n "$stopped" ] && [ ! -e "$room/lock" ]; then
     say "$token" later "$us$us$us$us$us" "" "$stopped"
