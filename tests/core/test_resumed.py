@@ -48,12 +48,12 @@ def test_it_goes_on_with_what_was_finished_and_says_so() -> None:
     resumed = happened[1]
     assert isinstance(resumed, events.JobResumed)
     assert (resumed.number, resumed.limit, resumed.path) == (1, 1, LOG.path)
-    assert resumed.reason == "FAILED; it goes on with 60 of 100 samples that were finished"
+    assert resumed.reason == "FAILED; it is to go on with 60 of 100 samples that were finished"
     assert submitted(world) == [LOG.variable]
     world.finish(CELL, SCORED)
     assert world.experiment.outcome is Outcome.SUCCEEDED
     (drawn,) = jobviews.draw(world.experiment, "words", [world.job(CELL)]).values()
-    assert drawn.view.detail == "100 of 100 samples; with 60 samples of an attempt that was killed"
+    assert drawn.view.detail == "100 of 100 samples", "what was taken up is the tool's to say"
     assert [a.resumed_from for a in drawn.view.attempts] == ["", LOG.path]
     assert drawn.view.warnings == ()
 
@@ -98,7 +98,7 @@ def test_one_whose_node_failed_goes_on_as_often_as_a_node_may_fail() -> None:
     for _ in range(2):
         happened = world.finish(CELL, killed(kind="node_fail"), "NODE_FAIL")
         (requeued,) = (e for e in happened if isinstance(e, events.JobRequeued))
-        assert requeued.reason.endswith("; it goes on with 60 of 100 samples that were finished")
+        assert requeued.reason.endswith("; it is to go on with 60 of 100 samples that were finished")
         assert submitted(world) == [LOG.variable]
     world.finish(CELL, killed(kind="node_fail"), "NODE_FAIL")
     assert world.job(CELL).stage is Stage.FAILED

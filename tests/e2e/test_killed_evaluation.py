@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,9 @@ def scored(cell: Path) -> list[int]:
 def check(cell: Path, job: dict[str, object], said: str) -> None:
     """It went on, and no sample that was finished was made again: at most the one that was under way."""
     assert job["state"] == "VERIFIED", job
-    told = r"40 of 40 samples; with \d+ samples of an attempt that was killed"
-    assert re.fullmatch(told, str(job["detail"]))
+    told = re.fullmatch(r"40 of 40 samples; (\d+) of them of an attempt that was killed", str(job["detail"]))
+    assert told
+    assert 24 <= int(told[1]) <= 26
     assert set(scored(cell)) == set(range(1, 41))
     assert len(scored(cell)) <= 41
     assert cell.joinpath("cell.slurm").read_text().count("eval-retry") == 0
@@ -92,13 +94,30 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home.stop()
 
 
-def test_locally_by_a_signal(home: Home, tmp_path: Path) -> None:
-    cell = scaffolded(tmp_path / "exp", Path(sys.prefix))
-    assert home.runexp("run", "--detach", str(tmp_path / "exp")).returncode == 0
+def killed(home: Home, cell: Path) -> dict[str, Any]:
+    """The job, after a signal in the middle, and its end."""
+    assert home.runexp("run", "--detach", str(cell.parents[2])).returncode == 0
     wait_for(lambda: len(scored(cell)) >= 25, "most are done", 100)
     os.kill(int((cell / "pid").read_text()), signal.SIGKILL)
     wait_for(lambda: home.outcome("slow") is not None, "it is over", 200)
     (job,) = home.json("status", "slow")["jobs"]
+    return dict(job)
+
+
+@pytest.mark.long
+def test_where_the_function_gets_lost_it_says_that_all_was_made_anew(home: Home, tmp_path: Path) -> None:
+    """As where a site's sbatch hands on no functions."""
+    cell = scaffolded(tmp_path / "exp", Path(sys.prefix))
+    script = cell / "cell.slurm"
+    script.write_text(script.read_text().replace("source", "unset -f inspect\nsource"))
+    job = killed(home, cell)
+    assert job["detail"] == "40 of 40 samples; all of them made anew, though some were finished before"
+    assert len(scored(cell)) > 60
+
+
+def test_locally_by_a_signal(home: Home, tmp_path: Path) -> None:
+    cell = scaffolded(tmp_path / "exp", Path(sys.prefix))
+    job = killed(home, cell)
     first, second = job["attempts"]
     check(cell, job, (cell / f"slurm-{second['slurm_job_id']}.out").read_text())
     begun, finished = sorted(cell.glob("logs/*.eval"))

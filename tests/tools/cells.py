@@ -74,6 +74,7 @@ class Cell:
         exit_code: str = "0:0",
         rounds: Rounds | None = None,
         withheld: Sequence[Path] = (),
+        resumed_from: str = "",
     ) -> Verdict:
         attempt = state and Attempt(
             slurm_job_id="7",
@@ -81,6 +82,7 @@ class Cell:
             exit_code=exit_code,
             started_at=time.time() - 1,
             output=str(self.output),
+            resumed_from=resumed_from,
         )
         question = TOOL.verify(self.job, attempt or None)
         return answered(question, rounds, [str(path) for path in withheld])

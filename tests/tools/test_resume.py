@@ -1,8 +1,10 @@
 """An evaluation that was killed: whether and with what its script can go on by itself. Its log is one that a real SIGKILL left."""
 
+import json
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -174,3 +176,41 @@ def test_it_takes_one_round_more_and_only_of_a_log_that_was_begun(cell: Cell) ->
     cell.log(header("error", error={"message": "x"}), "2026-11-30T00-00-00")
     cell.verdict("TIMEOUT", rounds=others)
     assert len(rounds) == len(others) + 1
+
+
+CREATED = "2026-11-29T18:03:13+00:00"
+BEFORE, AFTER = "2026-11-29T18:03:05.311088+00:00", "2026-11-29T18:03:13.447547+00:00"
+
+
+def finished(cell: Cell, *completed_at: str | None) -> None:
+    """A log with an end a sample, where it says one."""
+    log = cell.log(None)
+    whole = header(eval={"task": "words", "model": "hf/x", "created": CREATED})
+    with zipfile.ZipFile(log, "a") as archive:
+        ends = [{"id": n, "completed_at": at} if at else {"id": n} for n, at in enumerate(completed_at)]
+        archive.writestr("summaries.json", json.dumps(ends))
+        archive.writestr("header.json", json.dumps(whole))
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((BEFORE, BEFORE, AFTER), "; 2 of them of an attempt that was killed"),
+        ((AFTER, AFTER), "; all of them made anew, though some were finished before"),
+        ((None, None), ""),
+        ((None, BEFORE, "soon"), "; 1 of them of an attempt that was killed"),
+    ],
+)
+def test_what_was_taken_up_is_told_by_when_its_samples_were_completed(
+    cell: Cell, ends: tuple[str | None, ...], said: str
+) -> None:
+    finished(cell, *ends)
+    assert cell.verdict(resumed_from="a.eval").detail == f"10 of 10 samples{said}"
+    assert cell.verdict().detail == "10 of 10 samples"
+
+
+def test_a_log_that_does_not_tell_is_good_all_the_same(cell: Cell) -> None:
+    cell.log(header(eval={"task": "words", "created": CREATED}))
+    assert cell.verdict(resumed_from="a.eval").detail == "10 of 10 samples"
+    cell.log(header())
+    assert cell.verdict(resumed_from="a.eval").detail == "10 of 10 samples"

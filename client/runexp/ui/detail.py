@@ -112,7 +112,7 @@ def _attempt(attempt: AttemptView, now: float) -> str:
         f"waited {stopwatch(waited)}" if waited is not None else "",
         f"ran {stopwatch(ran)}" if ran is not None else "",
         f"exit {attempt.exit_code}" if attempt.exit_code else "",
-        f"went on from {attempt.resumed_from}" if attempt.resumed_from else "",
+        f"to go on from {attempt.resumed_from}" if attempt.resumed_from else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -22,7 +22,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     #: Names what it ran: `runexp show` prints it; empty: not known.
     recipe: str = ""
-    #: What it went on from: the log of an evaluation that was killed; empty: it began at the beginning.
+    #: What it was submitted to go on from: the log of an evaluation that was killed; empty: nothing. The job's detail says whether it did.
     resumed_from: str = ""
 
 

@@ -82,6 +82,8 @@ class Judge(msgspec.Struct, frozen=True):
     dir: str = ""
     #: As the attempt's.
     recipe: str = ""
+    #: What the attempt was to go on from; empty: nothing.
+    resumed_from: str = ""
 
     @property
     def key(self) -> str:

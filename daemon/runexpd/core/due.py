@@ -143,6 +143,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.error or "",
                 experiment.dir,
                 attempt.recipe,
+                attempt.resume.path if attempt.resume else "",
             )
         case Stage.MENDING:
             assert job.remedy is not None  # it is what was intended

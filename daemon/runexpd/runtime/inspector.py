@@ -49,6 +49,7 @@ def of_judge(command: Judge) -> Look:
         ended_at=command.ended_at,
         output=command.output,
         error=command.error,
+        resumed_from=command.resumed_from,
     )
     return Look(command.job, attempt)
 
@@ -65,6 +66,7 @@ def of_known(job: JobSpec, known: ledger.Job | None) -> Look:
         ended_at=known.attempt.ended_at,
         output=known.attempt.output or known.attempt.spec.output,
         error=known.attempt.error or "",
+        resumed_from=known.attempt.resume.path if known.attempt.resume else "",
     )
     return Look(job, attempt)
 

@@ -34,6 +34,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     #: The file that its stderr has for itself, where only its start tells; empty: the job's `error` and the id do.
     error: str = ""
+    #: What it was submitted to go on from (Resume.path); empty: nothing. Whether it did is told by what it left.
+    resumed_from: str = ""
 
 
 class Samples(msgspec.Struct, frozen=True, kw_only=True):

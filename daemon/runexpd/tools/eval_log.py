@@ -171,9 +171,14 @@ def parse(tail: bytes) -> Header:
 
 def begun_at(header: Header) -> float | None:
     """In seconds since 1970; None where the header doesn't say, or not in which time zone."""
+    return seconds(header.eval.created)
+
+
+def seconds(iso: str) -> float | None:
+    """Of a time as logs write it, since 1970; None where it is none, or doesn't say in which time zone."""
     try:
-        created = datetime.fromisoformat(header.eval.created)
-        return created.timestamp() if created.tzinfo is not None else None
+        at = datetime.fromisoformat(iso)
+        return at.timestamp() if at.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from runexpd.hosts.base import Answer, Ask, Missing, Part, ReadPart, Withheld
-from runexpd.tools import questions, zip_tail
+from runexpd.tools import eval_log, questions, zip_tail
 from runexpd.tools.base import Question, Samples
 
 T = TypeVar("T")
@@ -58,18 +58,34 @@ class _Log(msgspec.Struct):
     samples: list[Sample] = []
 
 
+class _End(msgspec.Struct):
+    #: ISO 8601; logs of inspect-ai 0.3.150 and earlier don't say.
+    completed_at: str | None = None
+
+
 def question(path: str) -> Question[Samples]:
     """Two looks at most. Raises NoSamples."""
     if path.endswith(JSON_ENDING):
         (answer,) = yield [ReadPart(path, 0, MOST_BYTES + 1)]
         return _condensed(_of_json(_data(answer)))
+    return _condensed((yield from _summaries(path, Sample)))
+
+
+def ends(path: str) -> Question[list[float]]:
+    """When each sample of a `.eval` was completed, in seconds since 1970; of those that say so. Raises NoSamples."""
+    found = (eval_log.seconds(each.completed_at or "") for each in (yield from _summaries(path, _End)))
+    return [at for at in found if at is not None]
+
+
+def _summaries(path: str, kind: type[T]) -> Question[list[T]]:
+    """What is written of each sample at the end of a `.eval`. Raises NoSamples."""
     (answer,) = yield [ReadPart(path, -FIRST_BYTES, FIRST_BYTES)]
     try:
-        return _condensed(_of_eval(_data(answer)))
+        return _of_eval(_data(answer), kind)
     except zip_tail.NeedsMore as more:
         (answer,) = yield [_longer(path, more.least_bytes)]
     try:
-        return _condensed(_of_eval(_data(answer)))
+        return _of_eval(_data(answer), kind)
     except zip_tail.NeedsMore:
         raise NoSamples("its samples lie too far from its end") from None
 
@@ -93,10 +109,10 @@ def _data(answer: Answer) -> bytes:
             raise NoSamples("it is no file")
 
 
-def _of_eval(tail: bytes) -> list[Sample]:
+def _of_eval(tail: bytes, kind: type[T]) -> list[T]:
     """Raises zip_tail.NeedsMore, NoSamples."""
     try:
-        return _read(zip_tail.read(tail, SUMMARIES, _MOST_UNPACKED_BYTES), list[Sample])
+        return _read(zip_tail.read(tail, SUMMARIES, _MOST_UNPACKED_BYTES), list[kind])  # type: ignore[valid-type]
     except zip_tail.NoSuchFile:
         raise NoSamples("it holds no summaries of its samples") from None
     except (zip_tail.NotAnArchive, zip_tail.Unreadable) as why:

@@ -81,6 +81,9 @@ class InspectAi:
         verdict = inspect_verdict.judge(log_dir, attempt, found, said)
         if found is not None and attempt is not None and inspect_verdict.was_begun(found):
             verdict = replace(verdict, resume=(yield from inspect_resume.question(job, found, said)))
+        if attempt is not None and attempt.resumed_from and verdict.finding is Finding.GOOD:
+            taken = yield from inspect_resume.taken_up(verdict)
+            verdict = replace(verdict, detail="; ".join(filter(None, (verdict.detail, taken))))
         return replace(verdict, blocked="" if verdict.finding is Finding.GOOD else blocked)
 
     def samples(self, job: JobSpec, artifacts: Sequence[str]) -> Question[Samples]:

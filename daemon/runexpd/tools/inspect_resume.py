@@ -4,7 +4,7 @@ that calls `inspect eval-retry` on the log in place of its `inspect eval`. Pure.
 `inspect eval-retry` takes what the log holds, and what its sample buffer holds beside it (as `inspect log recover` does), and
 evaluates the rest. It runs where the evaluation ran: with its environment, its GPUs and its home, where the buffer is. Bash takes
 functions from the environment, as sites give theirs for `module`; where one gets lost on its way, the script does what it says,
-and evaluates all anew. So it is left to a person wherever a script is none of bash's, calls inspect more than once, or in another
+and evaluates all anew: what was really taken up is told by the log that it leaves, and said then. It is left to a person wherever a script is none of bash's, calls inspect more than once, or in another
 way than by a plain line.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from runexp.wire.jobs import JobSpec, Resume
+from runexp.wire.jobs import JobSpec, Resume, Verdict
 from runexpd.hosts.base import Answer, Part, ReadPart
-from runexpd.tools import eval_log, ingredients, inspect_call, questions, scripts, zip_tail
+from runexpd.tools import eval_log, eval_samples, ingredients, inspect_call, questions, scripts, zip_tail
 from runexpd.tools.base import Question
 from runexpd.tools.inspect_logs import Log
 
@@ -71,6 +71,21 @@ def question(job: JobSpec, log: Log, said: Sequence[str]) -> Question[Resume | N
     if not 0 < done <= total:
         return None
     return Resume(path=path, done=done, total=total, variable=_variable(words, log_dir, path))
+
+
+def taken_up(verdict: Verdict) -> Question[str]:
+    """What a good result that was to go on holds of the attempt that was killed, by its samples' own times; empty where they say none."""
+    (path,), begun_at = verdict.artifacts, verdict.begun_at
+    if begun_at is None or not path.endswith(eval_log.ENDING):
+        return ""
+    try:
+        ends = yield from eval_samples.ends(path)
+    except eval_samples.NoSamples:
+        return ""
+    before = sum(at < begun_at for at in ends)
+    if before:
+        return f"{before} of them of an attempt that was killed"
+    return "all of them made anew, though some were finished before" if ends else ""
 
 
 def _log_dir(job: JobSpec, script: str, path: str) -> str | None:

@@ -135,16 +135,7 @@ def _barrier(e: Experiment) -> str:
 def _detail(e: Experiment, job: Job, typed: str, barrier: str) -> str:
     if job.stage is Stage.IN_DOUBT and not job.retired:
         return f"{job.detail}; {forecast.ways_out(typed, job, forecast.missing(e, job))}"
-    said = job.detail or "; ".join(filter(None, (_waiting(e, job, barrier), job.why)))
-    return "; ".join(filter(None, (said, _gone_on(job))))
-
-
-def _gone_on(job: Job) -> str:
-    """That its results are not of one attempt alone."""
-    attempt = shown_attempt(job)
-    if attempt is None or attempt.resume is None:
-        return ""
-    return f"with {attempt.resume.done} samples of an attempt that was killed"
+    return job.detail or "; ".join(filter(None, (_waiting(e, job, barrier), job.why)))
 
 
 def _waiting(e: Experiment, job: Job, barrier: str) -> str:

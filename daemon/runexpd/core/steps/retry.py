@@ -58,7 +58,7 @@ def _may_go_on(job: Job, resume: Resume) -> bool:
 
 def _finished(job: Job) -> Iterator[str]:
     if job.resume is not None:
-        yield f"it goes on with {job.resume.done} of {job.resume.total} samples that were finished"
+        yield f"it is to go on with {job.resume.done} of {job.resume.total} samples that were finished"
 
 
 def on_mended(state: State, mended: MendDone) -> Iterator[events.Event]:
