@@ -19,6 +19,7 @@ from runexpd.__main__ import EX_CONFIG
 
 EARLIER = Path(__file__).parent.parent / "ledger" / "earlier"
 ALL = ["base/words", "rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0", "rank8/words_epoch1"]
+ONE_AT_A_TIME = "local: {max_submit: 1, stagger_seconds: 0, poll_seconds: 0.1, kill_wait_seconds: 0.2}\n"
 PATIENT = "local: {max_running: 4, stagger_seconds: 0, poll_seconds: 0.1, results_seconds: 30}\n"
 CLOCK = """import os, time
 _time = time.time
@@ -264,6 +265,24 @@ def test_two_daemons_train_a_directory_once_and_one_takes_up_what_the_other_made
         assert loser.runexp("run", str(dir)).returncode == 0
     assert overlaps(dir) == ""
     assert executions(dir) == ["rank4", "rank4/words_epoch0", "rank8", "rank8/words_epoch0"]  # by either
+
+
+@pytest.mark.long
+def test_what_another_daemon_trained_while_one_waited_for_its_turn_is_taken_up(tmp_path: Path) -> None:
+    home, other = Home(tmp_path / "home", ONE_AT_A_TIME), Home(tmp_path / "other")
+    dir = build(tmp_path / "exp", Run("rank4", seconds=600), Run("rank8"))
+    with home.running(), other.running():
+        home.runexp("run", "--detach", str(dir))
+        wait_for(lambda: executions(dir) == ["rank4"], "the first trains")
+        other.runexp("run", str(dir))
+        assert other.states("words")["rank8"] == "VERIFIED"
+        home.runexp("cancel", "words", "rank4", "--yes")
+        ends(home)
+        said = {job["id"]: job["detail"] for job in home.json("status", "words")["jobs"]}
+        assert "rank8/artifacts was trained into by job" in said["rank8"]
+        home.runexp("run", str(dir))
+        assert home.states("words")["rank8/words/epoch0"] == home.states("words")["rank8"] == "VERIFIED"
+    assert executions(dir) == ["rank4", "rank8", "rank8/words_epoch0"]  # by either
 
 
 @pytest.mark.long
