@@ -212,7 +212,8 @@ async def _slurm(
     defaults = {option: value for option, value in asked.items() if value is not None}
 
     def site(host: Host, link: Link | None = None, doctor: Doctor | None = None) -> _Site:
-        cluster = SlurmCluster(name, host, defaults, f"{os.uname().nodename}:{paths.state()}")
+        daemon = f"{os.uname().nodename}:{paths.state()}"
+        cluster = SlurmCluster(name, host, defaults, daemon, settings.prepend)
         budget = Budget(
             settings.queries_per_minute,
             lambda: cluster.queries,

@@ -1,13 +1,17 @@
 """What doctor makes of a cluster: a verdict each, and a hint where something is to be done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from cluster import Cluster
+from fakes.slurm import FakeSlurm
 from fakes.slurm.sites import real_site
 from runexp.wire.views import Check, Verdict
-from runexpd.clusters.slurm import doctor, parse
+from runexpd.clusters.slurm import doctor, environment, parse
+from runexpd.clusters.slurm.cluster import SlurmCluster
+from runexpd.hosts.local import LocalHost
 
 DF = "fs:/home 10000000 1000000 %s %s%% /home"
 GOOD_HOME = f"{DF % ('9000000', '20')}\n{DF % ('500000', '5')}"
@@ -29,12 +33,18 @@ GOOD = {
 
 
 def look(
-    changed: Mapping[str, tuple[int, str]] = {}, clock: float | None = 0.2, partition: str = ""
+    changed: Mapping[str, tuple[int, str]] = {},
+    clock: float | None = 0.2,
+    partition: str = "",
+    prepend: Sequence[str] = (),
 ) -> dict[str, Check]:
     text = "".join(
         f"=={name}\n{said}\n==end {code}\n" for name, (code, said) in ({**GOOD, **changed}).items()
     )
-    found = doctor.checks(parse.sections(text), max_submit=25, clock_difference=clock, partition=partition)
+    sections = parse.sections(text)
+    found = doctor.checks(
+        sections, max_submit=25, clock_difference=clock, partition=partition, prepend=prepend
+    )
     return {check.name: check for check in found}
 
 
@@ -72,6 +82,54 @@ def test_what_is_amiss_has_a_hint(
     check = look(changed)[name]
     assert check.verdict is verdict
     assert words in check.hint
+
+
+MODULES = ("if true; then", "  export A=1; fi", "module load nope")
+SAID = "The following module(s) are unknown: nope"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "verdict", "found"),
+    [
+        (SAID, 1, Verdict.BAD, f"`module load nope` fails: {SAID}"),
+        ("", 1, Verdict.WARNING, "`module load nope` ends with exit code 1"),
+        ("ERROR:105: Unable to locate", 0, Verdict.WARNING, "`module load nope` says: ERROR:105"),
+        ("Loading nope/2", 0, Verdict.OK, "ends well: if true; then, export A=1; fi, module load nope"),
+    ],
+)
+def test_a_line_before_every_command_that_fails(said: str, code: int, verdict: Verdict, found: str) -> None:
+    lines = {"prepend 1 2": (0, ""), "prepend 3 3": (code, said)}
+    check = look(lines, prepend=MODULES)["prepend"]
+    assert check.verdict is verdict
+    assert found in check.found
+    assert ("`prepend`" in check.hint) == (verdict is not Verdict.OK)
+
+
+async def examined(tmp_path: Path, *lines: str) -> list[Check]:
+    """By a real shell."""
+    fake = FakeSlurm(tmp_path / "slurm")
+    prepend = (f"export PATH={fake.bin}:$PATH HOME={tmp_path}", *lines)
+    cluster = SlurmCluster("test", LocalHost(environment.before(prepend)), prepend=prepend)
+    return list(await cluster.examine(25))
+
+
+async def test_each_of_its_lines_is_tried_and_what_is_one_command_together(tmp_path: Path) -> None:
+    odd = [
+        check
+        for check in await examined(tmp_path, "if true", "then echo 'ERROR x'; fi", "nope", "true")
+        if check.name == "prepend"
+    ]
+    assert [check.verdict for check in odd] == [Verdict.WARNING, Verdict.BAD]
+    assert odd[0].found == "`if true; then echo 'ERROR x'; fi` says: ERROR x"
+    assert odd[1].found.startswith("`nope` fails: ")
+    assert "nope: not found" in odd[1].found.replace("command not found", "not found")
+
+
+@pytest.mark.parametrize("line", ["if true; then", "exit 3", "set -e; false"])
+async def test_behind_some_lines_no_command_begins(tmp_path: Path, line: str) -> None:
+    (check,) = await examined(tmp_path, line)
+    assert check.verdict is Verdict.BAD
+    assert check.found.startswith("no command begins behind these lines: ")
 
 
 def test_a_clock_that_is_off() -> None:

@@ -15,7 +15,7 @@ from runexp.wire.views import Verdict
 @arguments.cluster
 @arguments.as_json
 def doctor(cluster: str, as_json: bool) -> None:
-    """Look CLUSTER over: login, host key, Slurm's commands, accounting, limits, clocks, and what to do about each.
+    """Look CLUSTER over: login, host key, `prepend`, Slurm's commands, accounting, limits, clocks, and what to do about each.
 
     Submits nothing. Exits with 4 where something must be mended before experiments can run there.
 

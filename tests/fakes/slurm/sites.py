@@ -75,9 +75,8 @@ class Site:
 
     def behind(self, account: Sequence[str] = (), prepend: Sequence[str] = ()) -> None:
         """From now on with lines of shell that the account's own start-up files hold, and with those of the configuration."""
-        self.cluster = SlurmCluster(
-            "test", cast(Host, Behind(self.host, (*account, *environment.before(prepend))))
-        )
+        host = cast(Host, Behind(self.host, (*account, *environment.before(prepend))))
+        self.cluster = SlurmCluster("test", host, prepend=prepend)
 
     def lose_receipt(self, submission: Submission) -> None:
         """And what sbatch printed: as if whoever was at it had been killed before either."""

@@ -40,14 +40,23 @@ _NO_SUBMIT_LINE = 'Invalid field requested: "SubmitLine"'
 
 class SlurmCluster:
     def __init__(
-        self, name: str, host: Host, defaults: Mapping[str, str] | None = None, daemon: str = ""
+        self,
+        name: str,
+        host: Host,
+        defaults: Mapping[str, str] | None = None,
+        daemon: str = "",
+        prepend: Sequence[str] = (),
     ) -> None:
-        """`defaults`: options by commands.DEFAULTED, for scripts that don't set them. `daemon`: who asks, for people."""
+        """`defaults`: options by commands.DEFAULTED, for scripts that don't set them. `daemon`: who asks, for people.
+
+        `prepend`: the configuration's lines, which the host puts before every command.
+        """
         self.name = name
         self.host = host
         self.queries = 0
         self._defaults = dict(defaults or {})
         self._daemon = daemon
+        self._prepend = tuple(prepend)
         self._fields: Sequence[str] = commands.FIELDS
         #: By token, on the monotonic clock. Forgotten with the daemon: then it only takes longer.
         self._traceless_since: dict[str, float] = {}
@@ -189,7 +198,7 @@ class SlurmCluster:
         before = time.time()
         there = await self.host.run(["date", "+%s.%N"])
         between = (before + time.time()) / 2
-        ran = await self.host.run(commands.look_over(), timeout_seconds=QUERY_SECONDS)
+        ran = await self.host.run(commands.look_over(self._prepend), timeout_seconds=QUERY_SECONDS)
         try:
             difference = float(there.stdout) - between
         except ValueError:
@@ -197,9 +206,17 @@ class SlurmCluster:
         if difference is not None and not math.isfinite(difference):
             difference = None
         found = parse.sections(ran.stdout)
+        if not found and self._prepend:
+            return [doctor.never_begun(ran.stderr)]
         partition = self._defaults.get("partition", "")
         return list(
-            doctor.checks(found, max_submit=max_submit, clock_difference=difference, partition=partition)
+            doctor.checks(
+                found,
+                max_submit=max_submit,
+                clock_difference=difference,
+                partition=partition,
+                prepend=self._prepend,
+            )
         )
 
     async def cancel(self, jobs: Sequence[Known]) -> None:

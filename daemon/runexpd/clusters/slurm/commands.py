@@ -179,9 +179,9 @@ def node_names(nodes: Sequence[str]) -> list[str]:
     return ["sinfo", "-h", "-N", "-n", ",".join(nodes), "-o", "%n %N"]
 
 
-def look_over() -> list[str]:
-    """What the cluster is like."""
-    return ["sh", "-c", _LOOK_OVER, "runexp-doctor"]
+def look_over(prepend: Sequence[str]) -> list[str]:
+    """What the cluster is like, and what becomes of the lines that are put before every command."""
+    return ["sh", "-c", _LOOK_OVER, "runexp-doctor", *prepend]
 
 
 def list_queue() -> list[str]:

@@ -1,7 +1,7 @@
 """A look at a Slurm cluster, judged: what works, what doesn't, what to do. Pure; doctor.sh asks the questions."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from runexp.text import printable
 from runexp.wire.views import Check, Verdict
@@ -17,14 +17,23 @@ LEAST_MIN_JOB_AGE_SECONDS = 60
 _DF_FIELDS = 6
 _LEAST_HOME_KILOBYTES, _LEAST_HOME_FILES = 50 * 1024, 500
 _NONE = Section("", None)
+_THEM = "`prepend` of this cluster in the configuration, then: runexp daemon reload"
+#: What ends with 0 all the same: a `module` of older sites that doesn't find what it is to load, for one.
+_COMPLAINT = re.compile(r"\b(error|unable|cannot|not found|no such)\b", re.IGNORECASE)
 
 
 def checks(
-    found: Mapping[str, Section], *, max_submit: int, clock_difference: float | None, partition: str = ""
+    found: Mapping[str, Section],
+    *,
+    max_submit: int,
+    clock_difference: float | None,
+    partition: str = "",
+    prepend: Sequence[str] = (),
 ) -> Iterator[Check]:
     """A verdict on each thing. `clock_difference`: seconds that the cluster is ahead of us. `partition`: for scripts that
-    set none, as sbatch reads it; empty: the cluster's own default."""
+    set none, as sbatch reads it; empty: the cluster's own default. `prepend`: the configuration's lines."""
     look = {name.removeprefix("=="): section for name, section in found.items()}
+    yield from _prepended(look, prepend)
     yield from _commands(look)
     yield _variables(look)
     yield _controller(look)
@@ -34,6 +43,41 @@ def checks(
     yield _spool(look)
     yield _home(look)
     yield _clock(clock_difference)
+
+
+def _prepended(look: Mapping[str, Section], prepend: Sequence[str]) -> Iterator[Check]:
+    """Of each line that doesn't end well, or complains; else one for all of them."""
+    ran = {name: section for name, section in look.items() if name.startswith("prepend ")}
+    odd = [check for name, section in ran.items() if (check := _line(_lines(name, prepend), section))]
+    if ran and not odd:
+        found = f"what is put before every command ends well: {limits.listed(prepend, 3)}"
+        odd = [Check(name="prepend", verdict=Verdict.OK, found=printable(found))]
+    yield from odd
+
+
+def never_begun(said: str) -> Check:
+    """Behind the configuration's lines no command begins. `said`: what the shell said."""
+    found = f"no command begins behind these lines: {printable(said.strip())[:200] or 'they end the shell'}"
+    return Check(name="prepend", verdict=Verdict.BAD, found=found, hint=f"see to {_THEM}")
+
+
+def _lines(name: str, prepend: Sequence[str]) -> str:
+    """Those of a section, by the numbers in its name."""
+    first, last = map(int, name.split()[1:])
+    return limits.shown(printable("; ".join(prepend[first - 1 : last])))
+
+
+def _line(line: str, section: Section) -> Check | None:
+    said = printable(section.text.strip())[:200]
+    if section.exit_code == 0 and not _COMPLAINT.search(said):
+        return None
+    if section.exit_code and said:
+        return Check(
+            name="prepend", verdict=Verdict.BAD, found=f"`{line}` fails: {said}", hint=f"see to it: {_THEM}"
+        )
+    found = f"`{line}` {f'says: {said}' if said else f'ends with {_said(section)}'}"
+    hint = f"fine, if it is to; else see to it: {_THEM}"
+    return Check(name="prepend", verdict=Verdict.WARNING, found=found, hint=hint)
 
 
 def _commands(look: Mapping[str, Section]) -> Iterator[Check]:
