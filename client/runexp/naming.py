@@ -8,6 +8,11 @@ SUMMARY = "experiment_summary.yaml"
 _ON_CLUSTER = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):(.+)", re.DOTALL)
 
 
+def is_name(experiment: str) -> bool:
+    """Whether it can only be a name: no option, no path, nothing on a cluster."""
+    return not experiment.startswith(("-", ".", "~")) and "/" not in experiment and ":" not in experiment
+
+
 def named(experiment: str) -> str:
     """An experiment's name as it is, or its directory made absolute."""
     looks_like_path = (

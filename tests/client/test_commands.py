@@ -275,10 +275,41 @@ def test_zsh_goes_on_behind_a_cluster(runexp: Runexp) -> None:
     assert '[[ "$key" == *[:/] ]] && compadd -U -S ""' in runexp("completion", "zsh").stdout
 
 
+def test_zsh_leaves_what_was_typed_where_nothing_offered_begins_so(runexp: Runexp) -> None:
+    assert "compstate[insert]= " in runexp("completion", "zsh").stdout
+
+
 def test_names_are_completed_by_asking_the_daemon(daemon: FakeDaemon, runexp: Runexp) -> None:
     daemon.answer(requests.Ls, requests.LsReply(experiments=(LINE,)))
     environment = {"_RUNEXP_COMPLETE": "fish_complete", "COMP_WORDS": "runexp attach wo", "COMP_CWORD": "wo"}
     assert "words" in runexp(env=environment, prog_name="runexp").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("wo", ["/a/words", "della:/b/words", "words2"]),
+        ("words2", ["words2"]),
+        ("/a", ["/a/words"]),
+        ("della:/b/w", ["della:/b/words"]),
+        ("e2", ["e2"]),
+        ("", ["/a/words", "della:/b/words", "words2", "/d/odd"]),
+        ("nothing", []),
+    ],
+)
+def test_what_is_offered_means_one_experiment_as_it_stands(
+    daemon: FakeDaemon, runexp: Runexp, typed: str, offered: list[str]
+) -> None:
+    known = (
+        replace(LINE, id="e1", name="words", cluster="local", dir="/a/words"),
+        replace(LINE, id="e2", name="words", cluster="della", dir="/b/words"),
+        replace(LINE, id="e3", name="words2", cluster="local", dir="/c/words2"),
+        replace(LINE, id="e4", name="-odd", cluster="local", dir="/d/odd"),
+    )
+    daemon.answer(requests.Ls, requests.LsReply(experiments=known))
+    asked = {"_RUNEXP_COMPLETE": "fish_complete", "COMP_WORDS": f"runexp attach {typed}", "COMP_CWORD": typed}
+    said = runexp(env=asked, prog_name="runexp").stdout.splitlines()
+    assert [line.removeprefix("plain,").partition("\t")[0] for line in said if line] == offered
 
 
 def test_completion_without_a_daemon_says_nothing(runexp: Runexp) -> None:

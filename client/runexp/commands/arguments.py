@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,10 +11,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from runexp import connection, exits, output
-from runexp.naming import SUMMARY, named
+from runexp.naming import SUMMARY, is_name, named
 from runexp.naming import place as place
 from runexp.wire import requests
 from runexp.wire.completing import Directories, DirectoriesReply
+from runexp.wire.views import ExperimentLine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +41,18 @@ def complete_experiment(
         known = connection.ask(requests.Ls(), requests.LsReply, connection.give_up).experiments
     except Exception:  # completion never complains
         return []
-    return [CompletionItem(e.name, help=e.dir) for e in known if e.name.startswith(incomplete)]
+    names = Counter(e.name for e in known)
+    return [item for e in known if (item := _completed(e, names[e.name] > 1, incomplete))]
+
+
+def _completed(e: ExperimentLine, is_shared: bool, incomplete: str) -> CompletionItem | None:
+    """By its name, where that means this one alone; else by its place, or by its id where that is begun."""
+    place = e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}"
+    if not is_shared and is_name(e.name) and e.name.startswith(incomplete):
+        return CompletionItem(e.name, help=e.dir)
+    if e.name.startswith(incomplete) or place.startswith(incomplete):
+        return CompletionItem(place, help=e.name)
+    return CompletionItem(e.id, help=e.name) if e.id.startswith(incomplete) else None
 
 
 def complete_job(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

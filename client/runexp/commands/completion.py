@@ -7,7 +7,13 @@ from runexp import output
 
 #: bash takes `della:/scratch` apart otherwise.
 _WHOLE_WORDS = "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n"
-#: What click's scripts make wrong: bash forgets the clusters where there may be a directory, too, and a path ends after its first step.
+#: Several that don't begin as it was typed (two directories for a name that both have) are listed; what was typed stays.
+_STAYS = """if (( compstate[nmatches] > 1 )) && [[ "$compstate[unambiguous]" != "$PREFIX"* ]]; then
+        compstate[insert]= compstate[list]="list force"
+    fi
+"""
+#: What click's scripts make wrong: bash forgets the clusters where there may be a directory, too, and a path ends after its first step;
+#: zsh takes back what was typed.
 _MENDED = {
     "bash": {
         "COMPREPLY=()\n            compopt -o dirnames": "compopt -o plusdirs",
@@ -15,6 +21,7 @@ _MENDED = {
     },
     "zsh": {
         'completions+=("$key")': '[[ "$key" == *[:/] ]] && compadd -U -S "" -- "$key" || completions+=("$key")',
+        "-a completions\n    fi\n": f"-a completions\n    fi\n    {_STAYS}",
     },
     "fish": {},
 }
