@@ -20,7 +20,7 @@ from runexpd.core.observations import (
     Tick,
     Unclear,
 )
-from runexpd.core.steps import forecast, submit
+from runexpd.core.steps import forecast, report, submit
 
 TRAININGS = ["rank4", "rank8"]
 CELLS = ["base/words", "rank4/words/epoch0", "rank8/words/epoch0"]
@@ -34,6 +34,13 @@ def begun(**limits: float) -> World:
 
 def of_type(happened: list[events.Event], kind: type[events.Event]) -> list[events.Event]:
     return [event for event in happened if type(event) is kind]
+
+
+def test_the_summary_of_an_experiment_in_the_root_has_one_slash() -> None:
+    world = World()
+    world.see(scaffold(dir="/"))
+    world.drain()
+    assert "as /experiment_summary.yaml describes" in " ".join(report.report(world.experiment, ID).next_steps)
 
 
 def test_a_run_intends_every_training_and_no_evaluation() -> None:

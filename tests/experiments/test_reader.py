@@ -70,6 +70,10 @@ async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
     assert "design-experiment" in bad.hint
 
 
+async def test_the_root_has_one_slash() -> None:
+    assert (await refusal(Path("/"))).where == "/experiment_summary.yaml"
+
+
 async def test_missing_scripts_are_listed(tmp_path: Path) -> None:
     build(tmp_path)
     (tmp_path / "rank4" / "finetune.slurm").unlink()

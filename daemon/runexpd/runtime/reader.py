@@ -5,7 +5,7 @@ looks at each of a hundred thousand entries does so in a thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from posixpath import basename
+from posixpath import basename, join
 from typing import assert_never
 
 import msgspec
@@ -51,7 +51,7 @@ async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optim
     """Read it, and change nothing. Raises BadExperiment, FileRefused and HostUnreachable."""
     dir = dir if dir.startswith("/") else await host.resolve(dir)
     first = await _first(host, dir.rstrip("/") or "/")
-    dir, path = first.dir, f"{first.dir}/{summary.FILE}"
+    dir, path = first.dir, join(first.dir, summary.FILE)
     try:
         design = await digest(_design, first.summary, path, dir, seconds=_SUMMARY_SECONDS, lane=Lane.READING)
         chosen = registry.choose(tools, design.preparation, design.evaluation, path)
@@ -85,10 +85,10 @@ class First(msgspec.Struct, frozen=True):
 
 
 async def _first(host: Host, typed: str) -> First:
-    text = f"{typed}/{summary.FILE}"
+    text = join(typed, summary.FILE)
     tree = Tree(typed, DEPTH, holding=summary.FILE)
     place, data, listing, logs = await host.fetch(
-        [Locate(typed), _whole(text), tree, Locate(f"{typed}/logs")]
+        [Locate(typed), _whole(text), tree, Locate(join(typed, "logs"))]
     )
     if isinstance(place, Withheld):
         raise FileRefused(place.why)

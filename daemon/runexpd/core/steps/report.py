@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from posixpath import dirname
+from posixpath import dirname, join
 
 from runexp.wire import states
 from runexp.wire.jobs import Progress
@@ -175,7 +175,7 @@ def _next_steps(e: Experiment, typed: str) -> list[str]:
         place = e.dir if e.cluster == "local" else f"{e.cluster}:{e.dir}"
         steps.append(f"Evaluate what was trained: runexp run {shlex.quote(place)}")
     steps += _with_logs(e, typed)
-    steps.append(f"Analyze the results as {e.dir}/experiment_summary.yaml describes them")
+    steps.append(f"Analyze the results as {join(e.dir, 'experiment_summary.yaml')} describes them")
     return steps
 
 
