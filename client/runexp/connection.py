@@ -41,6 +41,10 @@ class NoDaemon(Exception):
         self.hint = hint
 
 
+class NotRunning(NoDaemon):
+    """Raised when there is nobody who could: no socket, or one that its daemon has left behind."""
+
+
 class Lost(Exception):
     """Raised when the daemon goes away in the middle."""
 
@@ -272,5 +276,7 @@ def _connected(patience: Patience) -> socket.socket:
         if path.lstat().st_uid != os.getuid():
             raise NoDaemon(f"{path} belongs to another user", "remove it, then start your own runexpd")
         return dialled(os.fspath(path), patience)
-    except OSError:
-        raise NoDaemon(f"runexpd isn't running: nobody answers at {path}", tending.start()) from None
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+        kind = NotRunning if is_gone else NoDaemon
+        raise kind(f"runexpd isn't running: nobody answers at {path}", tending.start()) from None

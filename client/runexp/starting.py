@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runexp import connection, paths, tending
-from runexp.connection import Lost, NoDaemon, Refusal
+from runexp.connection import Lost, NoDaemon, NotRunning, Refusal
 from runexp.wire import requests
 from runexp.wire.refusals import Code
 from runexp.wire.reloading import Reload, ReloadReply
@@ -65,9 +65,15 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def stop() -> int:
-    """End the daemon that runs, of whatever version; its process id. Raises NoDaemon, and Refusal where it can't be told who it is."""
-    pid = _pid()
+def stop() -> int | None:
+    """End the daemon that runs, of whatever version; its process id, or None where none runs.
+
+    Raises NoDaemon where it doesn't end, and Refusal where it can't be told who it is.
+    """
+    try:
+        pid = _pid()
+    except NotRunning:
+        return None
     os.kill(pid, signal.SIGTERM)
     if not _until(lambda: not _is_there(pid), STOP_SECONDS):
         raise NoDaemon(f"runexpd (pid {pid}) doesn't end", f"kill -9 {pid}; nothing is lost")

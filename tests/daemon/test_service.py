@@ -138,7 +138,9 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
 
 @pytest.mark.long
 def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
-    assert home.runexp("daemon", "stop").returncode == 7
+    none = home.runexp("daemon", "stop")
+    assert (none.returncode, none.stdout, none.stderr) == (0, "no runexpd runs\n", "")
+    assert json.loads(home.runexp("daemon", "stop", "--json").stdout) == {"stopped": None}
     warned = {**home.environment, "PYTHONWARNINGS": "always"}
     argv = [str(BIN / "runexp"), "daemon", "start", "--json"]
     begun = subprocess.run(argv, env=warned, capture_output=True, text=True, check=True)
@@ -148,6 +150,8 @@ def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
     again = json.loads(home.runexp("daemon", "restart", "--json").stdout)
     assert again["pid"] != started["pid"]
     assert json.loads(home.runexp("daemon", "stop", "--json").stdout) == {"stopped": again["pid"]}
+    assert home.runexp("daemon", "restart").returncode == 0, "which is begun where none runs"
+    assert home.runexp("daemon", "stop").returncode == 0
     (home.dir / "config.yaml").write_text("no_key: 1\n")
     done = home.runexp("daemon", "start")
     assert done.returncode == 7

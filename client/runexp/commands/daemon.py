@@ -75,13 +75,14 @@ def stop(as_json: bool) -> None:
     """
     with output.errors(as_json):
         pid = starting.stop()
-        output.json({"stopped": pid}) if as_json else output.say(f"runexpd (pid {pid}) has ended; jobs go on")
+        said = "no runexpd runs" if pid is None else f"runexpd (pid {pid}) has ended; jobs go on"
+        output.json({"stopped": pid}) if as_json else output.say(said)
 
 
 @daemon.command()
 @arguments.as_json
 def restart(as_json: bool) -> None:
-    """End runexpd, and start it again.
+    """End runexpd, where it runs, and start it again.
 
     \b
     Example:  runexp daemon restart
