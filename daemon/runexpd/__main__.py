@@ -16,7 +16,7 @@ import click
 from loguru import logger
 
 from runexp import __version__, paths, text
-from runexpd import daemon, homes, log, stopping
+from runexpd import daemon, homes, log, pausing, stopping
 from runexpd.api import activation, socket
 from runexpd.experiments.problems import BadExperiment
 from runexpd.homes import HomeRefused
@@ -72,7 +72,9 @@ def _served() -> int:
     try:
         homes.prepare()
         socket.raise_descriptor_limit()
-        if anyio.run(daemon.run, read(paths.config())):
+        again = pausing.pause() and anyio.run(daemon.run, read(paths.config()))
+        pausing.well()
+        if again:
             _begin_again()
     except Exception as error:
         return _given_up(error)
@@ -84,6 +86,7 @@ def _served() -> int:
 def _given_up(error: Exception) -> int:
     code = _told(error)
     if code == EX_CONFIG:
+        pausing.well()
         activation.turn_away()
     return code
 

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from loguru import logger
 
 from runexp import __version__, paths
-from runexpd import service, stopping
+from runexpd import pausing, service, stopping
 from runexpd.api import socket
 from runexpd.api.context import Context, Doctor
 from runexpd.api.forecasts import Forecasts
@@ -159,6 +159,7 @@ async def _start(tasks: TaskGroup, context: Context, settings: Settings, logbook
     await tasks.start(socket.serve, paths.socket(), context)
     service.tell("READY=1")
     tasks.start_soon(service.keep_telling)
+    tasks.start_soon(_is_well)
     tasks.start_soon(_open, tasks, context, settings, logbook)
     logger.info("runexpd {} (pid {}) serves {}", __version__, os.getpid(), paths.socket())
 
@@ -182,6 +183,12 @@ async def _open(tasks: TaskGroup, context: Context, settings: Settings, logbook:
     if context.told is not None:
         tasks.start_soon(notices.tell, context.told, context, clock.now)
     await desk.ask_long(context.ledger.examine)
+
+
+async def _is_well() -> None:
+    """What lasts so long is no start that failed."""
+    await anyio.sleep(pausing.WELL_SECONDS)
+    pausing.well()
 
 
 async def _catch_up(link: Link, watcher: Watcher) -> None:

@@ -184,6 +184,7 @@ def test_units_name_this_installation(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (odd / name).touch()
     monkeypatch.setattr(sys, "executable", str(odd / "python"))
     unit = service_unit._filled("runexpd.service")
+    assert "StartLimitIntervalSec=0" in unit, "a person may start it as often as she likes"
     assert "OOMPolicy=continue" in unit, "a job without memory is not the service's end"
     assert f'ExecStart="{tmp_path}/a \\"b\\" 100%% $$c/bin/runexpd"\n' in unit
     assert "@" not in unit
