@@ -1,17 +1,13 @@
 """An event as a line for the reader. Pure."""
 
 import time
-from typing import assert_never
 
 import msgspec
 
+from runexp.ui import describe_job
 from runexp.wire import events, settings
 from runexp.wire.events import Envelope
-from runexp.wire.jobs import BEFORE, Failure
-from runexp.wire.metrics import Concern
-
-#: Of a line that is a help, in characters.
-_SHORT = 80
+from runexp.wire.jobs import BEFORE
 
 
 def line(envelope: Envelope) -> str:
@@ -56,101 +52,49 @@ def tone(envelope: Envelope) -> str:
     return _TONES.get(msgspec.json.decode(envelope.event)["type"], "")
 
 
-_UPKEEP: dict[type[events.Event], str] = {
-    events.ExperimentArchived: "archived: out of sight until something is asked of it",
-    events.ExperimentUnarchived: "in sight again",
-    events.LedgerRestored: "the ledger was restored from a backup: nothing is done until `runexp run`",
-}
-
-
 OfPreparation = (
     events.PreparationIntended
     | events.PreparationCancelAsked
     | events.PreparationEnded
     | events.PreparationDecided
 )
+OfPhase = events.PhaseOpened | events.StatusChecked | events.PhaseClosed
+OfUpkeep = events.ExperimentArchived | events.ExperimentUnarchived | events.LedgerRestored
+Asked = (
+    events.RunAsked
+    | events.JobsRetired
+    | events.RetryAsked
+    | events.RerunAsked
+    | events.CancelAsked
+    | events.PolicyChanged
+)
 
 
-def words(event: events.Event) -> tuple[str, str]:  # noqa: C901 - one arm an event
+def words(event: events.Event) -> tuple[str, str]:
     """What it is about, and what is said of it."""
-    if isinstance(event, OfPreparation):
-        return BEFORE, _of_preparation(event)
     match event:
         case events.ExperimentAdded():
             return event.name, f"entered, {event.dir} on {event.cluster}"
-        case events.RunAsked():
-            return "", _run(event)
-        case events.JobsRetired() | events.RetryAsked() | events.RerunAsked() | events.CancelAsked():
-            return "", _of_jobs(event)
-        case events.PolicyChanged():
-            return "", f"set: {settings.said(event.policy)}"
-        case events.ExperimentArchived() | events.ExperimentUnarchived() | events.LedgerRestored():
-            return "", _UPKEEP[type(event)]
-        case events.PhaseOpened():
-            return event.phase, "begins"
-        case events.AttemptIntended():
-            return event.job, f"submitting, attempt {event.number}"
-        case events.JobAdopted():
-            return event.job, f"adopted: job {event.slurm_job_id} of somebody else's runs its script"
-        case events.SubmitAccepted():
-            return event.job, f"submitted, job {event.slurm_job_id}"
-        case events.SubmitRefused():
-            return event.job, f"SUBMIT_FAILED: {event.error}"
-        case events.SubmitDeferred():
-            return event.job, f"put off for now: {event.reason}"
-        case events.SubmitUnclear():
-            return event.job, f"no word whether it was submitted, being found out: {event.reason}"
-        case events.StateChanged():
-            return event.job, event.state + (f" ({event.reason})" if event.reason else "")
-        case events.ConcernRaised():
-            return event.job, f"{_concern(event.concern)}: {event.what}" + (
-                f"; {event.hint}" if event.hint else ""
-            )
-        case events.ConcernWithdrawn():
-            return event.job, f"no longer {_concern(event.concern)}"
-        case events.JobGivenUp():
-            return event.job, f"ended, as --on-stall cancel has it: {event.reason}"
-        case events.JobEnded():
-            return event.job, f"{event.state}, exit code {event.exit_code}"
-        case events.StatusChecked():
-            return event.phase, ", ".join(f"{count} {state}" for state, count in event.counts.items())
-        case events.ResultAwaited():
-            return event.job, f"not to be seen yet, looked for again: {event.detail}"
-        case events.ResultUnclear():
-            return event.job, f"UNCLEAR, needs a decision: {event.detail}{_warnings(event.warnings)}"
-        case events.ResultAccepted():
-            return event.job, "accepted: its results are taken as they are"
-        case events.ResultVerified():
-            scores = "".join(f", {s.metric} {s.value:.3f}" for s in event.scores if s.metric != "stderr")
-            return event.job, f"VERIFIED: {event.detail}{scores}{_warnings(event.warnings)}"
-        case events.ResultRejected():
-            return event.job, _failed(event.failure)
-        case events.MendIntended():
-            return event.job, f"OOM_RETRY {event.number} of {event.limit}: {event.remedy.summary}"
-        case events.Mended():
-            return event.job, "config changed"
-        case events.MendRefused():
-            return event.job, f"OOM_EXHAUSTED: {event.reason}"
-        case events.JobRequeued() | events.JobResumed():
-            return event.job, f"submitted again, {event.number} of {event.limit}: {event.reason}"
-        case (
-            events.RecipeRecorded()
-            | events.ChangeSeen()
-            | events.AsideIntended()
-            | events.ResultsSetAside()
-            | events.AsideRefused()
-        ):
-            return event.job, _of_recipe(event)
-        case events.JobSkipped():
-            return event.job, f"skipped: {event.reason}"
         case events.BarrierCleared():
             return "barrier", ("evaluate: " if event.evaluate else "no evaluation: ") + event.reason
-        case events.PhaseClosed():
-            return event.phase, f"complete, {event.succeeded}/{event.total} succeeded"
         case events.ExperimentEnded():
             return "experiment", event.outcome
-        case _:
-            assert_never(event)
+    if isinstance(event, OfPreparation):
+        return BEFORE, _of_preparation(event)
+    if isinstance(event, OfPhase):
+        return event.phase, _of_phase(event)
+    if isinstance(event, OfUpkeep):
+        return "", _UPKEEP[type(event)]
+    if isinstance(event, Asked):
+        return "", _asked(event)
+    return event.job, describe_job.said(event)
+
+
+_UPKEEP: dict[type[OfUpkeep], str] = {
+    events.ExperimentArchived: "archived: out of sight until something is asked of it",
+    events.ExperimentUnarchived: "in sight again",
+    events.LedgerRestored: "the ledger was restored from a backup: nothing is done until `runexp run`",
+}
 
 
 def _of_preparation(event: OfPreparation) -> str:
@@ -173,20 +117,22 @@ def _prepared(event: events.PreparationEnded) -> str:
     return f"failed, the evaluations are held: {code}{said}"
 
 
-def _concern(concern: Concern) -> str:
-    return concern.replace("_", " ").upper()
-
-
-def _run(event: events.RunAsked) -> str:
-    said = [f"warning: {warning}" for warning in event.warnings]
-    said += [f"{id}: {why}" for id, why in event.why.items()]
-    return "\n          ".join((f"run asked: {len(event.jobs)} jobs", *said))
-
-
-def _of_jobs(
-    event: events.JobsRetired | events.RetryAsked | events.RerunAsked | events.CancelAsked,
-) -> str:
+def _of_phase(event: OfPhase) -> str:
     match event:
+        case events.PhaseOpened():
+            return "begins"
+        case events.StatusChecked():
+            return ", ".join(f"{count} {state}" for state, count in event.counts.items())
+        case events.PhaseClosed():
+            return f"complete, {event.succeeded}/{event.total} succeeded"
+
+
+def _asked(event: Asked) -> str:
+    match event:
+        case events.RunAsked():
+            said = [f"warning: {warning}" for warning in event.warnings]
+            said += [f"{id}: {why}" for id, why in event.why.items()]
+            return "\n          ".join((f"run asked: {len(event.jobs)} jobs", *said))
         case events.JobsRetired():
             return f"no longer in the scaffold: {', '.join(event.jobs)}"
         case events.RetryAsked():
@@ -195,43 +141,9 @@ def _of_jobs(
             return "made anew: " + ", ".join(_with_why(id, event.why) for id in event.jobs)
         case events.CancelAsked():
             return f"cancel asked: {', '.join(event.jobs)}"
-        case _:
-            assert_never(event)
-
-
-def _of_recipe(
-    event: events.RecipeRecorded
-    | events.ChangeSeen
-    | events.AsideIntended
-    | events.ResultsSetAside
-    | events.AsideRefused,
-) -> str:
-    match event:
-        case events.RecipeRecorded():
-            return "its recipe is recorded"
-        case events.ChangeSeen():
-            said = "; ".join(event.changes) or "as its results were made"
-            return f"changed: {said}" + ("; its results are kept" if event.kept else "")
-        case events.AsideIntended():
-            return f"moving its old results aside: {', '.join(event.paths)}"
-        case events.ResultsSetAside():
-            return "its old results are out of the way"
-        case events.AsideRefused():
-            return f"its old results can't be moved aside: {event.reason}"
-        case _:
-            assert_never(event)
+        case events.PolicyChanged():
+            return f"set: {settings.said(event.policy)}"
 
 
 def _with_why(id: str, why: dict[str, str]) -> str:
     return f"{id} ({why[id]})" if id in why else id
-
-
-def _failed(failure: Failure) -> str:
-    """With the last of its words, where the message doesn't hold them; they may be cut short there."""
-    last = failure.said[-1].strip() if failure.said else ""
-    known = not last or last[:_SHORT] in failure.message
-    return f"failed, {failure.kind}: {failure.message}" + ("" if known else f"; last said: {last[:_SHORT]}")
-
-
-def _warnings(warnings: tuple[str, ...]) -> str:
-    return "".join(f"; warning: {warning}" for warning in warnings)
