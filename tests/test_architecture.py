@@ -45,6 +45,15 @@ def test_every_module_says_what_it_is() -> None:
     assert [str(path.relative_to(ROOT)) for path in silent] == []
 
 
+def test_what_only_looks_like_a_number_is_taken_for_none() -> None:
+    """'²' is a digit to Python, and `int` raises."""
+    asking = [
+        (path, line) for path, text in TEXTS.items() for line in text.splitlines() if ".isdigit()" in line
+    ]
+    careless = [(path, line) for path, line in asking if ".isascii()" not in line]
+    assert careless == []
+
+
 @pytest.mark.parametrize("name", sorted(cli.main.commands))
 def test_every_command_is_in_the_readme_and_has_an_example(name: str) -> None:
     command = cli.main.commands[name]

@@ -41,7 +41,7 @@ def as_markdown(words: str) -> str:
     first = _FIRST.match(line)
     if first is None:
         return line
-    before = first[0] if first[0].isdigit() else ""
+    before = first[0] if first[0].isdecimal() else ""
     return f"{before}\\{line[len(before) :]}"
 
 

@@ -1,6 +1,7 @@
 """What systemd is told, where it runs us: that we serve, that the loop is alive, that we stop. See sd_notify(3), sd_watchdog_enabled(3)."""
 
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -8,6 +9,7 @@ from contextlib import suppress
 import anyio
 
 _MICROSECONDS = 1e6
+_SPAN = re.compile(r"[0-9]{1,18}")
 
 
 def tell(state: str) -> None:
@@ -36,4 +38,5 @@ async def keep_telling() -> None:
 def _allowed_seconds() -> float | None:
     """None: nobody watches."""
     span, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
-    return float(span) / _MICROSECONDS if span.isdigit() and int(span) and pid == str(os.getpid()) else None
+    is_watched = _SPAN.fullmatch(span) and int(span) and pid == str(os.getpid())
+    return float(span) / _MICROSECONDS if is_watched else None

@@ -46,7 +46,14 @@ async def test_the_loop_says_that_it_is_alive(told: socket.socket, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "watched", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"}]
+    "watched",
+    [
+        {},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "²"},
+        {"WATCHDOG_USEC": "9" * 5000},
+        {"WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"},
+    ],
 )
 async def test_where_nobody_watches_nothing_is_said(
     watched: dict[str, str], monkeypatch: pytest.MonkeyPatch

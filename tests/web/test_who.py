@@ -138,6 +138,7 @@ def test_a_name_of_the_configuration_is_ours() -> None:
         {"origin": "http://evil.example"},
         {"origin": "http://localhost:1"},
         {"origin": "null"},
+        {"origin": "http://["},
     ],
 )
 @pytest.mark.parametrize("settings", [Web(actions=True)])
@@ -151,6 +152,12 @@ def test_another_sites_form_and_script_change_nothing(
     assert client.post("/login", headers, token=token(site)).status == 403
     assert site.asked == []
     assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize("number", ["%C2%B2", "%D9%A3", "-1", "9" * 5000])
+def test_what_is_no_number_is_refused(site: Site, client: Client, number: str) -> None:
+    site.show(shown.experiment())
+    assert client.get(f"/api/experiments/e1/recipe?id=r&attempt={number}").status == 400
 
 
 @pytest.mark.parametrize("site_of", ["cross-site", "same-site"])

@@ -47,7 +47,7 @@ async def run(context: Context, asked: requests.Run) -> requests.RunReply | requ
     started = _first(await _tell(context, seen), events.RunAsked)
     if started is None:
         raise _unchanged(context, seen)
-    experiment = context.loop.state.experiments[started.experiment]
+    experiment = context.still(started.experiment)
     return requests.RunReply(
         experiment=experiment.id,
         name=experiment.name,
@@ -119,6 +119,7 @@ async def retry(context: Context, asked: requests.Retry) -> requests.RetryReply:
     wanted = RetryWanted(seen=await look(context, cluster, experiment.dir, choices), jobs=named)
     done = _first(await _tell(context, wanted), events.RetryAsked)
     if done is None:
+        context.still(experiment.id)
         if why := again.contested(context.loop.state, wanted):
             raise _contested(why)
         raise _nothing_to_retry(context, experiment, named)
@@ -139,7 +140,7 @@ async def rerun(context: Context, asked: requests.Rerun) -> requests.RerunReply:
     wanted = RerunWanted(seen=await look(context, cluster, experiment.dir, choices), jobs=named)
     done = _first(await _tell(context, wanted), events.RerunAsked)
     if done is None:
-        ids = steps.rerunnable(experiment, wanted)
+        ids = steps.rerunnable(context.still(experiment.id), wanted)
         if why := plan.contested(context.loop.state, wanted.seen, ids):
             raise _contested(why)
         raise _nothing_to_rerun(context, experiment, named)
@@ -162,6 +163,7 @@ async def accept(context: Context, asked: requests.Accept) -> requests.AcceptRep
         raise Refusal(Code.NOTHING_TO_DO, states, hint=hint)
     recorded = await _tell(context, AcceptWanted(experiment=experiment.id, jobs=named))
     if not recorded:
+        context.still(experiment.id)
         raise Refusal(Code.NOTHING_TO_DO, f"nothing of {experiment.name} is left to accept")
     return requests.AcceptReply(
         experiment=experiment.id,
@@ -187,7 +189,7 @@ async def cancel(context: Context, asked: requests.Cancel) -> requests.CancelRep
 
 def _hindered(context: Context, id: str) -> str:
     """Why what runs of it can't be ended now; empty where nothing runs, or nothing is in the way."""
-    experiment = context.loop.state.experiments[id]
+    experiment = context.still(id)
     return context.hindrance(experiment.cluster) if experiment.is_open else ""
 
 

@@ -75,6 +75,10 @@ class Context:
         """An experiment that the ledger knows, also one that was put away; it stays for a while. Raises LedgerError, NotTaken."""
         return await self.shelf.recall(self.loop, id)
 
+    def still(self, id: str) -> Experiment:
+        """One that was at hand before something was waited for. Raises Removed where somebody has taken it out since."""
+        return self.shelf.there(self.loop, id)
+
     def typed(self, experiment: Experiment) -> str:
         """What names it on a command line."""
         return names.typed(self.loop.state, experiment)

@@ -43,6 +43,7 @@ from runexpd.experiments.problems import BadExperiment
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
 from runexpd.ledger.errors import LedgerError
 from runexpd.runtime.loop import NotTaken
+from runexpd.runtime.shelf import Removed
 
 _ANSWERS: dict[type[Any], Callable[[Context, Any], Awaitable[requests.Reply]]] = {
     requests.Run: asking.run,
@@ -213,6 +214,8 @@ def _refused(error: Exception) -> Refused:
             return Refused(code=Code.BAD_EXPERIMENT, what=error.what, where=error.where, hint=error.hint)
         case FileMissing() | FileRefused():
             return Refused(code=Code.BAD_EXPERIMENT, what=error.what)
+        case Removed():
+            return Refused(code=Code.UNKNOWN, what=error.what, hint=error.hint)
         case NotTaken() | LedgerError():
             return Refused(code=Code.INTERNAL, what=error.what, hint=error.hint)
         case HostUnreachable() | ClusterUnreachable():

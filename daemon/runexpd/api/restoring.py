@@ -30,7 +30,7 @@ async def caught_up(context: Context, known: Experiment | None) -> None:
 
 
 def _is_told(context: Context, id: str) -> bool:
-    known = context.loop.state.experiments[id]
+    known = context.still(id)
     watcher = context.watchers.get(known.cluster)
     stages = {job.stage for job in known.jobs.values()}
     asked = watcher is not None and watcher.rounds > 0

@@ -152,7 +152,7 @@ def find(root: yaml.Node, path: str) -> yaml.Node:
 
 
 def _below(node: yaml.Node, index: str, key: str) -> yaml.Node | None:
-    if index.isdigit() and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
+    if index.isdecimal() and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
         found: yaml.Node = node.value[int(index)]
         return found
     if key and isinstance(node, yaml.MappingNode):

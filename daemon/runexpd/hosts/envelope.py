@@ -12,6 +12,7 @@ What the script's command writes stands between two marks made for this one time
 somebody else; without the second nobody knows how it ended.
 """
 
+import re
 import secrets
 import shlex
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ COMMAND = f"""/bin/sh -c 'eval "$(cat)"' {_NAME}"""
 _SIGNALLED, _LAST_SIGNAL = 128, 64
 #: printf's own words of one line: sh takes long ones, and some slowly.
 _LINE_BYTES = 16 * 1024
+_STATUS = re.compile(rb"[0-9]{1,9}")
 _PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"%\\'!")
 _ESCAPES = {byte: f"\\{byte:03o}" for byte in range(256) if byte not in _PLAIN}
 #: Functions that a shell exported in place of what we call; and what a start-up file switched on for all shells to come.
@@ -112,7 +114,7 @@ def opened(stdout: bytes, stderr: bytes, marks: Marks) -> Ended | None:
     _, begun, rest = stdout.partition(marks.begin)
     written, ended, status = rest.rpartition(marks.end)
     code = status.partition(b"\n")[0]
-    if not begun or not ended or not code.isdigit():
+    if not begun or not ended or not _STATUS.fullmatch(code):
         return None
     said = stderr.partition(marks.begin)
     return Ended(_exit_code(int(code)), written, said[2] if said[1] else stderr)

@@ -1,5 +1,6 @@
 """Runs what is to be run once before the evaluations, on a cluster's login node, and sees it to its end; or ends it."""
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 
@@ -21,6 +22,7 @@ GRACE_SECONDS = 5
 _CALL_SECONDS = 60.0
 #: What doesn't end within this time is left alone: where it runs may be gone. A network file system shows that it is to end late.
 ENDING_SECONDS = 150.0
+_CODE = re.compile(r"[0-9]{1,9}")
 _MOST_BYTES, _MOST_LINES, _MOST_CHARACTERS = 16 * 1024, 50, 500
 
 
@@ -58,7 +60,7 @@ def understood(command: Prepare | EndPreparation, ran: Ran) -> PreparationSaid |
     word, _, code = first.partition(" ")
     if word == "running":
         return None
-    if word == "ended" and code.strip().isdigit():
+    if word == "ended" and _CODE.fullmatch(code.strip()):
         return _said(command, int(code), output)
     return _said(command, None, output if word == "lost" else f"{ran.stderr}\n{ran.stdout}")
 

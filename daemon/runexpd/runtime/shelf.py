@@ -95,8 +95,14 @@ class Shelf:
         if id not in loop.state.experiments and id in loop.state.shelved:
             known = await desk.ask(lambda: self._whole(id))
             await loop.tell(Recalled(experiment=known))
+        return self.there(loop, id)
+
+    def there(self, loop: Loop, id: str) -> Experiment:
+        """Raises Removed where it was taken out."""
         if (there := loop.state.experiments.get(id)) is None:
-            raise Removed("it is not in the ledger any more", "runexp ls shows what is")
+            raise Removed(
+                "it is not in the ledger any more", "runexp ls shows what is; `runexp run DIR` enters it anew"
+            )
         return there
 
     @contextmanager

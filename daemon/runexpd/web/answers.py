@@ -52,7 +52,9 @@ async def recipe(desk: Desk, request: Request) -> requests.ShowReply:
     """
     query = request.query_params
     attempt, against = (query.get(name, "") for name in ("attempt", "against"))
-    if not all(each == "" or (each.isdigit() and len(each) < 9) for each in (attempt, against)):
+    if not all(
+        each == "" or (each.isascii() and each.isdigit() and len(each) < 9) for each in (attempt, against)
+    ):
         raise Problem(Refused(code=Code.BAD_REQUEST, what="attempt and against are numbers of attempts"))
     asked = requests.Show(
         experiment=request.path_params["id"],

@@ -59,7 +59,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         if site is not None:
             return site in ("same-origin", "none")
         origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        return origin is None or _of_origin(origin) == headers.get("host", "").lower()
+
+
+def _of_origin(origin: str) -> str | None:
+    """Host and port, in lower case; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

@@ -53,7 +53,7 @@ def _parents() -> dict[int, int]:
     """The parent of each living process."""
     found = {}
     for name in os.listdir("/proc"):
-        if name.isdigit():
+        if name.isdecimal():
             with suppress(OSError, ValueError):
                 found[int(name)] = _parent(name)
     return found
@@ -97,6 +97,6 @@ def _signal_all(pids: set[int], *signals: signal.Signals) -> None:
 
 def gpu_numbers(environment: Mapping[str, str]) -> list[str]:
     """This machine's NVIDIA devices; of them those in CUDA_VISIBLE_DEVICES, where an environment has it."""
-    names = [name[6:] for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()]
+    names = [name[6:] for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdecimal()]
     allowed = environment.get("CUDA_VISIBLE_DEVICES")
     return names if allowed is None else [name for name in names if name in allowed.split(",")]
