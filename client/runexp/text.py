@@ -26,7 +26,10 @@ def printable(text: str) -> str:
     Runs of white space are one blank, colours go, and every other character that isn't printable (controls, overrides of the
     direction, lone surrogates) is spelled out as Python would: `\\x00`, `\\u202e`; a byte that wasn't UTF-8 as `\\xff`.
     """
-    return "".join(map(_shown, " ".join(_SEQUENCE.sub("", text).split())))
+    plain = _SEQUENCE.sub("", text)
+    if plain.isprintable() and " " not in plain:
+        return plain
+    return "".join(map(_shown, " ".join(plain.split())))
 
 
 def printable_lines(text: str) -> str:

@@ -146,3 +146,38 @@ def test_a_pending_job_says_when_it_is_expected_to_start() -> None:
     found = report([Queued("7", "PENDING", "Priority", 500.0, PATH)], [recorded("PENDING", end=None)])
     assert found is not None
     assert (found.reason, found.expected_start_at, found.started_at) == ("Priority", 500.0, None)
+
+
+WAITS = Known("7", "t1", state="PENDING", reason="Priority")
+RUNS = Known("7", "t1", state="RUNNING", started_at=100.0)
+
+
+@pytest.mark.parametrize(
+    ("job", "row"), [(WAITS, Queued("7", "PENDING", "Priority", None, PATH)), (RUNS, queued("RUNNING"))]
+)
+def test_a_row_that_says_what_is_known_is_no_news(job: Known, row: Queued) -> None:
+    assert merge.sifted([job], [row]) == ([], {"t1"})
+    assert merge.sifted([JOB], [row]) == ([row], set()), "nothing is known of it"
+
+
+@pytest.mark.parametrize(
+    ("job", "row"),
+    [
+        (WAITS, Queued("7", "PENDING", "Resources", None, PATH)),
+        (WAITS, Queued("7", "PENDING", "Priority", 500.0, PATH)),
+        (WAITS, queued("RUNNING")),
+        (RUNS, queued("RUNNING", start=200.0)),
+        (RUNS, queued("RUNNING", start=None)),
+        (replace(RUNS, started_at=None), queued("RUNNING", start=None)),
+        (replace(RUNS, state="COMPLETED"), queued("COMPLETED")),
+        (RUNS, queued("RUNNING", command=PATH.replace("t1", "t2"))),
+        (RUNS, queued("RUNNING", id="7_1")),
+        (RUNS, queued("RUNNING", id="7+1")),
+    ],
+)
+def test_a_row_that_says_something_else_is_looked_at(job: Known, row: Queued) -> None:
+    assert merge.sifted([job], [row]) == ([row], set())
+
+
+def test_of_rows_of_jobs_that_nobody_asked_about_nothing_is_kept() -> None:
+    assert merge.sifted([WAITS], [queued(id="77"), queued(id="8_7")]) == ([], set())

@@ -376,3 +376,25 @@ async def test_what_a_look_finds_may_bring_the_next_round_forward(
         seen.set()
         await until(lambda: len(listener.told) > 1)
         tasks.cancel_scope.cancel()
+
+
+async def test_what_the_ledger_holds_is_not_told_again_but_for_what_the_core_judges_each_time(
+    cluster: FakeCluster, progressing: Any
+) -> None:
+    lost = replace(watch("c"), state="LOST", reason="forgotten", started_at=None)
+    says = {
+        "a": JobReport(token="a", state="RUNNING", final=False, started_at=0.0),
+        "b": JobReport(token="b", state="RUNNING", final=False, started_at=1.0),
+        "c": JobReport(token="c", state="LOST", final=False, reason="forgotten"),
+    }
+    cluster.on_query = says.get
+    async with watching(cluster, watch("a"), watch("b"), lost) as (watcher, listener):
+        await until(lambda: len(listener.told) > 2)
+        assert all([r.token for r in listed.reports] == ["b", "c"] for listed in listener.told)
+        watcher.forget(lost)
+        watcher.watch(replace(watch("b"), started_at=1.0))
+        rounds = watcher.rounds
+        await until(lambda: watcher.rounds > rounds + 1)
+        told = len(listener.told)
+        await until(lambda: watcher.rounds > rounds + 5)
+        assert len(listener.told) == told

@@ -67,13 +67,17 @@ class Unclear(msgspec.Struct, frozen=True, tag=True):
 Answer = Accepted | Refused | Deferred | Unclear
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """An attempt to ask about. Ids are reused by some sites, so the token goes with it."""
 
     slurm_job_id: str
     token: str
     #: What its command line holds; empty: the token, in the form that the cluster gives it.
     mark: str = ""
+    #: As a JobReport's: what is known of it, and need not be said again; no state: nothing is.
+    state: str = ""
+    reason: str | None = None
+    started_at: float | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -154,7 +158,7 @@ class Cluster(Protocol):
         ...
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
-        """The state of each that the cluster has news of. One left out means: no news, never: ended.
+        """The state of each that the cluster has news of. One left out means: no news, or none that isn't known; never: ended.
 
         Raises ClusterUnreachable.
         """

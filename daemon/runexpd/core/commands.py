@@ -57,6 +57,8 @@ class Watch(msgspec.Struct, frozen=True):
     number: int = 1
     #: As the attempt's.
     error: str = ""
+    #: As the attempt's.
+    reason: str | None = None
 
     @property
     def key(self) -> str:

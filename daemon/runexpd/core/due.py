@@ -127,6 +127,7 @@ def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[command
                 attempt.mark,
                 attempt.number,
                 attempt.error or "",
+                attempt.reason,
             )
         case Stage.ENDED:
             yield commands.Judge(

@@ -34,7 +34,7 @@ class Schedule(Protocol):
         ...
 
     def note(self, reports: Sequence[JobReport], now: float) -> None:
-        """A round was asked at `now`, with this answer."""
+        """A round was asked at `now`, with this news."""
         ...
 
     def next_at(self, open_gates: Set[str], now: float) -> float:
@@ -89,10 +89,9 @@ class Budget:
         self._bucket = pacing.full(queries_per_minute, now)
         self._asked_at = now
         self._ends = Ends()
-        #: By token: all; those of them that have begun; what was seen last, and when it had changed.
+        #: By token: all; those of them that have begun; and when what was seen of each had changed.
         self._watches: dict[str, Watch] = {}
         self._begun: dict[str, Watch] = {}
-        self._seen: dict[str, tuple[str, str | None]] = {}
         self._changed_at: dict[str, float] = {}
         #: How many at each gate have not begun.
         self._waiting: Counter[str] = Counter()
@@ -126,8 +125,7 @@ class Budget:
     def forget(self, token: str) -> None:
         self._put_away(token)
         self._ends.forget(token)
-        for known in (self._seen, self._changed_at):
-            known.pop(token, None)
+        self._changed_at.pop(token, None)
 
     def _put_away(self, token: str) -> None:
         self._changes = None
@@ -148,8 +146,7 @@ class Budget:
                 self._note_one(watch, report, now)
 
     def _note_one(self, watch: Watch, report: JobReport, now: float) -> None:
-        if self._seen.get(watch.token) != (report.state, report.reason):
-            self._seen[watch.token] = report.state, report.reason
+        if (watch.state, watch.reason) != (report.state, report.reason):
             self._changed_at[watch.token] = now
             self._changes = None
         if report.final:

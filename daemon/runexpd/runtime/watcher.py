@@ -14,6 +14,7 @@ from runexp.wire.jobs import Progress
 from runexpd.clusters.base import Cluster, ClusterUnreachable, JobReport, Known
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed, Report
+from runexpd.experiments import outputs
 from runexpd.hosts.base import Files, HostError
 from runexpd.runtime import clock, digest, inspector
 from runexpd.runtime.bell import Bell
@@ -62,6 +63,8 @@ class Watcher:
         #: By token; and of them those that run.
         self._watches: dict[str, Watch] = {}
         self._running: dict[str, Watch] = {}
+        #: Tokens of those of which only the start tells where they print, and the cluster where they have started.
+        self._open: set[str] = set()
         #: As the core has it: see core.due.
         self.open_gates: frozenset[str] = frozenset()
         #: Rings when there is more to watch, or more known of it, and when a round is wanted at once.
@@ -92,6 +95,8 @@ class Watcher:
             self._more.ring()
         self._watches[watch.token] = watch
         self._schedule.watch(watch, clock.steady())
+        if outputs.is_open(watch.job):
+            self._open.add(watch.token)
         self._running.pop(watch.token, None)
         if runs:
             self._running[watch.token] = watch
@@ -102,6 +107,7 @@ class Watcher:
     def forget(self, watch: Watch) -> None:
         for known in (self._watches, self._running, self.starts):
             known.pop(watch.token, None)
+        self._open.discard(watch.token)
         self._looks.forget(watch.token)
         self._schedule.forget(watch.token)
         if self._seen is not None:
@@ -150,9 +156,8 @@ class Watcher:
 
     async def _round(self, loop: Loop) -> None:
         watches, asked_at = dict(self._watches), clock.steady()
-        known = [Known(w.slurm_job_id, w.token, w.mark) for w in watches.values()]
         try:
-            answer = await self._cluster.query(known)
+            answer = await self._cluster.query([self._known(watch) for watch in watches.values()])
         except ClusterUnreachable as error:
             self._note_trouble(error)
             return
@@ -162,17 +167,28 @@ class Watcher:
         told = {r.token: r.expected_start_at for r in reports if r.expected_start_at is not None}
         if told.items() - self.starts.items():
             self.starts = self.starts | told
-        if reports:
+        if news := await self._news([(watches[r.token], r) for r in reports]):
             try:
-                await loop.tell(Listed(reports=await self._told([(watches[r.token], r) for r in reports])))
+                await loop.tell(Listed(reports=news))
             except NotTaken as error:  # the same news comes with the next round
                 logger.debug("the news of {} isn't in the ledger yet: {}", self._cluster.name, error.what)
                 return
         self.rounds += 1
 
-    async def _told(self, news: Sequence[tuple[Watch, JobReport]]) -> tuple[Report, ...]:
-        places = await self._printing.places(news)
-        return tuple(_report(watch, report, places.get(report.token, NOWHERE)) for watch, report in news)
+    def _known(self, watch: Watch) -> Known:
+        if watch.token in self._open:
+            return Known(watch.slurm_job_id, watch.token, watch.mark)
+        seen = watch.state, watch.reason, watch.started_at
+        return Known(watch.slurm_job_id, watch.token, watch.mark, *seen)
+
+    async def _news(self, answer: Sequence[tuple[Watch, JobReport]]) -> tuple[Report, ...]:
+        """What isn't in the ledger already, as far as we know."""
+        places = await self._printing.places([each for each in answer if each[0].token in self._open])
+        return tuple(
+            _report(watch, report, there)
+            for watch, report in answer
+            if _is_news(watch, report, there := places.get(report.token, NOWHERE))
+        )
 
     def _note_trouble(self, error: ClusterUnreachable) -> None:
         if self.trouble is None:
@@ -236,6 +252,14 @@ class Watcher:
                 logger.opt(exception=error).error("tool {}: no progress of {}", tool.name, watch.job.id)
                 self._faulty.add(watch.token)
             return None
+
+
+def _is_news(watch: Watch, report: JobReport, places: Places) -> bool:
+    """What ends a job, or is no word of the cluster's, is the core's to judge each time it is said."""
+    seen = (watch.state, watch.reason, watch.started_at, watch.output, watch.error)
+    there = (places[0] or watch.output, places[1] or watch.error)
+    said = (report.state, report.reason, report.started_at, *there)
+    return report.final or report.state == states.LOST or seen != said
 
 
 def _report(watch: Watch, report: JobReport, places: Places) -> Report:

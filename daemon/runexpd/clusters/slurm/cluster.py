@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
@@ -129,7 +129,7 @@ class SlurmCluster:
         ran = await self._ask(commands.list_queue(), queries=1)
         if ran.exit_code != 0:
             raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
-        queue = await aside(lambda: parse.queue(ran.stdout))
+        queue = await aside(lambda: list(parse.queue(ran.stdout)))
         return await adopt.find(self.host, queue, jobs, ours)
 
     async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
@@ -141,16 +141,27 @@ class SlurmCluster:
         ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)
         found = await aside(lambda: parse.sections(ran.stdout))
         self.queries += parse.count(found.get(commands.ASKED))
-        queue, rows = await aside(lambda: _heard(found))
+        sifted = await aside(lambda: _sifted(jobs, found))
+        queue: Sequence[Queued] | None = sifted.rows if sifted else None
+        rows: Sequence[Accounted] | None = await aside(lambda: _accounting(found))
         if rows is None and _NO_ACCOUNTING in ran.stderr and queue is not None:
             ended = [row.id for row in queue if row.state in END_STATES]
             rows = await self._details(ended) if ended else []
         if rows is None and queue is None:
             raise ClusterUnreachable(f"neither sacct nor squeue answers: {printable(ran.stderr)[:300]}")
-        owned = await self._owned(jobs, queue or (), rows or ())
+        quiet = self._heard_of(sifted.quiet if sifted else set())
+        news = [job for job in jobs if job.token not in quiet]
+        owned = await self._owned(news, queue or (), rows or ())
         self._ownership.forget_all_but(jobs)
-        reports = await aside(lambda: merge.reports(jobs, queue, rows, owned))
+        reports = await aside(lambda: merge.reports(news, queue, rows, owned))
         return [report for report in reports if self._is_news(report)]
+
+    def _heard_of(self, tokens: set[str]) -> set[str]:
+        """The queue has their jobs, as they are known."""
+        self._ownership.know(tokens)
+        for token in tokens & self._traceless_since.keys():
+            del self._traceless_since[token]
+        return tokens
 
     async def _owned(
         self, jobs: Sequence[Known], queue: Sequence[Queued], rows: Sequence[Accounted]
@@ -265,6 +276,15 @@ def _heard(found: Mapping[str, Section]) -> tuple[Sequence[Queued] | None, Seque
 
 def _queue(section: Section | None) -> list[Queued] | None:
     """squeue's rows; None where it gave no answer."""
+    return None if (rows := _rows(section)) is None else list(rows)
+
+
+def _sifted(jobs: Sequence[Known], found: Mapping[str, Section]) -> merge.Sifted | None:
+    """What squeue's rows say that isn't known; None where it gave no answer."""
+    return None if (rows := _rows(found.get(commands.QUEUE))) is None else merge.sifted(jobs, rows)
+
+
+def _rows(section: Section | None) -> Iterator[Queued] | None:
     return parse.queue(section.text) if section is not None and section.exit_code == 0 else None
 
 

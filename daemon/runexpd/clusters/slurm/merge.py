@@ -9,10 +9,10 @@ if what is in the attempt's room agrees with it (rooms.fits). What both were ask
 accounting without an end), is LOST; for moments that is nothing unusual, so whoever asks waits for it to stay so.
 """
 
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
-from runexp.wire.states import END_STATES, LOST
+from runexp.wire.states import END_STATES, LOST, PENDING
 from runexpd.clusters.base import JobReport, Known
 from runexpd.clusters.slurm import rooms
 from runexpd.clusters.slurm.parse import Accounted, Queued, bears, first_node
@@ -28,6 +28,40 @@ _FORGOTTEN = "neither queue nor accounting knows it any more; `runexp cancel` gi
 
 #: Worst first: what an array or a heterogeneous job is when its elements differ.
 _WORST = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "CANCELLED", "COMPLETED")
+
+
+class Sifted(NamedTuple):
+    """What a queue says that isn't known."""
+
+    #: Rows of our jobs that say something else.
+    rows: list[Queued]
+    #: The tokens of those of which it says what is known.
+    quiet: set[str]
+
+
+def sifted(jobs: Sequence[Known], queue: Iterable[Queued]) -> Sifted:
+    """Row by row: of ten thousand jobs that wait little is news, and no more than that is kept."""
+    by_id = {job.slurm_job_id: job for job in jobs}
+    news = Sifted([], set())
+    for row in queue:
+        job = by_id.get(row.id)
+        if job is not None and _is_known(row, job):
+            news.quiet.add(job.token)
+        elif _job_of(row) in by_id:
+            news.rows.append(row)
+    return news
+
+
+def _is_known(row: Queued, job: Known) -> bool:
+    """A row that says when a job is likely to start may say something else each time."""
+    pending = row.state == PENDING
+    said = (row.state, row.reason, row.start)
+    return (
+        said == (job.state, job.reason, job.started_at)
+        and pending == (row.start is None)
+        and row.state not in END_STATES
+        and bears(row.command, job)
+    )
 
 
 def reports(
@@ -74,8 +108,12 @@ def _by_job(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """By the job's own id: `7_3` and `7+1` are of job 7."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.id.split("_")[0].split("+")[0], []).append(row)
+        found.setdefault(_job_of(row), []).append(row)
     return found
+
+
+def _job_of(row: Queued | Accounted) -> str:
+    return row.id.split("_")[0].split("+")[0]
 
 
 def _is_ours(row: Queued | Accounted, job: Known, owned: Owned) -> bool:
@@ -92,8 +130,8 @@ def _report(
     active = [row for row in queued if row.state not in END_STATES]
     start = min((row.start for row in recorded if row.start is not None), default=None)
     if active:
-        row = next((row for row in active if row.state != "PENDING"), active[0])
-        pending = row.state == "PENDING"
+        row = next((row for row in active if row.state != PENDING), active[0])
+        pending = row.state == PENDING
         return JobReport(
             token=token,
             state=row.state,

@@ -24,7 +24,11 @@ class Ownership:
     def note(self, jobs: Sequence[Known], queue: Sequence[Queued]) -> None:
         """What the queue knows for ours is ours in accounting, too, when it was requeued meanwhile."""
         commands = {row.id: row.command for row in queue}
-        self._seen |= {job.token for job in jobs if bears(commands.get(job.slurm_job_id, ""), job)}
+        self.know(job.token for job in jobs if bears(commands.get(job.slurm_job_id, ""), job))
+
+    def know(self, tokens: Iterable[str]) -> None:
+        """Their jobs are ours, by a row of theirs."""
+        self._seen.update(tokens)
 
     def unknown(self, asked: Asked) -> list[str]:
         """Tokens whose rooms nobody has looked into."""

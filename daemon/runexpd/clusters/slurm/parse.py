@@ -1,6 +1,7 @@
 """What Slurm and the scripts print, as data. Pure. A row that isn't as expected is passed over: it is no news."""
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -19,7 +20,7 @@ class Section(msgspec.Struct, frozen=True):
     exit_code: int | None
 
 
-class Queued(msgspec.Struct, frozen=True):
+class Queued(msgspec.Struct, frozen=True, gc=False):
     """A row of squeue."""
 
     id: str
@@ -59,20 +60,25 @@ def lines(text: str) -> list[str]:
     return found if found[-1] else found[:-1]
 
 
+def _rows(text: str) -> Iterator[str]:
+    """The lines that aren't empty, one at a time: a table of ten thousand is held once."""
+    return (match[0].removesuffix("\r") for match in re.finditer(r"[^\n]+", text))
+
+
 def sections(text: str) -> dict[str, Section]:
     """The parts between `==name` and `==end CODE`, by name."""
     found: dict[str, Section] = {}
-    name, inside = "", [""]
-    for line in lines(text):
-        if match := re.fullmatch(r"==end ([0-9]{1,3})", line):
-            found[name] = Section("\n".join(inside), int(match[1]))
-            name, inside = "", []
-        elif line.startswith("=="):
-            name, inside = line, []
+    name, inside = "", ""
+    whole = text.replace("\r\n", "\n").removesuffix("\r").removesuffix("\n")
+    for part in f"\n{whole}".split("\n==")[1:]:
+        mark, _, rest = part.partition("\n")
+        if match := re.fullmatch(r"end ([0-9]{1,3})", mark):
+            found[name] = Section(inside, int(match[1]))
+            name, inside = "", ""
         else:
-            inside.append(line)
+            name, inside = f"=={mark}", rest
     if name:
-        found[name] = Section("\n".join(inside), None)
+        found[name] = Section(inside, None)
     return found
 
 
@@ -81,28 +87,24 @@ def count(section: Section | None) -> int:
     return int(section.text) if section is not None and re.fullmatch(r"[0-9]{1,6}", section.text) else 0
 
 
-def queue(text: str) -> list[Queued]:
+def queue(text: str) -> Iterator[Queued]:
     """Rows of shared.sh's queue; an array's elements keep their `7_3`."""
-    rows = []
-    for line in lines(text):
+    for line in _rows(text):
         parts = line.split(US, 9)
         if len(parts) == 10:
             id, state, reason, start, submitted_at, user, node, workdir, command, name = parts
-            rows.append(
-                Queued(
-                    id=id,
-                    state=printable(state),
-                    reason=None if reason in ("None", "") else printable(reason),
-                    start=seconds(start),
-                    command=command,
-                    submitted_at=seconds(submitted_at),
-                    user=user,
-                    node=first_node(node),
-                    workdir=workdir,
-                    name=name,
-                )
+            yield Queued(
+                id=id,
+                state=printable(state),
+                reason=None if reason in ("None", "") else printable(reason),
+                start=seconds(start),
+                command=command,
+                submitted_at=seconds(submitted_at),
+                user=user,
+                node=first_node(node),
+                workdir=workdir,
+                name=name,
             )
-    return rows
 
 
 def accounting(text: str) -> list[Accounted]:
@@ -138,6 +140,8 @@ def accounting(text: str) -> list[Accounted]:
 
 def first_node(nodes: str) -> str:
     """`cn007` of `cn[007-009,12],gpu1`; empty where there is none yet."""
+    if not nodes:
+        return ""
     first = re.match(r"(?:[^\[,]|\[[^\]]*\])*", nodes)
     named = re.sub(r"\[([^\],-]*)[^\]]*\]", r"\1", first[0] if first else "")
     return named if re.fullmatch(r"[A-Za-z0-9][\w.-]{0,254}", named) else ""
