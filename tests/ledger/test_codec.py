@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.builders import GOOD, OUT_OF_MEMORY, World, scaffold
+from fakes.builders import GOOD, OUT_OF_MEMORY, World, scaffold, training
 from runexp.wire import events
-from runexp.wire.jobs import Failure, Score
+from runexp.wire.jobs import Failure, Policy, Score
+from runexpd.core.held import Held
 from runexpd.ledger import codec
 from runexpd.ledger.codec import Undecodable, decode, decode_today, encode
 
@@ -134,3 +135,21 @@ def test_whatever_json_it_is_it_is_an_event_or_undecodable(value: Any) -> None:
 def test_whatever_bytes_they_are_they_are_an_event_or_undecodable(body: bytes) -> None:
     with pytest.raises(Undecodable):
         decode(body)
+
+
+def test_jobs_that_are_read_again_are_those_that_somebody_holds() -> None:
+    specs = tuple(training(run) for run in ("r1", "r2", "r3"))
+    asked = events.RunAsked(policy=Policy(), tools={}, logs={}, runs=(), jobs=specs)
+    read = decode(encode(asked), Held({"r1": specs[0]}.get))
+    assert read == asked
+    assert isinstance(read, events.RunAsked)
+    assert read.jobs[0] is specs[0]
+    assert read.jobs[1] is not specs[1]
+    assert read.jobs[1].tool is read.jobs[2].tool
+
+
+@pytest.mark.parametrize("jobs", [b"[7]", b"7", b'[{"id":"r1"}]', b"[nul]"])
+def test_jobs_that_are_none_are_undecodable(jobs: bytes) -> None:
+    body = encode(events.RunAsked(policy=Policy(), tools={}, logs={}, runs=(), jobs=()))
+    with pytest.raises(Undecodable):
+        decode(body.replace(b'"jobs":[]', b'"jobs":' + jobs))

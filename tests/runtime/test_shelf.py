@@ -220,3 +220,12 @@ def test_one_that_runs_gets_a_snapshot_now_and_then(kept: tuple[World, Path]) ->
         shelf = Shelf(ledger)
         assert [e.id for e in shelf._due(world.state)] == [ID]
         assert [e.id for e in shelf._due(State(experiments={TWO: running}))] == [TWO]
+
+
+def test_what_is_equal_in_a_snapshot_is_held_once() -> None:
+    jobs = snapshot.decode(snapshot.encode(past().experiment)).jobs
+    trained, other = jobs["rank4"], jobs["rank8"]
+    assert trained.spec.run is trained.spec.id
+    assert trained.spec.tool is other.spec.tool
+    assert trained.attempts
+    assert all(attempt.spec is trained.spec for attempt in trained.attempts)

@@ -10,7 +10,7 @@ from runexp.wire.states import Phase
 BEFORE = "before-evaluations"
 
 
-class RunSpec(msgspec.Struct, frozen=True):
+class RunSpec(msgspec.Struct, frozen=True, gc=False):
     """An entry of `runs:` in experiment_summary.yaml."""
 
     #: Unique in an experiment.
@@ -23,7 +23,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     parameters: dict[str, str | int | float | bool | None] = {}
 
 
-class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One script to submit, and what its tool needs to know to judge it. Paths are absolute, on the cluster."""
 
     #: `run` for an optimization job, `run/task/epochN` or `run/task` for an evaluation. Unique in an experiment.

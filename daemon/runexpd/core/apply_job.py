@@ -1,5 +1,6 @@
 """What an event makes of the job that it is about. A part of the one fold: see apply."""
 
+from sys import intern
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -118,15 +119,14 @@ def put_off(job: Job, event: events.SubmitDeferred) -> Job:
 
 
 def _seen(job: Job, event: Seen) -> Job:
+    """Slurm's words are few: each is held once."""
     told = {"output": event.output, "error": event.error}
     places = {name: path for name, path in told.items() if path}
+    known = {"state": intern(event.state), "started_at": event.started_at, **places}
     if isinstance(event, events.StateChanged):
-        seen = {"reason": event.reason, "started_at": event.started_at}
-        return _reattempt(job, event, state=event.state, **seen, **places)
-    ended = {"exit_code": event.exit_code, "started_at": event.started_at, "ended_at": event.ended_at}
-    return _reattempt(
-        job, event, state=event.state, reason=None, usage=event.usage, health=(), **ended, **places
-    )
+        return _reattempt(job, event, reason=event.reason and intern(event.reason), **known)
+    ended = {"exit_code": intern(event.exit_code), "ended_at": event.ended_at}
+    return _reattempt(job, event, reason=None, usage=event.usage, health=(), **ended, **known)
 
 
 def _doing(job: Job, event: Doing, at: float) -> Job:

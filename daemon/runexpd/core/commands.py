@@ -38,7 +38,7 @@ class Resolve(msgspec.Struct, frozen=True):
         return f"send {self.token}"
 
 
-class Watch(msgspec.Struct, frozen=True):
+class Watch(msgspec.Struct, frozen=True, gc=False):
     """Have a queued job in the next rounds of its cluster's watcher."""
 
     cluster: str

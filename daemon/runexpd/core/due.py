@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from sys import intern
 
 import msgspec
 
@@ -68,7 +69,8 @@ def _open_gates(experiment: Experiment) -> Iterator[str]:
 
 
 def _gate(experiment: Experiment, phase: Phase) -> str:
-    return f"{experiment.id} {phase}"
+    """Of many jobs: held once."""
+    return intern(f"{experiment.id} {phase}")
 
 
 def _gate_of(experiment: Experiment, job: Job, token: str) -> str:

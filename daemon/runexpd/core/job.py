@@ -1,4 +1,7 @@
-"""One job of an experiment, as the ledger's events left it. Frozen: a change is another one."""
+"""One job of an experiment, as the ledger's events left it. Frozen: a change is another one.
+
+Nothing in it leads back to it, so Python need not look through ten thousand of them for garbage (`gc=False`).
+"""
 
 import msgspec
 
@@ -8,7 +11,7 @@ from runexp.wire.metrics import Health
 from runexp.wire.states import Stage
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One submission of a job."""
 
     number: int
@@ -43,7 +46,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     resume: Resume | None = None
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: As the scaffold last had it.
     spec: JobSpec
     stage: Stage = Stage.PLANNED

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from immutables import Map
 
+from runexp.wire.jobs import JobSpec
 from runexp.wire.states import UNDER_WAY, Phase, Stage
 from runexpd.core.job import Job
 
@@ -58,7 +59,7 @@ class Jobs(Mapping[str, Job]):
         after._counts = _counted(self._counts, before, job)
         ids = [job.spec.id]
         if _is_trained(before) != _is_trained(job):
-            ids += self._of_runs[before.spec.run][Phase.EVALUATION]
+            ids += self._of_runs[Phase.EVALUATION].get(before.spec.run, ())
         for id in ids:
             after._place(id)
         return after
@@ -71,9 +72,13 @@ class Jobs(Mapping[str, Job]):
         """How many are in one of them, retired ones included."""
         return sum(count for kind, count in self._counts.items() if kind.stage in stages)
 
+    def spec(self, id: str) -> JobSpec | None:
+        """None if there is no such job."""
+        return self._jobs[id].spec if id in self._jobs else None
+
     def of_run(self, run: str, phase: Phase) -> tuple[Job, ...]:
         """The run's jobs of a phase, without retired ones."""
-        found = (self._jobs[id] for id in self._of_runs.get(run, {}).get(phase, ()))
+        found = (self._jobs[id] for id in self._of_runs[phase].get(run, ()))
         return tuple(job for job in found if not job.retired)
 
     def is_ready(self, job: Job) -> bool:
@@ -111,12 +116,11 @@ class Jobs(Mapping[str, Job]):
         return tuple(at for at, job in jobs if job.spec.phase is phase and self.is_ready(job))
 
 
-def _of_runs(jobs: Iterable[Job]) -> dict[str, dict[Phase, list[str]]]:
-    found: dict[str, dict[Phase, list[str]]] = {}
+def _of_runs(jobs: Iterable[Job]) -> dict[Phase, dict[str, tuple[str, ...]]]:
+    found: dict[Phase, dict[str, list[str]]] = {phase: {} for phase in Phase}
     for job in jobs:
-        of_run = found.setdefault(job.spec.run, {phase: [] for phase in Phase})
-        of_run[job.spec.phase].append(job.spec.id)
-    return found
+        found[job.spec.phase].setdefault(job.spec.run, []).append(job.spec.id)
+    return {phase: {run: tuple(ids) for run, ids in runs.items()} for phase, runs in found.items()}
 
 
 def _kind(job: Job) -> Kind:

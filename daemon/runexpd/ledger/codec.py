@@ -1,11 +1,17 @@
-"""Events as the ledger keeps them, and back. What earlier versions wrote is read as they would mean it today. Pure."""
+"""Events as the ledger keeps them, and back. What earlier versions wrote is read as they would mean it today. Pure.
+
+The one that names every job of an experiment is read a job at a time, and what is equal in them is made once: ten thousand jobs
+that are read at once take more memory than they do ever after.
+"""
 
 import json
 from typing import Any
 
 import msgspec
 
-from runexp.wire.events import Event
+from runexp.wire.events import Event, RunAsked
+from runexp.wire.jobs import JobSpec
+from runexpd.core.held import Held
 
 #: The largest number that is one to everybody.
 _MOST = 1e308
@@ -23,6 +29,17 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
+class _RunAsked(RunAsked, frozen=True, kw_only=True, tag="RunAsked"):
+    """The same event, with its jobs as they are written."""
+
+    jobs: tuple[msgspec.Raw, ...]  # type: ignore[assignment]
+
+
+_RUN_ASKED = b'{"type":"RunAsked",'
+_run_decoder = msgspec.json.Decoder(_RunAsked)
+_job_decoder = msgspec.json.Decoder(JobSpec)
+
+
 class Undecodable(Exception):
     """Raised when a body is no event that this version knows."""
 
@@ -32,10 +49,10 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode(body: bytes) -> Event:
-    """An event of any version. Raises Undecodable."""
+def decode(body: bytes, held: Held | None = None) -> Event:
+    """An event of any version, made of what is `held` as far as it is. Raises Undecodable."""
     try:
-        return decode_today(body)
+        return decode_today(body, held)
     except Undecodable as error:
         try:
             return _decoder.decode(_encoder.encode(_mended(json.loads(body))))
@@ -43,12 +60,20 @@ def decode(body: bytes) -> Event:
             raise error from None
 
 
-def decode_today(body: bytes) -> Event:
+def decode_today(body: bytes, held: Held | None = None) -> Event:
     """An event as this version writes it: nothing in it needs mending. Raises Undecodable."""
     try:
+        if body.startswith(_RUN_ASKED):
+            return _run_asked(body, held or Held())
         return _decoder.decode(body)
     except _UNREADABLE as error:
         raise Undecodable(str(error)) from None
+
+
+def _run_asked(body: bytes, held: Held) -> RunAsked:
+    written = _run_decoder.decode(body)
+    jobs = tuple(held.of(_job_decoder.decode(job)) for job in written.jobs)
+    return RunAsked(**{**held.of(msgspec.structs.asdict(written)), "jobs": jobs})
 
 
 def _mended(event: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from runexp.text import printable
-from runexp.wire.events import Recorded
+from runexp.wire.events import Event, Recorded, RunAsked
 from runexpd.core.apply import apply, fold
 from runexpd.core.due import due
+from runexpd.core.held import Held
 from runexpd.core.observations import Asked, Begun, Listed, Observation
 from runexpd.core.observe import observe
 from runexpd.core.state import Parked, State
@@ -64,7 +65,10 @@ def _admitted(state: State, observation: Observation, now: float, last_seq: int)
 def _taken(state: State, observation: Observation, now: float, last_seq: int) -> Admitted:
     happened = observe(state, observation, now, last_seq)
     rows = tuple(map(_row, happened.recorded))
-    recorded = tuple(Recorded(row.seq, row.at, row.experiment, codec.decode_today(row.body)) for row in rows)
+    recorded = tuple(
+        Recorded(row.seq, row.at, row.experiment, _read_back(row, meant.event))
+        for row, meant in zip(rows, happened.recorded, strict=True)
+    )
     # What is read back is what counts, also where it isn't what was meant.
     after = happened.state if recorded == tuple(happened.recorded) else fold(state, recorded)
     return Admitted(after, recorded, rows, happened.touched)
@@ -73,6 +77,12 @@ def _taken(state: State, observation: Observation, now: float, last_seq: int) ->
 def _row(recorded: Recorded) -> Row:
     event = recorded.event
     return Row(recorded.seq, recorded.at, recorded.experiment, type(event).__name__, codec.encode(event))
+
+
+def _read_back(row: Row, meant: Event) -> Event:
+    """Of jobs that come back as they were, none is made anew."""
+    specs = {spec.id: spec for spec in meant.jobs} if isinstance(meant, RunAsked) else {}
+    return codec.decode_today(row.body, Held(specs.get))
 
 
 def parked(

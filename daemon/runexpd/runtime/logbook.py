@@ -191,7 +191,7 @@ class _RunLogs:
             return self._is_mine(path) and written.get(path, 0) < seq
 
         return await anyio.to_thread.run_sync(
-            folded, past, page, is_owed, self._means.typed, limiter=self._means.folding
+            folded, past, page, is_owed, self._means.typed, self._means.live(id), limiter=self._means.folding
         )
 
     def _stuck(self, folded: Folded) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from runexp.wire.events import Envelope, Recorded
 from runexpd.core.apply import apply, happened
+from runexpd.core.held import Held
 from runexpd.core.state import Experiment, State
 from runexpd.experiments import logblocks
 from runexpd.ledger import codec
@@ -39,12 +40,22 @@ class Folded(msgspec.Struct, frozen=True):
     unmade: Exception | None = None
 
 
-def folded(past: Past, page: Sequence[Envelope], is_owed: Callable[[str, int], bool], typed: Typed) -> Folded:
-    """As far as it goes. `is_owed`: whether the log at a path is to have the text of the event of a number."""
+def folded(
+    past: Past,
+    page: Sequence[Envelope],
+    is_owed: Callable[[str, int], bool],
+    typed: Typed,
+    live: Experiment | None = None,
+) -> Folded:
+    """As far as it goes. `is_owed`: whether the log at a path is to have the text of the event of a number.
+
+    `live`: the experiment as somebody holds it, with whom jobs are shared that were no others.
+    """
     texts: dict[str, Text] = {}
+    held = Held(live.jobs.spec) if live is not None else Held()
     for envelope in page:
         try:
-            recorded = _decoded(envelope)
+            recorded = _decoded(envelope, held)
             after = _after(past.experiment, recorded)
         except Exception as error:
             return Folded(past, texts, impossible=error)
@@ -59,8 +70,8 @@ def folded(past: Past, page: Sequence[Envelope], is_owed: Callable[[str, int], b
     return Folded(past, texts)
 
 
-def _decoded(envelope: Envelope) -> Recorded:
-    event = codec.decode(bytes(envelope.event))
+def _decoded(envelope: Envelope, held: Held) -> Recorded:
+    event = codec.decode(bytes(envelope.event), held)
     return Recorded(seq=envelope.seq, at=envelope.at, experiment=envelope.experiment, event=event)
 
 

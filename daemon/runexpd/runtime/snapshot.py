@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import zstandard
 
+from runexpd.core.held import Held
 from runexpd.core.job import Job
 from runexpd.core.jobs import Jobs
 from runexpd.core.state import Experiment
@@ -27,6 +28,16 @@ class _Whole(msgspec.Struct, array_like=True):
     jobs: list[Job]
 
 
+class _Written(msgspec.Struct, array_like=True):
+    """The same, its jobs as they are written: they are read one at a time, and what is equal in them is made once."""
+
+    experiment: Experiment
+    jobs: list[msgspec.Raw]
+
+
+_job_decoder = msgspec.msgpack.Decoder(Job)
+
+
 def encode(experiment: Experiment) -> bytes:
     without = msgspec.structs.replace(experiment, jobs=Jobs())
     packed = msgspec.msgpack.encode(_Whole(without, list(experiment.jobs.values())), enc_hook=_nothing)
@@ -38,8 +49,9 @@ def decode(body: bytes) -> Experiment:
     """Raises Unreadable."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(body, max_output_size=_MOST_BYTES)
-        whole = msgspec.msgpack.decode(packed, type=_Whole, dec_hook=_no_jobs)
-        return msgspec.structs.replace(whole.experiment, jobs=Jobs(whole.jobs))
+        written, held = msgspec.msgpack.decode(packed, type=_Written, dec_hook=_no_jobs), Held()
+        jobs = Jobs(held.of(_job_decoder.decode(job)) for job in written.jobs)
+        return msgspec.structs.replace(written.experiment, runs=held.of(written.experiment.runs), jobs=jobs)
     except (zstandard.ZstdError, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from None
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec, RunSpec
 from runexp.wire.states import Phase
+from runexpd.core.held import Held
 from runexpd.experiments import limits
 from runexpd.experiments.logblocks import EXPERIMENT
 from runexpd.experiments.problems import BadExperiment
@@ -74,14 +75,16 @@ def understand(found: Gathered, design: Summary, chosen: Chosen, optimize_only: 
     trained = _discovered(chosen.optimization, scaffold)
     evaluated = _discovered(chosen.evaluation, scaffold)
     missing = _check_complete(found.dir, trained, evaluated, optimize_only)
+    held = Held()
     jobs = tuple(
-        replace(job, place=_resolved(job.workdir, found.links)) for job in (*trained.jobs, *evaluated.jobs)
+        held.of(replace(job, place=_resolved(job.workdir, found.links)))
+        for job in (*trained.jobs, *evaluated.jobs)
     )
     _check_jobs(jobs, found.links)
     return Reading(
         name=design.name,
         dir=found.dir,
-        runs=design.runs,
+        runs=held.of(design.runs),
         tools={Phase.OPTIMIZATION: chosen.optimization.name, Phase.EVALUATION: chosen.evaluation.name},
         logs=_logs(found.logs, chosen),
         jobs=jobs,

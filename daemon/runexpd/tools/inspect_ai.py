@@ -20,6 +20,7 @@ from runexpd.hosts.base import ListDir, Withheld
 from runexpd.tools import (
     curves,
     eval_samples,
+    facts,
     ingredients,
     inspect_call,
     inspect_logs,
@@ -194,7 +195,7 @@ def _job(scaffold: Scaffold, path: str, run: str, task: str, epoch: int | None) 
     call = inspect_call.read(text, runs_in, scaffold.texts)
     tasks = {each for name, each, _ in cells(scaffold) if name == run}
     ready = next((ready_model.named(each, scaffold.dir) for each in scaffold.runs if each.name == run), None)
-    facts: dict[str, str | int | list[int] | None] = {
+    noted: dict[str, facts.Fact] = {
         "log_dir": normpath(join(runs_in, call.log_dir or "logs")),
         "model": call.model,
         # In the older layout the cells of a run keep their logs in one directory.
@@ -203,7 +204,7 @@ def _job(scaffold: Scaffold, path: str, run: str, task: str, epoch: int | None) 
         ready_model.FACT: ready,
         printed.FACT: "\n".join(printed.redirected(text, runs_in)),
     }
-    return replace(job, facts=facts)
+    return replace(job, facts=facts.told(noted))
 
 
 def parse_display(text: str, head: str) -> tuple[Iterator[Point], str]:

@@ -97,7 +97,7 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
     if config in scaffold.texts:
         training = torchtune_config.read(scaffold.texts[config], config, runs_in, how.overrides)
     output_dir = training.output_dir or _usual_output_dir(scaffold, run)
-    noted: dict[str, str | int | list[int] | None] = {
+    noted: dict[str, facts.Fact] = {
         "config": config,
         "overrides": "\n".join(how.overrides),
         "output_dir": output_dir,
@@ -111,7 +111,7 @@ def _job(scaffold: Scaffold, run: str, path: str, environments: Iterable[str]) -
         printed.FACT: "\n".join(printed.redirected(text, runs_in)),
         printed.APPENDED: "\n".join(printed.appended(text, runs_in)),
     }
-    return replace(job, facts=noted, results=output_dir)
+    return replace(job, facts=facts.told(noted), results=output_dir)
 
 
 def _check_apart(jobs: Iterable[JobSpec]) -> None:
