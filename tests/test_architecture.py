@@ -54,6 +54,15 @@ def test_what_only_looks_like_a_number_is_taken_for_none() -> None:
     assert careless == []
 
 
+def test_nobody_is_taken_to_have_a_name_or_a_home() -> None:
+    """In a container there may be neither, and these raise what nobody maps."""
+    asking = ("getpass.getuser", "Path.home", ".expanduser()")
+    found = {
+        str(path.relative_to(ROOT)) for path, text in TEXTS.items() if any(each in text for each in asking)
+    }
+    assert found == {"client/runexp/paths.py"}
+
+
 @pytest.mark.parametrize("name", sorted(cli.main.commands))
 def test_every_command_is_in_the_readme_and_has_an_example(name: str) -> None:
     command = cli.main.commands[name]

@@ -49,6 +49,11 @@ class _InOrder(click.Group):
                 [(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()]
             )
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """So is what it meets while it shows how it is used."""
+        with output.errors():
+            return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """What a command meets while it reads its arguments is an error in a line, too."""
         with output.errors():

@@ -3,7 +3,9 @@
 `RUNEXP_HOME=DIR` puts everything below one directory: a private daemon for a demo or a test.
 """
 
+import getpass
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -18,6 +20,29 @@ PRIVATE = 0o700
 def _home() -> Path | None:
     home = os.environ.get("RUNEXP_HOME")
     return Path(home).absolute() if home else None
+
+
+def _placed(place: Callable[..., Path]) -> Path:
+    """Where the platform would have it. Raises OSError for a user without a home: it would be wherever one stands."""
+    try:
+        if (found := place("runexp", appauthor=False)).is_absolute():
+            return found
+    except RuntimeError:
+        pass
+    raise OSError(f"no home directory is known for the user {user()}: set HOME, or RUNEXP_HOME=DIR")
+
+
+def expanded(path: str) -> Path:
+    """With `~` and `~somebody` followed; as it stands where nobody is called so, or has no home."""
+    return Path(os.path.expanduser(path))
+
+
+def user() -> str:
+    """What we are called; in a container we may be a number that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def directories() -> tuple[Path, ...]:
@@ -50,23 +75,19 @@ def _session() -> list[Path]:
 def state() -> Path:
     """The directory of the ledger and of the local backend's jobs."""
     home = _home()
-    return home / "state" if home else platformdirs.user_state_path("runexp", appauthor=False)
+    return home / "state" if home else _placed(platformdirs.user_state_path)
 
 
 def cache() -> Path:
     """The directory of what can be had again: logs that were brought to be looked at. The client's own."""
     home = _home()
-    return home / "cache" if home else platformdirs.user_cache_path("runexp", appauthor=False)
+    return home / "cache" if home else _placed(platformdirs.user_cache_path)
 
 
 def config() -> Path:
     """The configuration file."""
     home = _home()
-    return (
-        home / "config.yaml"
-        if home
-        else platformdirs.user_config_path("runexp", appauthor=False) / "config.yaml"
-    )
+    return home / "config.yaml" if home else _placed(platformdirs.user_config_path) / "config.yaml"
 
 
 def make_private(path: Path) -> None:

@@ -1,12 +1,12 @@
 """What the user's own ssh knows: the hosts of ~/.ssh/config, and what a cluster says of itself where no question is asked."""
 
-import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from runexp import reading
+from runexp import paths, reading
 
 _SECONDS = 20
 _MOST_BYTES, _MOST_FILES = 1_000_000, 1_000
@@ -16,7 +16,7 @@ _MARK = "runexp-account"
 
 def hosts(config: Path | None = None) -> list[str]:
     """The aliases of ~/.ssh/config and of what it includes, in their order; patterns are none."""
-    return list(dict.fromkeys(_hosts(config or Path.home() / ".ssh" / "config", set())))
+    return list(dict.fromkeys(_hosts(config or paths.expanded("~") / ".ssh" / "config", set())))
 
 
 def _hosts(path: Path, seen: set[Path]) -> list[str]:
@@ -34,13 +34,19 @@ def _hosts(path: Path, seen: set[Path]) -> list[str]:
             found += [word for word in words[1:] if _WORD.fullmatch(word)]
         elif words[0].lower() == "include":
             for pattern in words[1:]:
-                base = Path(os.path.expanduser(pattern))
-                place = base if base.is_absolute() else Path.home() / ".ssh" / base
-                for each in sorted({*place.parent.glob(place.name)} - seen)[:_MOST_FILES]:
+                base = paths.expanded(pattern)
+                place = base if base.is_absolute() else paths.expanded("~") / ".ssh" / base
+                for each in sorted({*_matching(place)} - seen)[:_MOST_FILES]:
                     if each not in seen:
                         seen.add(each)
                         found += _hosts(each, seen)
     return found
+
+
+def _matching(place: Path) -> Iterator[Path]:
+    """Files of that name, in which there may be `*` and `?`; none where it can be nobody's."""
+    with suppress(OSError, ValueError):
+        yield from place.parent.glob(place.name)
 
 
 def offers(host: str) -> tuple[list[str], list[str]]:

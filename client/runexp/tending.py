@@ -17,7 +17,7 @@ def is_service() -> bool:
 
 def units() -> Path:
     """systemd.unit(5): units of a user's own."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or paths.expanded("~") / ".config") / "systemd" / "user"
 
 
 def log() -> Path:

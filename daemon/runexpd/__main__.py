@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import anyio
 import click
@@ -33,7 +33,19 @@ _CHILDREN_SECONDS = 1.0
 _LOOKED_THROUGH = (5_000, 10, 20)
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """What can't be written, its help for instance, is an error in a line."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            _say(*_of_the_system(error))
+            stopping.leave(1)
+
+
+@click.group(
+    cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option("--check", is_flag=True, help="Read the configuration, say what is wrong with it, and stop.")
 @click.option(
     "--log-level",

@@ -1,6 +1,5 @@
 """`runexpd install-service` and `uninstall-service`: units for systemd's user manager, for however runexpd was installed."""
 
-import getpass
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ from typing import Never
 
 import click
 
-from runexp import starting, tending
+from runexp import paths, starting, tending
 from runexp.connection import NoDaemon
 
 UNITS = ("runexpd.service", "runexpd.socket")
@@ -129,7 +128,7 @@ def _environment() -> dict[str, str]:
 
 
 def _lingers() -> bool:
-    return (Path("/var/lib/systemd/linger") / getpass.getuser()).exists()
+    return (Path("/var/lib/systemd/linger") / paths.user()).exists()
 
 
 def _fail(what: str, hint: str) -> Never:

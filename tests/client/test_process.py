@@ -96,3 +96,16 @@ def test_a_full_disk_is_an_error_in_a_line(daemon: FakeDaemon) -> None:
     assert process.returncode == 1
     assert errors.startswith("error: ")
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [("runexp.cli", ("--help",)), ("runexp.cli", ("run", "--help")), ("runexpd.__main__", ("--help",))],
+)
+def test_a_full_disk_is_told_in_a_line_whatever_is_written(program: str, words: tuple[str, ...]) -> None:
+    begun = [sys.executable, "-c", f"from {program} import main; main()", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(begun, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr.startswith("error: No space left on device")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1

@@ -109,6 +109,14 @@ def test_hosts_of_the_ssh_configuration(tmp_path: Path) -> None:
     assert sshing.hosts(tmp_path / "none") == []
 
 
+@pytest.mark.parametrize("include", ["/", "~nobody-here/x", "**x", "/x/**", "a\0b", "../" * 500])
+def test_what_an_ssh_configuration_includes_and_nobody_can_is_passed_over(
+    tmp_path: Path, include: str
+) -> None:
+    (tmp_path / "config").write_text(f"Include {include}\nHost della\n")
+    assert sshing.hosts(tmp_path / "config") == ["della"]
+
+
 def test_an_ssh_configuration_that_would_not_end_does(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"c{number}").write_text(f"Include {tmp_path}/c*\nHost h{number}\n")

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import pwd
 import shlex
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -200,3 +202,20 @@ def test_a_file_system_that_is_read_only_is_refused(home: Path, monkeypatch: pyt
     homes.prepare()
     monkeypatch.setattr(os, "access", lambda path, how: False)
     assert "read-only" in refused().what
+
+
+def test_where_no_home_is_known_nothing_is_made_where_one_happens_to_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a number without a name, in a container without HOME."""
+
+    def nobody(_: object) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("RUNEXP_HOME", "HOME", "XDG_STATE_HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(OSError, match=f"for the user {os.getuid()}: set HOME"):
+        homes.prepare()
+    assert list(tmp_path.iterdir()) == []

@@ -51,7 +51,13 @@ async def test_known_hosts_is_found_by_the_configuration(server: FakeSshd) -> No
 
 
 @pytest.mark.parametrize(
-    "line", ["UserKnownHostsFile none", "UserKnownHostsFile /dev/null", "UserKnownHostsFile /nowhere"]
+    "line",
+    [
+        "UserKnownHostsFile none",
+        "UserKnownHostsFile /dev/null",
+        "UserKnownHostsFile /nowhere",
+        "UserKnownHostsFile ~nobody-here/x",
+    ],
 )
 async def test_nothing_switches_host_keys_off(server: FakeSshd, line: str) -> None:
     async with opened(alias(server, line, "StrictHostKeyChecking no", known_hosts=None)) as host:
@@ -59,8 +65,9 @@ async def test_nothing_switches_host_keys_off(server: FakeSshd, line: str) -> No
             await host.run(["true"])
 
 
-async def test_identity_files_that_do_not_exist_are_passed_over(server: FakeSshd) -> None:
-    async with opened(alias(server, "IdentityFile ~/no-such-key", "IdentitiesOnly yes")) as host:
+@pytest.mark.parametrize("path", ["~/no-such-key", "~nobody-here/key"])
+async def test_identity_files_that_do_not_exist_are_passed_over(server: FakeSshd, path: str) -> None:
+    async with opened(alias(server, f"IdentityFile {path}", "IdentitiesOnly yes")) as host:
         assert (await host.run(["true"])).exit_code == 0
 
 

@@ -267,6 +267,7 @@ async def test_an_address_in_a_file_that_others_can_read_is_not_used(
         Source(url=""),
         Source(url_env="RUNEXP_NO_SUCH_VARIABLE"),
         Source(url_file="/nowhere/phone"),
+        Source(url_file="~nobody-here/phone"),
         Source(url_file="/dev/null"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from runexp import paths
 from runexp.scaffolding import reading
 from runexp.scaffolding.problems import CannotBe
 
@@ -27,7 +28,7 @@ _HINT = "a task is FILE.py, FILE.py@task, or package/task as `inspect list tasks
 def read(said: str) -> list[Task]:
     """The tasks that a text names: one, or all of a file. Raises CannotBe."""
     file, _, name = said.partition("@")
-    path = Path(file).expanduser()
+    path = paths.expanded(file)
     if not file.endswith(".py"):
         if "/" not in file or path.exists():
             raise CannotBe(f"{said} is no task", _HINT)

@@ -151,7 +151,9 @@ def program(target: SshTarget) -> list[str]:
 
 def _is_at_home() -> bool:
     """ssh asks the password file where home is, and everything else asks HOME."""
-    return os.path.expanduser("~") == pwd.getpwuid(os.getuid()).pw_dir
+    with suppress(KeyError):
+        return os.path.expanduser("~") == pwd.getpwuid(os.getuid()).pw_dir
+    return False
 
 
 async def _configured_path(ssh: Sequence[str], target: SshTarget) -> str:

@@ -5,7 +5,6 @@ verified (also under `UserKnownHostsFile none` and `StrictHostKeyChecking no`), 
 don't exist are passed over, and so are lines of known_hosts that can't be read. Opens no connection.
 """
 
-import getpass
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import cast
 import asyncssh
 import msgspec
 from asyncssh.config import SSHClientConfig
+
+from runexp import paths
 
 _USER_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
@@ -79,7 +80,7 @@ def read_hops(target: SshTarget) -> tuple[Hop, ...]:
 
     Raises OSError and ValueError where the configuration or a key can't be read, or jump hosts go in a circle.
     """
-    files = tuple(str(path) for path in map(_expand, target.config_files) if path.is_file())
+    files = tuple(str(path) for path in map(paths.expanded, target.config_files) if path.is_file())
     place = _Place(target.host, target.user, target.port, target.identity)
     return _hops(place, files, target.known_hosts, _MOST_HOPS)
 
@@ -97,8 +98,8 @@ def _hops(place: _Place, files: tuple[str, ...], known_hosts: str | None, most: 
 
 
 def _hop(place: _Place, files: tuple[str, ...], known_hosts: str | None, config: SSHClientConfig) -> Hop:
-    paths = _identity_files(config, place.identity)
-    locked = tuple(path for path in paths if _is_locked(path))
+    found = _identity_files(config, place.identity)
+    locked = tuple(path for path in found if _is_locked(path))
     only = place.identity is not None or bool(config.get("IdentitiesOnly"))
     return Hop(
         host=place.host,
@@ -107,14 +108,14 @@ def _hop(place: _Place, files: tuple[str, ...], known_hosts: str | None, config:
         config_files=files,
         known_hosts_file=known_hosts,
         known_hosts=_read_known_hosts(_known_hosts_files(config, known_hosts)),
-        identities=tuple(path for path in paths if path not in locked),
+        identities=tuple(path for path in found if path not in locked),
         locked_identities=locked,
-        agent_identities=_public_halves(paths) if only else None,
+        agent_identities=_public_halves(found) if only else None,
     )
 
 
 def _read_config(place: _Place, files: Sequence[str]) -> SSHClientConfig:
-    given = (getpass.getuser(), place.user or (), place.host, place.port or ())
+    given = (paths.user(), place.user or (), place.host, place.port or ())
     return cast(SSHClientConfig, SSHClientConfig.load(None, list(files), False, False, False, *given))
 
 
@@ -134,11 +135,11 @@ def _parse_jump(jump: str) -> _Place:
 
 def _identity_files(config: SSHClientConfig, identity: str | None) -> tuple[str, ...]:
     if identity is not None:
-        if not _expand(identity).is_file():
+        if not paths.expanded(identity).is_file():
             raise FileNotFoundError(f"there is no identity file {identity}")
-        return (str(_expand(identity)),)
+        return (str(paths.expanded(identity)),)
     named = cast(Sequence[str], config.get("IdentityFile", _IDENTITIES))
-    return tuple(str(path) for path in map(_expand, named) if path.is_file())
+    return tuple(str(path) for path in map(paths.expanded, named) if path.is_file())
 
 
 def _is_locked(path: str) -> bool:
@@ -152,8 +153,8 @@ def _is_locked(path: str) -> bool:
     return False
 
 
-def _public_halves(paths: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{path}.pub" for path in paths if Path(f"{path}.pub").is_file())
+def _public_halves(identities: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{path}.pub" for path in identities if Path(f"{path}.pub").is_file())
 
 
 def _known_hosts_files(config: SSHClientConfig, named: str | None) -> tuple[str, ...]:
@@ -166,7 +167,7 @@ def _known_hosts_files(config: SSHClientConfig, named: str | None) -> tuple[str,
 
 def _read_known_hosts(files: Sequence[str]) -> asyncssh.SSHKnownHosts:
     known = asyncssh.SSHKnownHosts()
-    for path in map(_expand, files):
+    for path in map(paths.expanded, files):
         if path.is_file():
             _load_lines(known, path.read_text(errors="replace"))
     return known
@@ -179,7 +180,3 @@ def _load_lines(known: asyncssh.SSHKnownHosts, text: str) -> None:
         except ValueError:
             # OpenSSH passes over lines it can't read; a key that isn't known stays refused either way.
             continue
-
-
-def _expand(path: str) -> Path:
-    return Path(path).expanduser()

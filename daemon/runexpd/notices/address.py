@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from runexp import installing
+from runexp import installing, paths
 from runexpd.hosts.threads import Threads
 
 #: A service has ten times as long as apprise gives it to connect and to answer.
@@ -44,7 +44,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     def read(self) -> str:
         """The address. Blocks. Raises Unusable."""
         if self.url_file is not None:
-            return _first_line(_of_file(Path(self.url_file).expanduser()))
+            return _first_line(_of_file(paths.expanded(self.url_file)))
         if self.url_env is not None:
             if not (found := os.environ.get(self.url_env, "").strip()):
                 raise Unusable(

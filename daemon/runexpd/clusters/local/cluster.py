@@ -1,6 +1,5 @@
 """The daemon's side of the local backend: a runexpd.clusters.base.Cluster. It keeps nothing in memory that matters."""
 
-import getpass
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ import msgspec
 from loguru import logger
 from msgspec.structs import replace
 
+from runexp import paths
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import LOST
@@ -287,7 +287,7 @@ def _ended(directory: Path, token: str) -> JobReport:
 
 
 def _whereabouts() -> tuple[str, str]:
-    return getpass.getuser(), orders.node()
+    return paths.user(), orders.node()
 
 
 def _started_at(directory: Path) -> float | None:

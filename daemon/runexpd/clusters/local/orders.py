@@ -5,7 +5,6 @@ can't do for now is told apart.
 """
 
 import errno
-import getpass
 import os
 import stat
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from runexp import paths
 from runexp.text import printable
 from runexpd.clusters.base import Submission
 from runexpd.clusters.local import directives, processes
@@ -117,7 +117,7 @@ def _prepare(submission: Submission) -> Order:
         script=script,
         workdir=workdir,
         results=_results(submission, workdir),
-        user=getpass.getuser(),
+        user=paths.user(),
     )
     _check_record(order.record("1"))
     for directory in submission.output_dirs:
