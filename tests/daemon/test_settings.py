@@ -32,7 +32,7 @@ def test_what_is_said_is_taken() -> None:
         ("local:\n  max_running: many", "expected a whole number, found a text", "c.yaml:2:16"),
         ("clusters: {local: {host: x}}", "'local' is no name for a cluster", "c.yaml:1"),
         ("clusters: {'a b': {host: x}}", "'a b' is no name for a cluster", "c.yaml:1"),
-        ("clusters: {a: {port: 99999}}", "expected a whole number, at most 65535", "clusters[...].port"),
+        ("clusters: {a: {port: 99999}}", "expected a whole number, at most 65535", "clusters.a.port"),
         ("local: {poll_seconds: .inf}", "expected a number, at most", "c.yaml:1:23: local.poll_seconds"),
         ("local: {poll_seconds: .nan}", "expected a number", "c.yaml:1:23: local.poll_seconds"),
         ('clusters: {"a\\nb": {host: x}}', "is no name for a cluster", "c.yaml:1"),
@@ -46,6 +46,28 @@ def test_what_is_said_is_taken() -> None:
         ),
         (f"local: {{before_evaluations: {'x' * 5000}}}", "a text of at most 4096 characters", "c.yaml:1:29"),
         ("local: {", "not YAML", "c.yaml:1"),
+        # Of several the one that is meant, and where it stands.
+        (
+            "clusters:\n  a: {}\n  b.c:\n    port: x\n",
+            "expected a whole number",
+            "c.yaml:4:11: clusters.b.c.port",
+        ),
+        (
+            "clusters:\n  a: {}\n  b:\n    host: x\n    hots: y\n",
+            "hots is no key here",
+            "c.yaml:5:5: clusters.b",
+        ),
+        ("clusters: {a: {}, b: 5}", "expected a mapping of keys to values", "c.yaml:1:22: clusters.b"),
+        (
+            "clusters: {a: {}, b: {transport: foo}}",
+            "foo is none of asyncssh, openssh",
+            "clusters.b.transport",
+        ),
+        (
+            "notify: {p: {url: x, tell: [end, foo]}}",
+            "foo is none of barrier, decision",
+            "c.yaml:1:34: notify.p.tell[1]",
+        ),
         ("- local", "expected a mapping of keys to values, found a list", "c.yaml:1:1"),
     ],
 )
@@ -63,7 +85,8 @@ def test_what_is_wrong_is_said_with_its_place(text: str, what: str, where: str) 
         ("cluster: {della: {host: x}}", "is clusters meant?"),
         ("clusters: {della: {hst: x}}", "is host meant?"),
         ("max_running: 3", "it is one at another place of this file"),
-        ("what_is_this: 3", ""),
+        ("what_is_this: 3", "keys here: clusters, local, notify, web"),
+        ("clusters: {della: {hots: x}}", "is host meant?"),  # `hosts` is one of `web`
     ],
 )
 def test_a_key_that_is_none_is_said_with_the_one_that_is_meant(text: str, hint: str) -> None:
