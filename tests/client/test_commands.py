@@ -427,3 +427,31 @@ def test_a_list_without_a_line_says_where_there_are_some(
     known = tuple(replace(LINE, archived=each) for each in archived)
     daemon.answer(requests.Ls, requests.LsReply(experiments=known))
     assert runexp("ls", *asked).stdout.strip() == said
+
+
+@pytest.mark.parametrize("words", [("cancel", "--yes"), ("status",), ("rm", "--yes"), ("run",), ("plan",)])
+def test_a_name_that_is_empty_is_not_what_happens_to_be_here(
+    runexp: Runexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "experiment_summary.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    done = runexp(*words, "")
+    assert done.exit_code == 2
+    assert "an empty name is no" in done.stderr
+
+
+def test_a_report_is_written_into_a_directory_that_is_there(
+    daemon: FakeDaemon, runexp: Runexp, tmp_path: Path
+) -> None:
+    daemon.answer(requests.ReportAsk, report(Outcome.SUCCEEDED, DONE))
+    done = runexp("report", "words", "--format", "html", "-o", str(tmp_path / "none" / "x.html"))
+    assert done.exit_code == 1
+    assert f"error: there is no such directory ({tmp_path}/none)" in done.stderr
+
+
+def test_what_would_be_asked_is_said_where_nobody_is(runexp: Runexp) -> None:
+    assert "nobody is here to be asked: Cancel all jobs of words?" in runexp("cancel", "words").stderr
+
+
+def test_what_is_no_number_is_called_that(runexp: Runexp) -> None:
+    assert "'x' is not a valid number." in runexp("ls", "--days", "x").stderr

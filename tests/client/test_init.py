@@ -184,10 +184,17 @@ def test_what_can_not_be_made_is_said_and_nothing_is_written(place: Path, spoil:
     assert not (place / "exp").exists()
 
 
+def test_the_example_takes_no_model_of_ones_own(place: Path) -> None:
+    done = CliRunner().invoke(main, ["init", "exp", "--example", "--model", "model"])
+    assert done.exit_code == 2
+    assert "--model can't be heeded" in done.output
+    assert not (place / "exp").exists()
+
+
 def test_what_is_missing_is_asked_for_in_a_terminal_alone(place: Path) -> None:
     done = CliRunner().invoke(main, ["init", "exp"])
     assert done.exit_code == 2
-    assert "--model says" in done.output
+    assert "hint: --model: The base model's directory" in done.output
 
 
 @pytest.mark.parametrize(

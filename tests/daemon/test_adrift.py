@@ -57,6 +57,7 @@ def context(world: World, tmp_path: Path) -> Iterator[Context]:
             "ledger": ledger,
             "config_path": "/c",
         }
+        parts["still"] = lambda id: world.state.experiments[id]
         said = {"typed": lambda e: e.name, "to_put_back": lambda c: f"put {c} back", "hindrance": gone}
         yield cast(Context, SimpleNamespace(**parts, **said))
 

@@ -46,7 +46,7 @@ def test_it_holds_at_once_and_after_a_restart(home: Home, tmp_path: Path) -> Non
         ("max_submit=many", "max_submit", "it may be a whole number from 1"),
         ("on_failure=shrug", "on_failure", "it may be continue or stop"),
         ("optimize_only=1", "is no setting", "NAME=VALUE"),
-        ("max_submit", "is no setting", "NAME=VALUE"),
+        ("max_submit", "max_submit has no value", "max_submit=VALUE: a whole number from 1"),
         ("stagger_seconds=-1", "stagger_seconds can't be -1", "it may be a number from 0"),
         ("on_failure=", "on_failure", "it may be continue or stop"),
     ],

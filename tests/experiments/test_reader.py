@@ -64,7 +64,12 @@ async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
     assert "`runexp ls`" in none.hint
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "experiment_summary.yaml").write_text("experiment: {name: here}\n")
-    assert "directory" in (await refusal(tmp_path / "here" / "experiment_summary.yaml")).hint
+    file = await refusal(tmp_path / "here" / "experiment_summary.yaml")
+    assert (file.what, file.where) == (
+        "a file, and no directory",
+        str(tmp_path / "here" / "experiment_summary.yaml"),
+    )
+    assert "directory" in file.hint
     bad = await refusal(tmp_path)
     assert bad.what == "there is no experiment_summary.yaml"
     assert "design-experiment" in bad.hint

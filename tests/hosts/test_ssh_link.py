@@ -311,3 +311,10 @@ def test_trouble_is_told_in_one_line() -> None:
     )
     assert ssh_link.describe("della", down, 160.0) == "della: no connection for 60 s: connection refused"
     assert ssh_link.describe("della", link.Connected(since=1.0), 160.0) == ""
+
+
+def test_errors_are_told_in_words_alone() -> None:
+    assert login.describe(OSError(-2, "Name or service not known")) == "Name or service not known"
+    several = OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno 101] unreachable")
+    assert login.describe(several) == "Multiple exceptions: Connect call failed, unreachable"
+    assert login.describe(OSError()) == "OSError"

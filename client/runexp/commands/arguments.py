@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Number(click.FloatRange):
     """A number within bounds. `nan` is within all of them, and is none; nor is `inf`."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
@@ -110,9 +112,21 @@ def _complete_directory(
     return [CompletionItem(f"{cluster}:{each}") for each in found]
 
 
+def _named(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Not what happens to be here, where a shell's variable holds nothing."""
+    if not value:
+        raise click.BadParameter("an empty name is no directory's; . is the one that you are in")
+    return value
+
+
 def directory(command: F) -> F:
     return click.argument(
-        "directory", metavar="[DIR]", default=".", type=click.Path(), shell_complete=_complete_directory
+        "directory",
+        metavar="[DIR]",
+        default=".",
+        type=click.Path(),
+        callback=_named,
+        shell_complete=_complete_directory,
     )(command)
 
 
@@ -122,6 +136,8 @@ def chosen(experiment: str | None) -> str:
         if is_experiment_here():
             return os.path.realpath(".")
         output.fail("which experiment?", "", "name one; `runexp ls` shows them", exits.USAGE)
+    if not experiment:  # a shell's variable that holds nothing: not what happens to be here
+        output.fail("an empty name is no experiment's", "", "name one; `runexp ls` shows them", exits.USAGE)
     return named(experiment)
 
 

@@ -38,7 +38,7 @@ def cancel(experiment: str | None, jobs: tuple[str, ...], yes: bool, as_json: bo
 def confirm(question: str) -> None:
     """Ask a person; exits where she says no, or nobody is there."""
     if not sys.stdin.isatty():
-        output.fail("nobody is here to be asked", "", "say --yes", exits.USAGE)
+        output.fail(f"nobody is here to be asked: {question}", "", "say --yes", exits.USAGE)
     if not click.confirm(question):
         sys.exit(exits.REFUSED)
 

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from runexp import connection, output, report, starting
+from runexp import connection, exits, output, report, starting
 from runexp.commands import arguments
 from runexp.wire import requests
 
@@ -82,12 +82,15 @@ def stop(as_json: bool) -> None:
 @daemon.command()
 @arguments.as_json
 def restart(as_json: bool) -> None:
-    """End runexpd, where it runs, and start it again.
+    """End runexpd, where it runs, and start it again; a wrong configuration is said, and stops nothing.
 
     \b
     Example:  runexp daemon restart
     """
     with output.errors(as_json):
+        if wrong := starting.wrong_configuration():
+            what, _, hint = wrong.partition(" hint: ")
+            output.fail(what, "", f"nothing is stopped; {hint or 'mend that first'}", exits.REFUSED, as_json)
         starting.stop()
         _tell(starting.start(), as_json)
 

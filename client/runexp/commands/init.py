@@ -115,6 +115,7 @@ def init(directory: Path, is_example: bool, environment: Path, as_json: bool, **
     directory = directory.absolute()
     with output.errors(as_json):
         if is_example:
+            _refuse_more(said, as_json)
             with steps.steps(example.STEPS) as told:
                 made(lambda: example.scaffold(directory, environment.absolute(), told.step), environment)
         else:
@@ -162,6 +163,13 @@ def say(what: str) -> None:
     output.note(f"==> {what}")
 
 
+def _refuse_more(said: dict[str, Any], as_json: bool) -> None:
+    """The example has its own."""
+    if more := [f"--{name}" for name in QUESTIONS if said[name]]:
+        what = f"--example has its own model, data and task: {' and '.join(more)} can't be heeded"
+        output.fail(what, "", "leave out either", exits.USAGE, as_json)
+
+
 def _refuse_others(directory: Path, as_json: bool) -> None:
     if directory.exists() and any(directory.iterdir()):
         output.fail(
@@ -175,6 +183,6 @@ def _refuse_others(directory: Path, as_json: bool) -> None:
 
 def _asked(name: str, as_json: bool) -> Any:
     if as_json or not sys.stdin.isatty():
-        output.fail(f"which {name}?", "", f"--{name} says; or --example", exits.USAGE, as_json)
+        output.fail(f"which {name}?", "", f"--{name}: {QUESTIONS[name]}; or --example", exits.USAGE, as_json)
     kind = str if name == "task" else click.Path(exists=True, path_type=Path)
     return click.prompt(QUESTIONS[name], type=kind)

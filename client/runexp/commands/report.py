@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -64,9 +65,17 @@ def _put(path: Path, text: str) -> None:
         path.write_bytes(body)
         return
     target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        output.fail(
+            "there is no such directory", str(target.parent), "make it first, or name another", exits.REFUSED
+        )
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         beside.write_bytes(body)
         beside.replace(target)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

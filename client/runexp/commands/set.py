@@ -42,7 +42,9 @@ def _read(settings: tuple[str, ...], as_json: bool) -> Settings:
     values: dict[str, Any] = {}
     for each in settings:
         name, equals, value = each.partition("=")
-        if not equals or name not in Settings.__struct_fields__:
+        if not equals and name in Settings.__struct_fields__:
+            output.fail(f"{name} has no value", "", f"{name}=VALUE: {_may_be(name)}", exits.USAGE, as_json)
+        if name not in Settings.__struct_fields__:
             known = ", ".join(Settings.__struct_fields__)
             output.fail(f"{each} is no setting", "", f"NAME=VALUE, with one of {known}", exits.USAGE, as_json)
         values[name] = value or None

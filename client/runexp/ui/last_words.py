@@ -11,8 +11,8 @@ from runexp.wire.views import JobView
 _MOST_JOBS = 3
 
 
-def lines(jobs: Sequence[JobView]) -> Iterator[Line]:
-    """Of many failed jobs, the first alone."""
+def lines(jobs: Sequence[JobView], typed: str) -> Iterator[Line]:
+    """Of many failed jobs, the first alone. `typed`: what names their experiment on a command line."""
     told = [(job.id, job.failure.said) for job in jobs if job.stage is Stage.FAILED and job.failure]
     told = [(id, said) for id, said in told if said]
     for id, said in told[:_MOST_JOBS]:
@@ -21,4 +21,4 @@ def lines(jobs: Sequence[JobView]) -> Iterator[Line]:
         for line in said:
             yield table.line(Span(f"  | {line}", "dim"))
     if len(told) > _MOST_JOBS:
-        yield table.line(f"  and of {len(told) - _MOST_JOBS} more: runexp report")
+        yield table.line(f"  and of {len(told) - _MOST_JOBS} more: runexp report {typed}")

@@ -81,7 +81,7 @@ def experiment(view: ExperimentView) -> Iterator[Line]:
             yield ()
             yield table.line(Span(phase, "strong"), f" ({getattr(view, phase)})")
             yield from table.aligned([job_row(job, now) for job in jobs], indent="  ")
-    yield from last_words.lines([job for job in view.jobs if not job.retired])
+    yield from last_words.lines([job for job in view.jobs if not job.retired], view.typed)
     if retired := [job for job in view.jobs if job.retired]:
         yield ()
         yield table.line("no longer in the scaffold")

@@ -34,9 +34,8 @@ async def experiment(context: Context, named: str) -> Experiment:
             what = f"{named} is {len(matches)} experiments: {choices}"
             raise Refusal(Code.AMBIGUOUS, what, hint="name it by its id, or by its directory")
     all_names = _some(sorted({e.name for e in known})) or "none yet"
-    raise Refusal(
-        Code.UNKNOWN, f"no experiment is called {named}", hint=f"`runexp ls` shows them; known: {all_names}"
-    )
+    what = f"no experiment is {'in' if '/' in named else 'called'} {named}"
+    raise Refusal(Code.UNKNOWN, what, hint=f"`runexp ls` shows them; known: {all_names}")
 
 
 async def _in_directory(context: Context, known: Sequence[Known], named: str) -> list[Known]:
@@ -65,7 +64,7 @@ def cluster(context: Context, name: str) -> Cluster:
             what = f"cluster {name} is no longer in the configuration"
             raise Refusal(Code.UNKNOWN, what, hint=context.to_put_back(name))
         known = ", ".join(sorted(context.clusters))
-        hint = f"clusters: {known}; others are added in {context.config_path}"
+        hint = f"clusters: {known}; others are added by `runexp setup`, or in {context.config_path}"
         raise Refusal(Code.UNKNOWN, f"no cluster is called {name}", hint=hint)
     return context.clusters[name]
 

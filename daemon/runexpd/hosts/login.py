@@ -4,6 +4,7 @@ Never guesses: without a person at hand, a server that asks for a password or a 
 question is fetched then, since asking alone makes some sites send a push to a telephone, and counts as a failed login.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,6 +24,8 @@ _TRIES = 3
 _READ_SECONDS = 30.0
 #: Characters of what a server says.
 _MOST_WORDS = 500
+#: What Python puts before the words of the system.
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 
 class LoginNeedsPerson(Exception):
@@ -265,7 +268,7 @@ def describe(error: BaseException) -> str:
     """An exception in words, also if it has none of its own: on one line, since a server may have chosen them."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
-    words = text.printable(str(error)[:_MOST_WORDS]) or type(error).__name__
+    words = _ERRNO.sub("", text.printable(str(error)[:_MOST_WORDS])) or type(error).__name__
     return f"no session to be had: {words}" if isinstance(error, asyncssh.ChannelOpenError) else words
 
 

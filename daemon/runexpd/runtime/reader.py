@@ -5,7 +5,7 @@ looks at each of a hundred thousand entries does so in a thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from posixpath import basename, join
+from posixpath import join
 from typing import assert_never
 
 import msgspec
@@ -26,6 +26,7 @@ from runexpd.hosts.base import (
     Part,
     Place,
     ReadPart,
+    StatPath,
     Tree,
     Withheld,
 )
@@ -87,20 +88,22 @@ class First(msgspec.Struct, frozen=True):
 async def _first(host: Host, typed: str) -> First:
     text = join(typed, summary.FILE)
     tree = Tree(typed, DEPTH, holding=summary.FILE)
-    place, data, listing, logs = await host.fetch(
-        [Locate(typed), _whole(text), tree, Locate(join(typed, "logs"))]
+    place, data, listing, logs, itself = await host.fetch(
+        [Locate(typed), _whole(text), tree, Locate(join(typed, "logs")), StatPath(typed)]
     )
     if isinstance(place, Withheld):
         raise FileRefused(place.why)
     if not isinstance(place, Place):
         hint = f"name the one that holds {summary.FILE}; `runexp ls` shows the experiments that are known"
         raise BadExperiment("no such directory", typed, hint)
+    if isinstance(itself, Found) and itself.fact.kind is Kind.FILE:
+        raise BadExperiment(
+            "a file, and no directory", typed, f"name the directory that {summary.FILE} is in"
+        )
     if not is_fit(place.path):
         raise BadExperiment("a directory whose name can't be shown", place.path, "rename it")
     if (found := _data(text, data)) is None:
         hint = "run design-experiment first, which writes it; `runexp init DIR` writes one to begin with"
-        if basename(typed) == summary.FILE:
-            hint = "name the directory that it is in"
         raise BadExperiment(f"there is no {summary.FILE}", text, hint)
     if isinstance(listing, Withheld):
         raise FileRefused(listing.why)
