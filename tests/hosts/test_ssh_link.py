@@ -223,15 +223,18 @@ async def test_stays_away_when_nobody_asks(server: FakeSshd) -> None:
 async def test_logins_keep_their_distance(server: FakeSshd) -> None:
     pace = ssh_link.Pace(floor_seconds=0.5, steady_seconds=0.0)
     async with opened(server, pace) as host:
+        earliest = [time.time()]
         for _ in range(2):
             await until_it_runs(host)
             server.cut_all()
-            await until(host, link.Down)
+            down = await until(host, link.Down)
+            assert isinstance(down, link.Down)
+            earliest.append(down.next_try_at)
         await until_it_runs(host)
-    assert len(server.logins) == 3
-    assert (
-        min(later - sooner for sooner, later in pairwise(server.logins)) >= 0.4
-    )  # by the server, which may be late
+    assert min(later - sooner for sooner, later in pairwise(earliest)) >= 0.5
+    ahead = time.time() - time.monotonic()
+    logins = [at + ahead for at in server.logins]  # by the server, which may be late
+    assert all(at >= wanted - 0.01 for at, wanted in zip(logins, earliest, strict=True))
 
 
 async def until_it_runs(host: ssh.SshHost) -> None:

@@ -3,9 +3,9 @@ that calls `inspect eval-retry` on the log in place of its `inspect eval`. Pure.
 
 `inspect eval-retry` takes what the log holds, and what its sample buffer holds beside it (as `inspect log recover` does), and
 evaluates the rest. It runs where the evaluation ran: with its environment, its GPUs and its home, where the buffer is. Bash takes
-functions from the environment, as sites give theirs for `module`; where one gets lost on its way, the script does what it says,
-and evaluates all anew: what was really taken up is told by the log that it leaves, and said then. It is left to a person wherever a script is none of bash's, calls inspect more than once, or in another
-way than by a plain line.
+functions from the environment, as sites give theirs for `module`; where one gets lost on its way, the script does what it says, and
+evaluates all anew: what was really taken up is told by the log that it leaves, and said then. It is left to a person wherever a
+script is none of bash's, calls inspect more than once, or in another way than by a plain line.
 """
 
 import json

@@ -17,6 +17,8 @@ from runexpd.clusters.slurm.errors import STOPS
 BATCH, _BATCH_BYTES = 250, 96 * 1024
 #: Of Linux: a path's, with the zero at its end, and a name's.
 _MOST_PATH_BYTES, _MOST_NAME_BYTES = 4095, 255
+#: From a command to its beginning on a head node, about; a look takes a while, too.
+_ON_ITS_WAY_SECONDS = 10.0
 #: Options that a site may want a default for.
 DEFAULTED = ("partition", "account")
 #: A name with a line's end or a separator in it would break the tables that name it: the script's own word then stands.
@@ -121,12 +123,13 @@ def _words(submission: Submission, defaults: Mapping[str, str]) -> Iterator[str]
     yield chdir
     yield submission.results
     yield submission.variable
-    yield _minutes_since(submission.looked_at)
+    yield _seconds_since(submission.looked_at)
 
 
-def _minutes_since(at: float) -> str:
-    """As find takes them; empty: it was never. Nobody compares the clocks of two machines."""
-    return f"{max(0.0, time.time() - at) / 60:.3f}" if math.isfinite(at) else ""
+def _seconds_since(at: float) -> str:
+    """When a head node comes to it; empty: that doesn't count. Nobody compares the clocks of two machines."""
+    seconds = time.time() - at + _ON_ITS_WAY_SECONDS
+    return str(math.ceil(seconds)) if math.isfinite(seconds) and seconds > 0 else ""
 
 
 def resolve(tokens: Sequence[str], fields: Sequence[str]) -> list[str]:

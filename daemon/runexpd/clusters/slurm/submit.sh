@@ -1,8 +1,8 @@
 # Submits each once: arguments STOPS ENDS DAEMON, then TOKEN DIRECTORY SCRIPT NAME OUTPUT_DIR ERROR_DIR PARTITION ACCOUNT CHDIR
-# RESULTS VARIABLE MINUTES, and so on by twelves. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
+# RESULTS VARIABLE SECONDS, and so on by twelves. From NAME on each may be empty. STOPS: after an error that matches, no more are begun. ENDS: states
 # that are an end. DAEMON: whose they are, for people. RESULTS: the directory that it trains into.
-# VARIABLE: what its script finds in its environment besides, as NAME=value; sbatch hands that on. MINUTES: since somebody looked
-# what lies in RESULTS.
+# VARIABLE: what its script finds in its environment besides, as NAME=value; sbatch hands that on. SECONDS: since somebody looked
+# what lies in RESULTS, when this began.
 # Prints, for each, its token, and what became of it: `done CODE` (sbatch's) with what sbatch wrote to both its outputs,
 # `refused` (here, before sbatch was asked), `locked` (somebody is or was at it), `withdrawn` (by resolve.sh), `later` (not
 # begun), or `doubtful` (whether another job trains there).
@@ -109,7 +109,9 @@ marked() { # its mark is, and nobody else's job trains there; or why not, on std
 }
 
 made_since() { # whether anything was, by that one, since somebody looked: it is to be looked at before it is trained over
-  [ -n "$minutes" ] && find "$results" -mindepth 1 -maxdepth 1 ! -name '.runexp*' -mmin "-$minutes" 2>/dev/null | grep -q . &&
+  [ -n "$seconds" ] || return
+  ago=$((seconds + $(seconds_up) - began))
+  find "$results" -mindepth 1 -maxdepth 1 ! -name '.runexp*' -newermt "$ago seconds ago" 2>/dev/null | grep -q . &&
     trains "and it is over. \`runexp run\` takes up what lies there, and where that is no good \`runexp retry\` makes it anew" was
 }
 
@@ -159,14 +161,14 @@ submit() { # submit ROOM: once, since the lock is ours
 }
 
 born $$
-stops=$1 ends=$2 daemon=$3 stopped=
+stops=$1 ends=$2 daemon=$3 stopped= began=$(seconds_up)
 shift 3
 said=$spool/.said-$host-$$
 { :; } 2>/dev/null >"$said" || said=/dev/null
 places "$@" 2>/dev/null
 while [ $# -ge 12 ]; do
   token=$1 directory=$2 script=$3 name=$4 out=$5 err=$6 partition=$7 account=$8 chdir=$9 results=${10}
-  variable=${11} minutes=${12}
+  variable=${11} seconds=${12}
   shift 12
   room=$spool/$token mark= what= unmade=
   if [ -n "$stopped" ] && [ ! -e "$room/lock" ]; then
