@@ -118,14 +118,15 @@ def reload() -> requests.InfoReply:
     return found
 
 
-def wrong_configuration() -> str:
-    """What the daemon's program says is wrong with the configuration as it stands; empty where nothing is."""
+def wrong_configuration() -> tuple[str, str] | None:
+    """What the daemon's program says is wrong with the configuration as it stands, and its hint; None where nothing is."""
     done = subprocess.run(
         [program("runexpd"), "--check"], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     if not done.returncode:
-        return ""
-    return " ".join(done.stderr.split()).removeprefix("error: ") or "the configuration is wrong"
+        return None
+    what, _, hint = " ".join(done.stderr.split()).removeprefix("error: ").partition(" hint: ")
+    return what or "the configuration is wrong", hint or "mend that first"
 
 
 def program(name: str) -> str:

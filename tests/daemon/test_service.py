@@ -158,8 +158,12 @@ def test_it_is_started_and_stopped_without_systemd(home: Home) -> None:
     assert again["pid"] != started["pid"]
     assert json.loads(home.runexp("daemon", "stop", "--json").stdout) == {"stopped": again["pid"]}
     assert home.runexp("daemon", "restart").returncode == 0, "which is begun where none runs"
-    assert home.runexp("daemon", "stop").returncode == 0
     (home.dir / "config.yaml").write_text("no_key: 1\n")
+    wrong = home.runexp("daemon", "restart")
+    assert wrong.returncode == 1
+    assert "\nhint: nothing is stopped; keys here: " in wrong.stderr
+    assert home.runexp("ls").returncode == 0
+    assert home.runexp("daemon", "stop").returncode == 0
     done = home.runexp("daemon", "start")
     assert done.returncode == 7
     assert "runexpd doesn't start: no_key is no key here" in done.stderr

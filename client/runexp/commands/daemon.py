@@ -89,8 +89,8 @@ def restart(as_json: bool) -> None:
     """
     with output.errors(as_json):
         if wrong := starting.wrong_configuration():
-            what, _, hint = wrong.partition(" hint: ")
-            output.fail(what, "", f"nothing is stopped; {hint or 'mend that first'}", exits.REFUSED, as_json)
+            what, hint = wrong
+            output.fail(what, "", f"nothing is stopped; {hint}", exits.REFUSED, as_json)
         starting.stop()
         _tell(starting.start(), as_json)
 

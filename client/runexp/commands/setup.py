@@ -158,7 +158,8 @@ def _write(name: str, settings: stanzas.Settings, replace: bool, as_json: bool) 
     _replace(path, after)
     if wrong := starting.wrong_configuration():
         _replace(path, before) if before else path.unlink()
-        output.fail(wrong, "", "nothing is changed", exits.REFUSED, as_json)
+        what, hint = wrong
+        output.fail(what, "", f"nothing is changed; {hint}", exits.REFUSED, as_json)
     if not as_json:
         output.note(f"{name} is in {path}")
 
