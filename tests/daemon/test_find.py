@@ -28,5 +28,5 @@ async def test_a_cluster_that_has_left_the_configuration_still_tells_two_apart()
         await find.experiment(context(), "exp7")
     assert "directory" in refused.value.refused.hint
     assert await find.experiment(context(), "gone:/scratch/./exp7") is cast(Any, THERE)
-    with pytest.raises(Refusal, match="no experiment is in gone:/scratch/exp8"):
+    with pytest.raises(Refusal, match="no known experiment is in gone:/scratch/exp8"):
         await find.experiment(context(), "gone:/scratch/exp8")

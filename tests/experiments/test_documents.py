@@ -136,6 +136,15 @@ class Known(msgspec.Struct):
     name: str
 
 
+class Shared(msgspec.Struct):
+    name: str
+    share: float
+
+
+class Listed(msgspec.Struct):
+    tasks: list[str]
+
+
 def test_what_else_is_in_a_document_is_of_no_concern() -> None:
     text = "name: a\nother: [2025-01-01, !!set {x}, !!binary aGk=, ~, .nan, {1: 2}, !!omap [x: 1]]"
     assert documents.load(text, "f", Known) == Known("a")
@@ -160,9 +169,19 @@ def test_a_text_where_a_number_should_be_is_quoted_already() -> None:
     assert raised.value.hint == ""
 
 
-class Shared(msgspec.Struct):
-    name: str
-    share: float
+@pytest.mark.parametrize(
+    ("text", "kind", "hint"),
+    [
+        ("{}", Shared, "needed here: name, share"),
+        ("{}", Known, ""),
+        ("tasks: words", Listed, "a list is written [words]"),
+        ("tasks: {a: b}", Listed, ""),
+    ],
+)
+def test_what_is_missing_and_what_should_be_a_list_say_how(text: str, kind: type, hint: str) -> None:
+    with pytest.raises(BadExperiment) as raised:
+        documents.load(text, "f", kind)
+    assert raised.value.hint == hint
 
 
 def test_ten_thousand_runs_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,8 +34,10 @@ async def experiment(context: Context, named: str) -> Experiment:
             what = f"{named} is {len(matches)} experiments: {choices}"
             raise Refusal(Code.AMBIGUOUS, what, hint="name it by its id, or by its directory")
     all_names = _some(sorted({e.name for e in known})) or "none yet"
-    what = f"no experiment is {'in' if '/' in named else 'called'} {named}"
-    raise Refusal(Code.UNKNOWN, what, hint=f"`runexp ls` shows them; known: {all_names}")
+    what, hint = f"no experiment is called {named}", f"`runexp ls` shows them; known: {all_names}"
+    if "/" in named:
+        what, hint = f"no known experiment is in {named}", f"`runexp run DIR` enters one; {hint}"
+    raise Refusal(Code.UNKNOWN, what, hint=hint)
 
 
 async def _in_directory(context: Context, known: Sequence[Known], named: str) -> list[Known]:

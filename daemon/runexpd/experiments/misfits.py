@@ -14,6 +14,8 @@ from runexpd.experiments.problems import BadExperiment
 _AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _NO_CHOICE = re.compile(r"Invalid enum value '?(.*?)'?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_WANTS_LIST = re.compile(r"Expected `array[^`]*`, got")
 _WANTS_TEXT = re.compile(r"Expected `[^`]*\bstr\b[^`]*`, got")
 #: An entry of a mapping, which msgspec doesn't name.
 _ENTRY = "[...]"
@@ -46,6 +48,8 @@ def problem(
     elif isinstance(node, yaml.ScalarNode) and _WANTS_TEXT.match(match["what"]):
         value = limits.shown(node.value)
         hint = f'YAML reads {value} as something else than text; quote it: "{value}"'
+    elif isinstance(node, yaml.ScalarNode) and _WANTS_LIST.match(match["what"]) and node.value:
+        hint = f"a list is written [{limits.shown(node.value)}]"
     return BadExperiment(what, f"{at}: {limits.shown(named)}" if named else at, hint)
 
 
@@ -130,6 +134,9 @@ def _said(what: str, kind: _Kind, path: str) -> tuple[str, str]:
     if unknown := _UNKNOWN.fullmatch(what):
         known = sorted(kind.at(path).get("properties", ()))
         return f"{limits.shown(unknown[1])} is no key here", _meant(unknown[1], known, kind)
+    if missing := _MISSING.fullmatch(what):
+        needed = kind.at(path).get("required", ())
+        return f"{missing[1]} is missing", f"needed here: {', '.join(needed)}" if len(needed) > 1 else ""
     if (choice := _NO_CHOICE.fullmatch(what)) and (choices := kind.at(path).get("enum")):
         return f"{limits.shown(choice[1])} is none of {', '.join(map(str, choices))}", ""
     return _plain(what), ""
@@ -154,8 +161,6 @@ def _plain(what: str) -> str:
         return f"expected a text of at most {match[1]} characters"
     if match := re.fullmatch(r"Expected `(.*)`", what):
         return f"expected {_kinds(match[1])}"
-    if match := re.fullmatch(r"Object missing required field `(.*)`", what):
-        return f"{match[1]} is missing"
     return what
 
 
