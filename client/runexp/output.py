@@ -1,5 +1,6 @@
 """What commands print: text for people, one JSON document for programs, errors in two lines. Commands print through here."""
 
+import errno
 import os
 import shutil
 import sys
@@ -13,6 +14,16 @@ import msgspec
 from runexp import exits, text
 from runexp.connection import Lost, NoDaemon, Refusal, Unsendable
 from runexp.ui.palette import TONES, Line, Span
+
+_NOWHERE = ("the current directory is gone", "", "cd to one that is there")
+_HINTS = {
+    errno.ENOENT: "look what is there, and how it is spelled",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room, or write it elsewhere"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose a place that is yours to write to"),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST), "choose another name"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "too many files are open: see ulimit -n"),
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 def clean(shown: str) -> str:
@@ -130,13 +141,17 @@ def errors(as_json: bool = False) -> Iterator[None]:
         sys.exit(exits.OK)
     except UnicodeError as error:
         fail(f"something isn't UTF-8: {error}", "", "rename it, or write it anew", exits.REFUSED, as_json)
-    except FileNotFoundError as error:
-        what = "there is no such file" if error.filename else "the current directory is gone"
-        fail(what, str(error.filename or ""), "", exits.REFUSED, as_json)
     except OSError as error:
         _stop_writing()
-        where = error.filename if isinstance(error.filename, str) else ""
-        fail(error.strerror or str(error), where, "", exits.REFUSED, as_json)
+        fail(*_of_the_system(error), exits.REFUSED, as_json)
+
+
+def _of_the_system(error: OSError) -> tuple[str, str, str]:
+    """What, where, and what to do."""
+    where = error.filename if isinstance(error.filename, str) else ""
+    if error.errno == errno.ENOENT:
+        return ("there is no such file", where, _HINTS[errno.ENOENT]) if where else _NOWHERE
+    return error.strerror or str(error), where, _HINTS.get(error.errno or 0, "")
 
 
 def _stop_writing() -> None:

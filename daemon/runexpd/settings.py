@@ -17,6 +17,7 @@ from runexpd.notices import quiet
 from runexpd.notices.rules import Rule
 
 _MOST_BYTES = 1024 * 1024
+_DESCRIBED = 'see "The daemon" in the README'
 #: Of anything: a year of seconds is longer than anybody means, and infinity can't be waited for.
 _MOST = 31_536_000
 Count = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
@@ -156,9 +157,10 @@ def read(path: Path) -> Settings:
         return Settings()
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise BadExperiment(f"the configuration can't be read: {why}", str(path)) from None
+        hint = "it has to be a file of yours, in UTF-8"
+        raise BadExperiment(f"the configuration can't be read: {why}", str(path), hint) from None
     if len(data) > _MOST_BYTES:
-        raise BadExperiment("the configuration is larger than 1 MB", str(path))
+        raise BadExperiment("the configuration is larger than 1 MB", str(path), _DESCRIBED)
     return parse(text, str(path))
 
 
@@ -175,7 +177,7 @@ def parse(text: str, where: str) -> Settings:
     """Raises BadExperiment."""
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return Settings()
-    settings = documents.load(text, where, Settings)
+    settings = documents.load(text, where, Settings, _DESCRIBED)
     for name in settings.notify:
         if why := _wrong(name, settings.notify[name]):
             line = documents.line_of(text, f"notify.{name}")

@@ -149,6 +149,13 @@ async def test_no_answer_at_all_says_so(place: tuple[Site, FakeSlurm]) -> None:
         await site.reports()
 
 
+async def test_an_answer_of_no_words_is_told_by_its_exit_code(place: tuple[Site, FakeSlurm]) -> None:
+    site, fake = place
+    fake.fail(squeue="mute")
+    with pytest.raises(ClusterUnreachable, match="squeue gives no answer: it ended with exit code 7, and"):
+        await site.cluster.find([], ())
+
+
 async def test_a_site_without_accounting(place: tuple[Site, FakeSlurm]) -> None:
     site, fake = place
     fake.fail(sacct="disabled")

@@ -100,7 +100,7 @@ def test_the_pause_ends_by_itself(manager: socket.socket, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "kept"), [(RuntimeError("ours"), 1, "1"), (BadExperiment("no key"), 78, None)]
+    ("error", "code", "kept"), [(RuntimeError("ours"), 1, "1"), (BadExperiment("no key", "x", "y"), 78, None)]
 )
 def test_a_fault_counts_and_what_a_person_mends_does_not(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, kept: str | None

@@ -54,7 +54,7 @@ def _configurations() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("where", "text"), _configurations())
 def test_every_configuration_is_one(where: str, text: str) -> None:
-    assert documents.load(text, where, settings.Settings)
+    assert documents.load(text, where, settings.Settings, "")
 
 
 def test_there_are_configurations_of_each_section() -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import gc
+from enum import StrEnum
 
 import msgspec
 import pytest
@@ -46,8 +47,8 @@ REFUSED = {
     "too many bytes": ("#" * (limits.FILE_BYTES + 1), "larger than 4 MB", "f"),
     "half a surrogate pair, spelled": ('a: "\\ud800"', "invalid Unicode", "f:1:"),
     "half a surrogate pair, as it is": ("a: \ud800", "half a surrogate pair", "f"),
-    "a NUL": ("a: \0", "#x0000", "f"),
-    "an escape": ("a: \x1b[31m", "#x001b", "f"),
+    "a NUL": ("a: \0", "#x0000", "f:1:4"),
+    "an escape": ("a: \x1b[31m", "#x001b", "f:1:4"),
     "a tab for an indent": ("a:\n\tb: 1", "cannot start any token", "f:2:1"),
     "a tag of Python's": (
         "a: !!python/object:os.system {}",
@@ -147,40 +148,40 @@ class Listed(msgspec.Struct):
 
 def test_what_else_is_in_a_document_is_of_no_concern() -> None:
     text = "name: a\nother: [2025-01-01, !!set {x}, !!binary aGk=, ~, .nan, {1: 2}, !!omap [x: 1]]"
-    assert documents.load(text, "f", Known) == Known("a")
+    assert documents.load(text, "f", Known, "see f") == Known("a")
 
 
 @pytest.mark.parametrize("key", ["~", "1", "2025-01-01", "!!binary aGk="])
 def test_a_key_that_is_no_text_is_said(key: str) -> None:
     with pytest.raises(BadExperiment, match="a key is no text") as raised:
-        documents.load(f"name: a\n{key}: 1", "f", Known)
+        documents.load(f"name: a\n{key}: 1", "f", Known, "see f")
     assert raised.value.where == "f:1:1"
 
 
 def test_a_date_where_a_name_should_be_is_to_be_quoted() -> None:
     with pytest.raises(BadExperiment, match="expected a text, found a date") as raised:
-        documents.load("name: 2025-01-01", "f", Known)
+        documents.load("name: 2025-01-01", "f", Known, "see f")
     assert raised.value.hint.endswith('quote it: "2025-01-01"')
 
 
 def test_a_text_where_a_number_should_be_is_quoted_already() -> None:
     with pytest.raises(BadExperiment, match="expected a number, found a text") as raised:
-        documents.load('{name: a, share: "5"}', "f", Shared)
-    assert raised.value.hint == ""
+        documents.load('{name: a, share: "5"}', "f", Shared, "see f")
+    assert raised.value.hint == "see f"
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "hint"),
     [
         ("{}", Shared, "needed here: name, share"),
-        ("{}", Known, ""),
+        ("{}", Known, "see f"),
         ("tasks: words", Listed, "a list is written [words]"),
-        ("tasks: {a: b}", Listed, ""),
+        ("tasks: {a: b}", Listed, "see f"),
     ],
 )
 def test_what_is_missing_and_what_should_be_a_list_say_how(text: str, kind: type, hint: str) -> None:
     with pytest.raises(BadExperiment) as raised:
-        documents.load(text, "f", kind)
+        documents.load(text, "f", kind, "see f")
     assert raised.value.hint == hint
 
 
@@ -206,3 +207,28 @@ def test_the_collector_of_garbage_is_left_as_it_was() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+class Kind(StrEnum):
+    FIRST = "first"
+    SECOND = "second"
+
+
+class Choosing(msgspec.Struct):
+    kind: Kind = Kind.FIRST
+    kinds: tuple[Kind, ...] = ()
+
+
+@pytest.mark.parametrize("text", ["kind: third", "kinds: [first, third]"])
+def test_a_word_that_is_none_is_told_with_those_that_are(text: str) -> None:
+    with pytest.raises(BadExperiment, match="third is none of first, second") as raised:
+        documents.load(text, "f", Choosing, "see f")
+    assert raised.value.hint == "see f"
+
+
+@pytest.mark.parametrize("character", ["\x9b", "\0", "\x1b", "\ufffe"])
+def test_a_control_character_is_told_with_its_place(character: str) -> None:
+    with pytest.raises(BadExperiment, match="a control character") as raised:
+        documents.plain(f"name: é\nother: a{character}b", "f")
+    assert raised.value.where == "f:2:9"
+    assert raised.value.hint

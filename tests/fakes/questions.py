@@ -41,7 +41,7 @@ def raise_bad() -> None:
 
 class Unpicklable(BadExperiment):
     def __init__(self) -> None:
-        super().__init__("it is bad")
+        super().__init__("it is bad", "where", "hint")
 
     def __reduce__(self) -> tuple[type[BadExperiment], tuple[str, str, str]]:
         raise TypeError("never")

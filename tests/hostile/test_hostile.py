@@ -64,8 +64,9 @@ async def test_what_is_read_is_an_experiment_or_a_bad_one(host: Host, tmp_path: 
         try:
             reading = await read_experiment(host, str(case[1]), TOOLS, False)
         except (BadExperiment, HostError) as bad:
-            words = " ".join((bad.what, getattr(bad, "where", ""), getattr(bad, "hint", "")))
-            assert words.isprintable(), case[0]
+            words = (bad.what, getattr(bad, "where", "?"), getattr(bad, "hint", "?"))
+            assert " ".join(words).isprintable(), case[0]
+            assert all(words), (case[0], words)
             refused.append(case[0])
         else:
             msgspec.json.encode(reading)

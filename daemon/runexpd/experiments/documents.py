@@ -13,10 +13,12 @@ import msgspec
 import yaml
 
 from runexpd.experiments import limits, misfits
-from runexpd.experiments.nodes import Unfit, compose
+from runexpd.experiments.nodes import QUOTE, Unfit, compose
 from runexpd.experiments.problems import BadExperiment
 
 T = TypeVar("T")
+
+_MEND = "mend it there, or on the line before"
 
 
 class _Constructor(yaml.constructor.SafeConstructor):
@@ -26,22 +28,22 @@ class _Constructor(yaml.constructor.SafeConstructor):
         try:
             value = super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:
-            raise Unfit(str(error), node.start_mark) from None
+            raise Unfit(str(error), node.start_mark, QUOTE) from None
         if isinstance(value, int) and abs(value) >= limits.WHOLE_NUMBER:
-            raise Unfit("a whole number of more than 18 digits", node.start_mark)
+            raise Unfit("a whole number of more than 18 digits", node.start_mark, QUOTE)
         return value
 
 
-def load(text: str, where: str, kind: type[T]) -> T:
-    """A document as a struct. `where` names the file in errors. Raises BadExperiment."""
+def load(text: str, where: str, kind: type[T], described: str) -> T:
+    """A document as a struct. `where` names the file in errors; `described`: what tells how it is written. Raises BadExperiment."""
     root = _composed(text, where)
     if root is None:
-        raise BadExperiment("the file is empty", where)
+        raise BadExperiment("the file is empty", where, described)
     document = _built(root, where)
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise misfits.problem(error, document, root, where, kind) from None
+        raise misfits.problem(error, document, root, where, kind, described) from None
 
 
 def plain(text: str, where: str) -> Any:
@@ -87,13 +89,21 @@ def _built(root: yaml.Node, where: str) -> Any:
 def _refused(error: yaml.YAMLError, where: str, text: str = "") -> BadExperiment:
     match error:
         case Unfit():
-            return BadExperiment(error.what, misfits.place(where, error.problem_mark))
+            return BadExperiment(error.what, misfits.place(where, error.problem_mark), error.hint)
         case yaml.MarkedYAMLError():
             problem = " ".join(filter(None, (error.context, error.problem)))
             place = _end(text, where, error.problem_mark) or misfits.place(where, error.problem_mark)
-            return BadExperiment(f"not YAML: {limits.shown(problem)}", place)
+            return BadExperiment(f"not YAML: {limits.shown(problem)}", place, _MEND)
+        case yaml.reader.ReaderError() if isinstance(error.character, int):
+            what = f"not YAML: a control character, #x{error.character:04x}"
+            return BadExperiment(what, _first(chr(error.character), text, where), "take it out")
         case _:
-            return BadExperiment(f"not YAML: {limits.shown(str(error))}", where)
+            return BadExperiment(f"not YAML: {limits.shown(str(error))}", where, _MEND)
+
+
+def _first(character: str, text: str, where: str) -> str:
+    lines = text.partition(character)[0].split("\n")
+    return f"{where}:{len(lines)}:{len(lines[-1]) + 1}"
 
 
 def _end(text: str, where: str, mark: Any) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 #: A script, a config, a summary.
 FILE_BYTES = 4 * 1024 * 1024
+TOO_LARGE = f"larger than {FILE_BYTES // 1024 // 1024} MB"
+SMALLER = "a summary, a script or a config is text: what else is in it belongs into a file of its own"
 #: All scripts and configs of an experiment.
 SCAFFOLD_BYTES = 256 * 1024 * 1024
 #: What is fetched at one moment.

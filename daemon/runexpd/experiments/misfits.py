@@ -33,9 +33,12 @@ _EXPECTED = {
 
 
 def problem(
-    error: msgspec.ValidationError, document: object, root: yaml.Node, where: str, kind: type
+    error: msgspec.ValidationError, document: object, root: yaml.Node, where: str, kind: type, described: str
 ) -> BadExperiment:
-    """What to tell of a document that isn't of a kind: it as plain data, and as YAML has it. `where` names its file."""
+    """What to tell of a document that isn't of a kind: it as plain data, and as YAML has it.
+
+    `where` names its file; `described`: what tells how it is written.
+    """
     match = _AT.match(str(error))
     assert match is not None
     path = (match["path"] or "$").removeprefix("$").removeprefix(".")
@@ -50,7 +53,7 @@ def problem(
         hint = f'YAML reads {value} as something else than text; quote it: "{value}"'
     elif isinstance(node, yaml.ScalarNode) and _WANTS_LIST.match(match["what"]) and node.value:
         hint = f"a list is written [{limits.shown(node.value)}]"
-    return BadExperiment(what, f"{at}: {limits.shown(named)}" if named else at, hint)
+    return BadExperiment(what, f"{at}: {limits.shown(named)}" if named else at, hint or described)
 
 
 def _mark(node: yaml.Node, what: str) -> Any:

@@ -26,6 +26,8 @@ _SEQUENCES = ("seq", "omap", "pairs")
 _MAPPINGS = ("map", "set")
 _NUMBERS = tuple(_PREFIX + kind for kind in ("int", "float", "timestamp"))
 _MERGE = _PREFIX + "merge"
+#: What to do about it.
+QUOTE, _OUT, _ALIAS = "quote it, if a text is meant", "take it out", "write out what is meant, without a *"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _Pair = tuple[yaml.Node, yaml.Node]
 _RESOLVER: Any = yaml.resolver.Resolver()
@@ -35,9 +37,10 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Unfit(yaml.MarkedYAMLError):
     """Raised for YAML that we don't take: too large, too deep, ambiguous."""
 
-    def __init__(self, what: str, mark: Any) -> None:
+    def __init__(self, what: str, mark: Any, hint: str) -> None:
         super().__init__(problem=what, problem_mark=mark)
         self.what = what
+        self.hint = hint
 
 
 class _Tree:
@@ -54,9 +57,9 @@ class _Tree:
 def compose(text: str) -> yaml.Node | None:
     """The root of the document, None for an empty one. Raises yaml.YAMLError, Unfit among them."""
     if len(text) > limits.FILE_BYTES:
-        raise Unfit(f"larger than {limits.FILE_BYTES // 1024 // 1024} MB", None)
+        raise Unfit(limits.TOO_LARGE, None, limits.SMALLER)
     if found := _SURROGATE.search(text):
-        raise Unfit(f"half a surrogate pair at character {found.start() + 1}", None)
+        raise Unfit(f"half a surrogate pair at character {found.start() + 1}", None, _OUT)
     loader = _Loader(text)
     try:
         return _Composer().compose(loader)
@@ -87,14 +90,16 @@ class _Composer:
                 case yaml.AliasEvent:
                     self._add(self._aliased(event), event.start_mark)
                 case yaml.DocumentStartEvent if self._root is not None:
-                    raise Unfit("a second document: one file holds one", event.start_mark)
+                    raise Unfit(
+                        "a second document: one file holds one", event.start_mark, "end it before the ---"
+                    )
                 case _:
                     pass
         return self._root
 
     def _add(self, part: _Tree, mark: Any) -> None:
         if len(self._open) + part.height > limits.DEPTH:
-            raise Unfit(f"nested more than {limits.DEPTH} deep", mark)
+            raise Unfit(f"nested more than {limits.DEPTH} deep", mark, limits.SMALLER)
         if not self._open:
             self._root = part.node
             return
@@ -104,7 +109,7 @@ class _Composer:
         if part.height >= whole.height:
             whole.height = part.height + 1
         if whole.size > limits.NODES:
-            raise Unfit("the document is too large", mark)
+            raise Unfit("the document is too large", mark, limits.SMALLER)
 
     def _anchored(self, event: Any, node: yaml.Node) -> _Tree:
         tree = _Tree(node)
@@ -115,20 +120,23 @@ class _Composer:
     def _aliased(self, event: Any) -> _Tree:
         found = self._anchors.get(event.anchor)
         if found is None:
-            raise Unfit(f"*{limits.shown(event.anchor)} stands for nothing", event.start_mark)
+            raise Unfit(f"*{limits.shown(event.anchor)} stands for nothing", event.start_mark, _ALIAS)
         if found.open:
-            raise Unfit(f"*{limits.shown(event.anchor)} stands for what it is part of", event.start_mark)
+            raise Unfit(
+                f"*{limits.shown(event.anchor)} stands for what it is part of", event.start_mark, _ALIAS
+            )
         return found
 
     def _scalar(self, event: Any) -> yaml.ScalarNode:
         value, mark = event.value, event.start_mark
         if len(value) > limits.SCALAR_CHARACTERS:
-            raise Unfit(f"a value of {len(value)} characters: more than {limits.SCALAR_CHARACTERS}", mark)
+            what = f"a value of {len(value)} characters: more than {limits.SCALAR_CHARACTERS}"
+            raise Unfit(what, mark, limits.SMALLER)
         if _SURROGATE.search(value):
-            raise Unfit("half a surrogate pair", mark)
+            raise Unfit("half a surrogate pair", mark, _OUT)
         tag = _called(event) if event.tag not in (None, "!") else self._meant(event)
         if tag in _NUMBERS and len(value) > limits.NUMBER_CHARACTERS:
-            raise Unfit(f"a number of {len(value)} characters", mark)
+            raise Unfit(f"a number of {len(value)} characters", mark, QUOTE)
         return yaml.ScalarNode(tag, value, mark, event.end_mark, style=event.style)
 
     def _meant(self, event: Any) -> str:
@@ -150,7 +158,11 @@ def _called(event: Any) -> str:
     if tag == kind or kind not in (*_SCALARS, *_TEXTS):
         raise _no_such(event)
     if kind in _SCALARS and _looks(event.value).removeprefix(_PREFIX) not in _SCALARS[kind]:
-        raise Unfit(f"{limits.shown(event.value)!r} is no {kind}", event.start_mark)
+        raise Unfit(
+            f"{limits.shown(event.value)!r} is no {kind}",
+            event.start_mark,
+            f"take its !!{kind} away, or write one",
+        )
     return tag
 
 
@@ -164,7 +176,7 @@ def _collection(event: Any) -> yaml.CollectionNode:
 
 
 def _no_such(event: Any) -> Unfit:
-    return Unfit(f"the tag {limits.shown(event.tag)} is not known here", event.start_mark)
+    return Unfit(f"the tag {limits.shown(event.tag)} is not known here", event.start_mark, "take it away")
 
 
 def _closed(tree: _Tree) -> _Tree:
@@ -188,9 +200,11 @@ def _checked(pairs: list[_Pair]) -> int:
         if key.tag == _MERGE:
             merges += 1
             if merges > limits.MERGES:
-                raise Unfit(f"more than {limits.MERGES} merge keys", key.start_mark)
+                raise Unfit(
+                    f"more than {limits.MERGES} merge keys", key.start_mark, "write out what they bring"
+                )
         elif key.value in seen:
-            raise Unfit(f"{limits.shown(key.value)} is there twice", key.start_mark)
+            raise Unfit(f"{limits.shown(key.value)} is there twice", key.start_mark, "take one of them out")
         seen.add(key.value)
     return merges
 
@@ -213,5 +227,7 @@ def _sources(values: Iterable[yaml.Node]) -> Iterator[yaml.MappingNode]:
     for value in values:
         for source in value.value if isinstance(value, yaml.SequenceNode) else (value,):
             if not isinstance(source, yaml.MappingNode):
-                raise Unfit("<< of what is no mapping", source.start_mark)
+                raise Unfit(
+                    "<< of what is no mapping", source.start_mark, "it brings in the keys of another mapping"
+                )
             yield source

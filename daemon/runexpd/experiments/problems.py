@@ -7,7 +7,7 @@ from runexpd.experiments.limits import MESSAGE_CHARACTERS
 class BadExperiment(Exception):
     """Raised when an experiment can't be run as it stands. Each part is one printable line, whatever it quotes."""
 
-    def __init__(self, what: str, where: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, where: str, hint: str) -> None:
         #: No full stop.
         self.what = printable(what[:MESSAGE_CHARACTERS])
         #: file, or file:line:column, or file and path in the document.

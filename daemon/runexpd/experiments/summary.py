@@ -18,6 +18,9 @@ RUN_TYPES = ("fine-tuned", "control", "eval-only")
 _EPOCHS_HINT = "list the epochs whose checkpoints are to be evaluated, counted from 0"
 
 
+_DESCRIBED = "`runexp schema` tells how it is written, and `runexp init DIR` writes one"
+
+
 class _Experiment(msgspec.Struct):
     name: str
     dir: str | None = None
@@ -79,7 +82,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(text: str, where: str, dir: str) -> Summary:
     """The summary of the experiment in `dir`, an absolute path. Raises BadExperiment."""
-    document = documents.load(text, where, _Document)
+    document = documents.load(text, where, _Document, _DESCRIBED)
     _check(document, text, where)
     tools = document.tools or _Tools()
     base = document.output.base_directory if document.output else None
@@ -117,7 +120,7 @@ def _cells(entry: _Entry) -> Cells:
 
 
 def _check(document: _Document, text: str, where: str) -> None:
-    def bad(what: str, path: str, hint: str = "") -> BadExperiment:
+    def bad(what: str, path: str, hint: str) -> BadExperiment:
         return BadExperiment(what, f"{where}:{documents.line_of(text, path)}: {path}", hint)
 
     name = document.experiment.name
@@ -125,7 +128,7 @@ def _check(document: _Document, text: str, where: str) -> None:
         what = f"{limits.shown(name)!r} is no name for an experiment"
         raise bad(what, "experiment.name", names.EXPERIMENT_RULE)
     if not document.runs:
-        raise bad("there are no runs", "runs")
+        raise bad("there are no runs", "runs", _DESCRIBED)
     if len(document.runs) > limits.RUNS:
         raise bad(
             f"{len(document.runs)} runs: more than {limits.RUNS}", "runs", "make it several experiments"
@@ -182,7 +185,7 @@ def _check_epochs(entry: _Entry, type: str, path: str, bad: Callable[..., BadExp
         what = f"{len(entry.epochs)} epochs: more than {limits.EPOCHS_OF_ENTRY}"
         raise bad(what, f"{path}.epochs", "make it several entries, if it is meant")
     if min(entry.epochs) < 0:
-        raise bad("epochs are counted from 0", f"{path}.epochs")
+        raise bad("epochs are counted from 0", f"{path}.epochs", "the first is 0, as in artifacts/epoch_0")
     if max(entry.epochs) >= limits.EPOCH:
         raise bad(f"{max(entry.epochs)} is no epoch", f"{path}.epochs", f"they end before {limits.EPOCH}")
 

@@ -62,7 +62,8 @@ async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optim
             understand, found, design, chosen, optimize_only, seconds=seconds, lane=Lane.READING
         )
     except Indigestible as error:
-        raise BadExperiment(f"it can't be read: {error.what}", dir) from error
+        hint = "a summary, a script or a config in it is no ordinary one: make it simpler"
+        raise BadExperiment(f"it can't be read: {error.what}", dir, hint) from error
 
 
 async def check_writable(host: Host, dir: str) -> None:
@@ -209,7 +210,7 @@ def _is_wanted(dir: str, runs: frozenset[str], fact: FileFact) -> bool:
             "not a regular file", fact.path, "a script or a config is a file that can be read"
         )
     if not small:
-        raise BadExperiment(f"larger than {limits.FILE_BYTES // 1024 // 1024} MB", fact.path)
+        raise BadExperiment(limits.TOO_LARGE, fact.path, limits.SMALLER)
     return True
 
 
@@ -240,7 +241,9 @@ def _data(path: str, answer: Answer) -> bytes | None:
         case Missing():
             return None
         case Withheld():
-            raise BadExperiment(answer.why.removeprefix(f"{path}: "), path)
+            raise BadExperiment(
+                answer.why.removeprefix(f"{path}: "), path, "it has to be a file that you can read"
+            )
         case Listing() | Found() | Place():
             raise AssertionError("nobody asked for that")
         case _:

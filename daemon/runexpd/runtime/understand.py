@@ -105,11 +105,13 @@ def _texts(found: Gathered, runs: frozenset[str]) -> Iterator[tuple[str, str]]:
 
 def decoded(data: bytes, path: str) -> str:
     if len(data) > limits.FILE_BYTES:
-        raise BadExperiment(f"larger than {limits.FILE_BYTES // 1024 // 1024} MB", path)
+        raise BadExperiment(limits.TOO_LARGE, path, limits.SMALLER)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise BadExperiment(f"not UTF-8 at byte {error.start}", path) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8, or take out what stands there"
+        raise BadExperiment(f"not UTF-8 at byte {error.start}", f"{path}:{line}", hint) from None
 
 
 def _discovered(tool: Tool, scaffold: Scaffold) -> Discovery:
@@ -146,7 +148,9 @@ def _check_jobs(jobs: Sequence[JobSpec], links: Mapping[str, str]) -> None:
         paths = (job.script, job.workdir, job.output, job.error, job.chdir, job.place, job.results)
         for text in (job.id, job.name, *paths):
             if text is not None and not is_fit(text):
-                raise BadExperiment("a name or path with characters that can't be shown", text, "rename it")
+                what = f"a name or path of {job.id!r} has characters that can't be shown"
+                hint = f"rename it, or mend where it is written: {job.script}, or the config that it names"
+                raise BadExperiment(what, ascii(text), hint)
         if not job.id or job.id in ids:
             raise BadExperiment(
                 f"two jobs are called {job.id!r}", job.script, "their tool should tell them apart"

@@ -41,7 +41,7 @@ def spec(path: str, text: str, **known: object) -> JobSpec:
     try:
         asked = sbatch.read(text)
     except sbatch.BadDirective as bad:
-        raise BadExperiment(bad.what, f"{path}:{bad.line}") from None
+        raise BadExperiment(bad.what, f"{path}:{bad.line}", "mend that #SBATCH line") from None
     if unfit := sbatch.unfit(asked):
         raise BadExperiment(unfit.what, f"{path}:{unfit.line}", unfit.hint)
     chdir = normpath(join(workdir, asked.chdir)) if asked.chdir else None

@@ -131,7 +131,9 @@ class _Config(msgspec.Struct):
 def _mapping(text: str, where: str) -> dict[str, Any]:
     parsed = documents.plain(text, where)
     if not isinstance(parsed, dict):
-        raise BadExperiment("a torchtune config is a mapping of keys to values", where)
+        raise BadExperiment(
+            "a torchtune config is a mapping of keys to values", where, "write it as `tune cp` does"
+        )
     return {str(key): value for key, value in parsed.items()}
 
 

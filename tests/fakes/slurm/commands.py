@@ -183,6 +183,8 @@ def _printed_to(id, directives, option):
 
 
 def squeue(dir, fault, argv):
+    if fault == "mute":
+        sys.exit(7)
     if fault == "down":
         fail("slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
     asked = dict(_words(argv))

@@ -128,7 +128,7 @@ class SlurmCluster:
     async def find(self, jobs: Sequence[JobSpec], ours: Collection[str]) -> Mapping[str, Found]:
         ran = await self._ask(commands.list_queue(), queries=1)
         if ran.exit_code != 0:
-            raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
+            raise _no_answer("squeue", ran)
         queue = await aside(lambda: list(parse.queue(ran.stdout)))
         return await adopt.find(self.host, queue, jobs, ours)
 
@@ -201,7 +201,7 @@ class SlurmCluster:
         """The host's name, as up to 24.11 has it, and the node's, as 26.05: where a machine is one node they are the same."""
         ran = await self._ask(commands.node_names(nodes), queries=1)
         if ran.exit_code not in (0, _NO_SUCH_COMMAND):
-            raise ClusterUnreachable(f"sinfo gives no answer: {printable(ran.stderr)[:300]}")
+            raise _no_answer("sinfo", ran)
         hosts = parse.node_hosts(ran.stdout)
         return {node: list(dict.fromkeys(map(_short, (*hosts.get(node, ()), node)))) for node in nodes}
 
@@ -234,7 +234,7 @@ class SlurmCluster:
         ran = await self._ask(commands.list_queue(), queries=1)
         queue = _queue(Section(ran.stdout, ran.exit_code))
         if queue is None:
-            raise ClusterUnreachable(f"squeue gives no answer: {printable(ran.stderr)[:300]}")
+            raise _no_answer("squeue", ran)
         if theirs := merge.still_theirs(jobs, queue, await self._owned(jobs, queue, ())):
             await self._ask(commands.cancel(), queries=0, stdin=commands.ids(theirs))
 
@@ -292,3 +292,8 @@ def _accounting(found: Mapping[str, Section]) -> list[Accounted] | None:
     """sacct's rows; None where it gave no answer."""
     section = found.get(commands.ACCOUNTING)
     return parse.accounting(section.text) if section is not None and section.exit_code == 0 else None
+
+
+def _no_answer(command: str, ran: Ran) -> ClusterUnreachable:
+    said = printable(ran.stderr)[:300] or f"it ended with exit code {ran.exit_code}, and said nothing"
+    return ClusterUnreachable(f"{command} gives no answer: {said}")
