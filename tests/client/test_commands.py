@@ -455,3 +455,12 @@ def test_what_would_be_asked_is_said_where_nobody_is(runexp: Runexp) -> None:
 
 def test_what_is_no_number_is_called_that(runexp: Runexp) -> None:
     assert "'x' is not a valid number." in runexp("ls", "--days", "x").stderr
+
+
+def test_what_troubles_many_experiments_is_listed_once(daemon: FakeDaemon, runexp: Runexp) -> None:
+    down = "della: no connection for 9 s: refused"
+    known = [replace(LINE, id=f"e{n}", name=f"exp{n}", trouble=down) for n in range(5)]
+    parked = replace(LINE, id="e9", name="exp9", trouble="a fault")
+    daemon.answer(requests.Ls, requests.LsReply(experiments=(*known, parked)))
+    said = [line for line in runexp("ls").stdout.splitlines() if line.startswith("! ")]
+    assert said == [f"! exp0 [e0], exp1 [e1], exp2 [e2] and 2 more: {down}", "! exp9 [e9]: a fault"]

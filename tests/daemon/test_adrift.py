@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fakes.builders import ID, World, scaffold
 from runexp.wire.requests import Cancel
+from runexp.wire.states import Outcome
 from runexp.wire.upkeep import Archive, Remove
 from runexpd.api import asking, find, upkeep
 from runexpd.api.context import Context
@@ -107,3 +108,12 @@ async def test_its_cluster_is_said_to_have_been_there(context: Context) -> None:
     assert refused.value.refused.hint == "put della back"
     with pytest.raises(Refusal, match="no cluster is called dela"):
         find.cluster(context, "dela")
+
+
+def test_a_list_says_what_is_wrong_with_the_cluster_of_what_runs(world: World) -> None:
+    parts = {"loop": Loop(world), "hindrance": lambda cluster: f"{cluster}: gone", "as_of": lambda e: None}
+    forecast = SimpleNamespace(whole=SimpleNamespace(end=None))
+    fake = cast(Context, SimpleNamespace(**parts, _forecast=lambda e: forecast))
+    assert Context.line(fake, world.experiment).trouble == "della: gone"
+    over = replace(world.experiment, outcome=Outcome.SUCCEEDED)
+    assert Context.line(fake, over).trouble == ""

@@ -75,6 +75,10 @@ async def test_no_directory_and_no_summary(tmp_path: Path) -> None:
     assert "design-experiment" in bad.hint
 
 
+async def test_a_directory_that_is_not_below_home_is_said(tmp_path: Path) -> None:
+    assert (await refusal(Path("not/there"))).what == "no such directory"
+
+
 async def test_the_root_has_one_slash() -> None:
     assert (await refusal(Path("/"))).where == "/experiment_summary.yaml"
 

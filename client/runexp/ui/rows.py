@@ -20,6 +20,8 @@ _OUTCOMES = {
     Outcome.CANCELLED: "dim",
 }
 _VERDICTS = {Verdict.OK: "good", Verdict.WARNING: "warn", Verdict.BAD: "bad"}
+#: Experiments that are named where one thing troubles many.
+_MOST_NAMES = 3
 #: What would be done with a job; other words are as the terminal writes.
 _DECISIONS = {"submit": "busy", "skip": "dim", "blocked": "bad", "changed": "change", "retire": "dim"}
 
@@ -27,9 +29,10 @@ _DECISIONS = {"submit": "busy", "skip": "dim", "blocked": "bad", "changed": "cha
 def experiments(lines: Sequence[ExperimentLine]) -> Iterator[Line]:
     header = [Span(name, "dim") for name in ("id", "experiment", "outcome", "jobs", "best", "asked", "where")]
     yield from table.aligned([header, *(_line(line) for line in lines)])
-    for line in lines:
-        if line.trouble:
-            yield table.line(Span(f"! {line.name} [{line.id}]: {line.trouble}", "doubt"))
+    for trouble in dict.fromkeys(filter(None, (line.trouble for line in lines))):
+        names = [f"{line.name} [{line.id}]" for line in lines if line.trouble == trouble]
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        yield table.line(Span(f"! {', '.join(names[:_MOST_NAMES])}{more}: {trouble}", "doubt"))
 
 
 def _line(line: ExperimentLine) -> tuple[Cell, ...]:
@@ -72,7 +75,7 @@ def experiment(view: ExperimentView) -> Iterator[Line]:
     elif view.estimates.barrier is not None:
         yield table.line(Span(f"likely to be trained {when.likely(view.estimates.barrier)}", "busy"))
     if view.trouble:
-        yield table.line(Span(f"! {view.cluster}: {view.trouble}", "alarm"))
+        yield table.line(Span(f"! {view.trouble}", "alarm"))
     for warning in view.warnings:
         yield table.line(Span(f"warning: {warning}", "warn"))
     for phase in Phase:

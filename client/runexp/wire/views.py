@@ -130,7 +130,7 @@ class ExperimentLine(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None
     #: Jobs by state; retired ones are left out.
     counts: dict[str, int]
-    #: Why nothing more is done with it; empty when all is well.
+    #: Why nothing more is done with it, or what is wrong with its cluster while it runs; empty when all is well.
     trouble: str = ""
     #: As for a view.
     as_of: float | None = None

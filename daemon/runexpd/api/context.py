@@ -86,7 +86,8 @@ class Context:
     def line(self, experiment: Experiment) -> ExperimentLine:
         """A row of `runexp ls`."""
         parked = self.loop.state.parked.get(experiment.id)
-        line = report.line(experiment, parked.why if parked else "")
+        hindered = self.hindrance(experiment.cluster) if experiment.outcome is None else ""
+        line = report.line(experiment, parked.why if parked else hindered)
         ends = None if parked or experiment.outcome is not None else self._forecast(experiment).whole.end
         return replace(line, as_of=self.as_of(experiment), ends=ends)
 

@@ -16,6 +16,7 @@ from runexpd.experiments.problems import BadExperiment
 from runexpd.hosts.base import (
     Answer,
     FileFact,
+    FileMissing,
     FileRefused,
     Found,
     Host,
@@ -45,12 +46,13 @@ _SUMMARY_SECONDS = 30.0
 _SCAFFOLD_SECONDS = 60.0
 _TEXT_SECONDS = 0.01
 _MOST_SECONDS = 300.0
+_NAME_ONE = f"name the one that holds {summary.FILE}; `runexp ls` shows the experiments that are known"
 _TEXTS = (".slurm", ".yaml", ".yml")
 
 
 async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optimize_only: bool) -> Reading:
     """Read it, and change nothing. Raises BadExperiment, FileRefused and HostUnreachable."""
-    dir = dir if dir.startswith("/") else await host.resolve(dir)
+    dir = dir if dir.startswith("/") else await _resolved(host, dir)
     first = await _first(host, dir.rstrip("/") or "/")
     dir, path = first.dir, join(first.dir, summary.FILE)
     try:
@@ -64,6 +66,14 @@ async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optim
     except Indigestible as error:
         hint = "a summary, a script or a config in it is no ordinary one: make it simpler"
         raise BadExperiment(f"it can't be read: {error.what}", dir, hint) from error
+
+
+async def _resolved(host: Host, dir: str) -> str:
+    """From home. Raises BadExperiment for what isn't there."""
+    try:
+        return await host.resolve(dir)
+    except FileMissing as error:
+        raise BadExperiment("no such directory", dir, _NAME_ONE) from error
 
 
 async def check_writable(host: Host, dir: str) -> None:
@@ -95,8 +105,7 @@ async def _first(host: Host, typed: str) -> First:
     if isinstance(place, Withheld):
         raise FileRefused(place.why)
     if not isinstance(place, Place):
-        hint = f"name the one that holds {summary.FILE}; `runexp ls` shows the experiments that are known"
-        raise BadExperiment("no such directory", typed, hint)
+        raise BadExperiment("no such directory", typed, _NAME_ONE)
     if isinstance(itself, Found) and itself.fact.kind is Kind.FILE:
         raise BadExperiment(
             "a file, and no directory", typed, f"name the directory that {summary.FILE} is in"
