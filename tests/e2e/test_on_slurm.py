@@ -377,3 +377,25 @@ def test_a_suspended_job_goes_on(remote: Remote, slurm: Cluster) -> None:
     wait_for(lambda: remote.states("words")["rank4"] == "SUSPENDED", "it is suspended")
     slurm.run("scontrol", "resume", remote.job_id("rank4"))
     assert remote.runexp("attach", "words").returncode == 0
+
+
+@pytest.mark.long
+def test_what_another_daemon_trained_while_one_waited_for_its_turn_is_taken_up(
+    tmp_path: Path, slurm: Cluster
+) -> None:
+    one = Remote(tmp_path / "one", slurm, {**SETTINGS, "max_submit": 1})
+    other = Remote(tmp_path / "other", slurm)
+    with one.running(), other.running():
+        dir = one.experiment(Run("rank4", seconds=600), Run("rank8"))
+        one.run(dir, "--detach")
+        wait_for(lambda: executions(dir) == ["rank4"], "the first trains")
+        other.run(dir, "--detach")  # and watches that one, too
+        wait_for(lambda: other.states("words")["rank8"] == "VERIFIED", "the second is trained")
+        one.runexp("cancel", "words", "rank4", "--yes")
+        for each in (one, other):
+            wait_for(lambda: each.outcome("words") is not None, "it is over")  # noqa: B023
+        said = {job["id"]: job["detail"] for job in one.json("status", "words")["jobs"]}
+        assert "rank8/artifacts was trained into by job" in said["rank8"]
+        one.run(dir)
+        assert one.states("words")["rank8"] == one.states("words")["rank8/words/epoch0"] == "VERIFIED"
+    assert executions(dir) == ["rank4", "rank8", "rank8/words_epoch0"]  # by either
