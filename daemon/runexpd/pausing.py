@@ -19,7 +19,9 @@ from runexpd.api import activation
 
 #: It is well after so long: a loop that hangs at its start is ended before that by systemd's watchdog.
 WELL_SECONDS = 120.0
-#: After the second time; it doubles.
+#: So often in a row it begins anew without one: it may have been somebody's `kill -9`.
+_FREE = 3
+#: The next time; it doubles.
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 600.0
 #: What systemd allows for what comes after the pause: its default.
 _START_SECONDS = 90.0
@@ -28,8 +30,9 @@ _ENDINGS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 def seconds(ends: int) -> float:
-    """How long to wait when it has ended so often in a row. The first time counts for nothing."""
-    return min(FIRST_SECONDS * 2.0 ** min(ends - 2, 30), LONGEST_SECONDS) if ends > 1 else 0.0
+    """How long to wait when it has ended so often in a row."""
+    more = ends - _FREE - 1
+    return min(FIRST_SECONDS * 2.0 ** min(more, 30), LONGEST_SECONDS) if more >= 0 else 0.0
 
 
 def pause() -> bool:
