@@ -10,6 +10,8 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
+from typing import Never
 
 from loguru import logger
 
@@ -58,18 +60,28 @@ def well() -> None:
         _file().unlink(missing_ok=True)
 
 
+class _Ended(Exception):
+    """Raised in the pause when somebody ends us."""
+
+
+def _end(number: int, frame: FrameType | None) -> Never:
+    raise _Ended
+
+
 def _waited(wait: float) -> bool:
     """Whoever comes meanwhile is turned away. False: somebody ends us."""
     deadline = time.monotonic() + wait
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    before = {number: signal.signal(number, _end) for number in _ENDINGS}
     try:
         while (left := deadline - time.monotonic()) > 0:
             activation.turn_away()
-            if signal.sigtimedwait(_ENDINGS, min(left, _TURN_AWAY_SECONDS)) is not None:
-                return False
+            time.sleep(min(left, _TURN_AWAY_SECONDS))
         return True
+    except _Ended:
+        return False
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _ends() -> int:
