@@ -128,7 +128,7 @@ def _said() -> Iterator[None]:
     except OSError as error:
         _fail(
             f"{error.strerror or error}: {error.filename}" if error.filename else str(error),
-            "nothing is changed",
+            "nothing is changed: mend that, or name another file",
         )
 
 
