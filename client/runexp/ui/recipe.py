@@ -25,7 +25,9 @@ def lines(reply: ShowReply) -> Iterator[str]:
 
 
 def _which(shown: WithTexts) -> str:
-    return f"attempt {shown.attempt}" if shown.attempt else "as it stands"
+    if shown.attempt:
+        return f"attempt {shown.attempt}"
+    return "as it stood when its results were found" if shown.found else "as it stands"
 
 
 def _facts(recipe: Recipe) -> Iterator[str]:

@@ -49,8 +49,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 class WithTexts(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe with its texts."""
 
-    #: Of which attempt; 0: as it stands there now.
+    #: Of which attempt; 0: as it stands there now, or of results that were found.
     attempt: int
+    #: As it stood when results were found that no attempt of ours has made.
+    found: bool = False
     recipe: Recipe
     #: Of an evaluation: the attempts, by token, that trained what it evaluates.
     models: tuple[str, ...] = ()

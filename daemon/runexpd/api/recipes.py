@@ -52,7 +52,9 @@ async def _shown(context: Context, experiment: Experiment, job: Job, number: int
             hint="`--attempt 0`: as it stands",
         )
     number, models = (attempt.number, attempt.models) if attempt else (0, ())
-    return WithTexts(attempt=number, recipe=recipes[name], models=models, contents=contents)
+    return WithTexts(
+        attempt=number, found=attempt is None, recipe=recipes[name], models=models, contents=contents
+    )
 
 
 async def _as_it_stands(context: Context, experiment: Experiment, job: Job) -> WithTexts:
