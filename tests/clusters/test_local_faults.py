@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import threading
@@ -235,6 +236,10 @@ async def test_odd_things_in_the_spool_stop_nothing(machine: Machine) -> None:
     (root / "queue" / "0").touch()
     (root / "jobs" / "7").mkdir()
     (root / "queue" / "7").touch()
+    (root / "jobs" / ("9" * 15)).touch()
+    (root / "queue" / "6").touch()
+    (root / "jobs" / "6").touch()
+    (root / "slots" / "0").mkdir()
     assert await machine.submit("t1", "true") == Accepted("8")
     assert (await machine.ended("t1")).state == "COMPLETED"
     assert await machine.cluster.find([], []) == {}
@@ -281,6 +286,41 @@ async def test_a_job_whose_record_is_lost_does_not_run_and_holds_up_no_other(
     assert (await machine.ended("t1")).state == "NODE_FAIL"
     assert (await machine.ended("t2")).state == "COMPLETED"
     assert not (machine.dir / "ran").exists()
+
+
+@pytest.mark.parametrize("how", ["file", "gone", "loop"])
+async def test_a_job_whose_directory_somebody_took_away_is_lost_and_holds_up_no_other(
+    tmp_path: Path, how: str
+) -> None:
+    machine = Machine(tmp_path, max_running=0)
+    await machine.submit("t1", "true")
+    await machine.submit("t2", "true")
+    place = machine.dir / "spool/jobs/1"
+    shutil.rmtree(place)
+    if how == "file":
+        place.touch()
+    if how == "loop":
+        place.symlink_to(place.name)
+    (machine.dir / "spool/max_running").write_text("1")
+    assert (await machine.ended("t2")).state == "COMPLETED"
+    report = await machine.report("t1")
+    assert (report.state, report.final) == (LOST, False)
+    assert "`runexp cancel` gives it up" in (report.reason or "")
+    await machine.cluster.cancel([machine.known["t1"]])
+
+
+@pytest.mark.parametrize("name", ["turns.lock", "slots/0"])
+async def test_why_nothing_is_started_is_told(tmp_path: Path, name: str) -> None:
+    machine = Machine(tmp_path, max_running=0)
+    await machine.submit("t1", "true")
+    (machine.dir / "spool/max_running").write_text("1")
+    place = machine.dir / "spool" / name
+    place.unlink(missing_ok=True)
+    place.mkdir()
+    report = await machine.report("t1")
+    assert (report.state, report.reason) == ("PENDING", f"{place}: Is a directory")
+    place.rmdir()
+    await machine.ended("t1")
 
 
 async def test_a_spool_that_can_not_be_made_holds_up_the_jobs_alone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from runexp.wire.events import Event, Recorded
 from runexp.wire.states import Phase
 from runexpd.core.apply import fold
 from runexpd.core.state import State
-from runexpd.ledger import codec
+from runexpd.ledger import codec, contents
 from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, LedgerTooNew, LedgerUnwritable
 from runexpd.ledger.migrate import shipped
 from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Row
@@ -198,6 +198,13 @@ def test_a_file_that_is_no_ledger_is_said_to_be_damaged(path: Path, damage: byte
         list(ledger.since(0))
 
 
+def test_damage_that_sqlite_quotes_is_told_though_it_is_no_text(path: Path) -> None:
+    filled(path)
+    path.write_bytes(path.read_bytes().replace(b"INDEX events_of", b"INDEX event\xb2_of"))
+    with pytest.raises(LedgerDamaged, match="damaged"):
+        Ledger(path)
+
+
 def test_an_event_that_nobody_can_read_is_damage(path: Path) -> None:
     filled(path)
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -220,3 +227,17 @@ def test_log_positions(path: Path) -> None:
 def test_an_empty_ledger_is_an_empty_state(path: Path) -> None:
     with Ledger(path) as ledger:
         assert fold(State(), ledger.since(0)) == State()
+
+
+@pytest.mark.parametrize(
+    "damage", ["x'00'", "x'28b52ffd'", "x'28b52ffde0ffffffffffffff7f'", "substr(body, 1, 9)"]
+)
+def test_a_text_that_is_damaged_is_none_and_is_kept_anew(path: Path, damage: str) -> None:
+    body = b"epochs: 1\n" * 20
+    name = contents.name(body)
+    with Ledger(path) as ledger:
+        contents.keep(ledger, {name: body})
+        ledger.change_all(f"UPDATE contents SET body = CAST({damage} AS BLOB) WHERE name = ?", [(name,)])
+        assert contents.read(ledger, [name]) == {}
+        contents.keep(ledger, {name: body})
+        assert contents.read(ledger, [name]) == {name: body}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from runexpd.metrics.store import MOST_POINTS, Brought, Owner, Store
 from runexpd.metrics.thin import Placed, thinned
 from runexpd.runtime.placing import placed
+from runexpd.runtime.recorder import Recorder
 from runexpd.tools.curves import Mark, Point, Read
 
 OWNER = Owner("e1-1", "e1", "rank4", 1, 1000.0)
@@ -86,6 +87,52 @@ def test_a_file_of_another_version_is_begun_anew(tmp_path: Path) -> None:
     assert store.positions() == {}
     assert path.stat().st_mode & 0o777 == 0o600
     store.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE chunks SET body = x'00'",
+        "UPDATE chunks SET body = 'text'",
+        "UPDATE chunks SET body = x'000000000000f8ff000000000000f8ff000000000000f8ff'",
+        "UPDATE chunks SET name = CAST(x'ff' AS TEXT)",
+        "UPDATE attempts SET job = CAST(x'ff' AS TEXT)",
+        "UPDATE attempts SET number = 'x'",
+        "UPDATE attempts SET began_at = 'x'",
+        "DROP TABLE chunks",
+    ],
+)
+async def test_of_a_file_that_is_damaged_there_are_no_curves(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "metrics.sqlite"
+    with closing(Store(path)) as store:
+        store.add(OWNER, b"{}", [Brought("loss", "", points(1.0, 2.0))])
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute(damage)
+        found = await Recorder(store).curves("e1", "words", (), (), 0, 100)
+    assert found.series == ()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE durations SET seconds = 'x'", "UPDATE positions SET seq = 'x'"])
+async def test_what_is_no_number_is_no_length_and_no_position(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "metrics.sqlite"
+    with closing(Store(path)) as store:
+        store.finish("e1-1", {"training": 5.0})
+        store.set_position("e1", 7)
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute(damage)
+        recorder = Recorder(store)
+        await recorder.open()
+        found = (recorder.lengths("training"), await recorder.positions())
+    assert found in (((), {"e1": 7}), ((5.0,), {}))
+
+
+def test_a_file_whose_schema_is_no_text_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.sqlite"
+    with closing(Store(path)):
+        pass
+    path.write_bytes(path.read_bytes().replace(b"INDEX attempts_of", b"INDEX attempt\xb2_of"))
+    with closing(Store(path)) as store:
+        assert store.positions() == {}
 
 
 def test_between_two_looks_steps_come_at_one_pace() -> None:

@@ -13,6 +13,7 @@ from runexpd.core.observations import CancelWanted, Judged, Listed
 from runexpd.runtime import carriers, errands
 from runexpd.runtime.carriers import LONGEST_PAUSE_SECONDS
 from runexpd.runtime.errands import CANCEL_SECONDS, RETRY_SECONDS
+from runexpd.runtime.loop import Closed
 from runtime.rig import (
     ONE,
     TWO,
@@ -105,6 +106,20 @@ async def test_one_submission_that_fails_is_tried_apart_ever_more_seldom_and_sho
         assert (trouble.experiment, trouble.tries) == (ONE, 9)
         assert trouble.what == "send rank4: ZeroDivisionError: in the cluster"
         assert rig.carriers.troubles.keys() == {f"send {RANK4}"}
+
+
+async def test_what_is_under_way_when_runexp_stops_is_no_trouble(
+    ledger: TroubledLedger, cluster: FakeCluster, time: Time
+) -> None:
+    def stopping(token: str) -> Answer:
+        raise Closed
+
+    cluster.on_submit = stopping
+    async with running(ledger, cluster) as rig:
+        await rig.tell(first())
+        await until(lambda: bool(cluster.submitted))
+        assert rig.carriers.troubles == {}
+        assert time.pauses == []
 
 
 async def test_trouble_that_is_over_is_forgotten(

@@ -13,7 +13,7 @@ from runexpd.core.observations import Judged, Listed
 from runexpd.ledger import desk
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.runtime import loop as loops
-from runexpd.runtime.loop import Loop, NotTaken
+from runexpd.runtime.loop import Closed, Loop, NotTaken
 from runtime.rig import EMPTY, ONE, TWO, accepted, first, report, second, settled, stage_of, start, until
 
 
@@ -135,3 +135,15 @@ async def test_a_ledger_that_is_damaged_under_way_is_trouble_and_not_the_end(led
             await loop.tell(first())
         assert loop.trouble is not None
         tasks.cancel_scope.cancel()
+
+
+async def test_what_comes_when_it_stops_is_told_so(ledger: TroubledLedger) -> None:
+    loop = Loop(ledger, EMPTY)
+    async with anyio.create_task_group() as tasks:
+        await start(tasks, loop)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(Closed, match="stopping"):
+        await loop.tell(first())
+    with pytest.raises(Closed):
+        await loop.tell_all([first()])
+    loop.poke()

@@ -27,25 +27,34 @@ def encoded(recipe: Recipe) -> bytes:
 
 
 def keep(ledger: Ledger, bodies: Mapping[str, bytes]) -> None:
-    """By name; those that are there already are left as they are."""
+    """By name; those that are there already, and whole, are left as they are."""
     known = read(ledger, bodies)
     pack = zstandard.ZstdCompressor()
     ledger.change_all(
-        "INSERT OR IGNORE INTO contents VALUES (?, ?)",
+        "INSERT OR REPLACE INTO contents VALUES (?, ?)",
         [(name, pack.compress(body)) for name, body in bodies.items() if name not in known],
     )
 
 
 def read(ledger: Ledger, names: Iterable[str]) -> dict[str, bytes]:
-    """Those that there are."""
+    """Those that there are. One that is damaged is none: its name tells."""
     wanted, found = list(dict.fromkeys(names)), {}
-    unpack = zstandard.ZstdDecompressor()
     for start in range(0, len(wanted), _TOGETHER):
         some = wanted[start : start + _TOGETHER]
         sql = f"SELECT name, body FROM contents WHERE name IN ({', '.join('?' * len(some))})"
-        for name, body in ledger.rows(sql, *some):
-            found[name] = unpack.decompress(body, max_output_size=_MOST_BYTES)
+        for called, packed in ledger.rows(sql, *some):
+            if (body := _unpacked(packed)) is not None and name(body) == called:
+                found[called] = body
     return found
+
+
+def _unpacked(packed: bytes) -> bytes | None:
+    try:
+        if zstandard.frame_content_size(packed) > _MOST_BYTES:
+            return None
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MOST_BYTES)
+    except zstandard.ZstdError:
+        return None
 
 
 def recipes(ledger: Ledger, names: Iterable[str]) -> dict[str, Recipe]:

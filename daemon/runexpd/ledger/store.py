@@ -229,7 +229,7 @@ def _reached(path: Path, done: str) -> Iterator[None]:
         raise NotUnique(str(error)) from error
     except sqlite3.ProgrammingError:
         raise
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its words may quote the file
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         if code & 0xFF not in _NOT_NOW:
             raise _broken(path, error) from error
@@ -247,7 +247,7 @@ def at_rest(path: Path) -> Iterator[None]:
         lock = _lock(path)
     try:
         if path.exists():
-            with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
+            with suppress(sqlite3.DatabaseError, ValueError), closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         yield
     finally:

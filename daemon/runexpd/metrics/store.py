@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -56,6 +57,11 @@ class Brought(msgspec.Struct, frozen=True):
     points: Sequence[Placed]
 
 
+R = TypeVar("R")
+#: What a file that is damaged has a reader of it meet: SQLite's words may be none, and values none of theirs.
+DAMAGED = (sqlite3.Error, ValueError, TypeError, OverflowError)
+
+
 class Store:
     def __init__(self, path: Path) -> None:
         """Open or make the file, mode 0600. Raises OSError and sqlite3.Error where none can be had."""
@@ -64,7 +70,7 @@ class Store:
         path.touch(0o600)
         try:
             self._db = _opened(path)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             for old in (path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm"))):
                 old.unlink(missing_ok=True)
             path.touch(0o600)
@@ -106,9 +112,8 @@ class Store:
     def durations(self, most: int) -> dict[str, tuple[float, ...]]:
         """How long the newest of each kind ran, in seconds; what is older is let go of."""
         found: dict[str, tuple[float, ...]] = {}
-        for id, kind, seconds in self._db.execute(
-            "SELECT id, kind, seconds FROM durations ORDER BY id DESC"
-        ).fetchall():
+        asked = "SELECT id, kind, seconds FROM durations ORDER BY id DESC"
+        for id, kind, seconds in self._rows(tuple[int, str, float], asked):
             if len(found.setdefault(kind, ())) < most:
                 found[kind] = (*found[kind], seconds)
             else:
@@ -117,7 +122,7 @@ class Store:
         return found
 
     def positions(self) -> dict[str, int]:
-        return dict(self._db.execute("SELECT experiment, seq FROM positions"))
+        return dict(self._rows(tuple[str, int], "SELECT experiment, seq FROM positions"))
 
     def set_position(self, experiment: str, seq: int) -> None:
         """Up to which event the ends of its jobs were followed. Raises sqlite3.Error."""
@@ -141,10 +146,8 @@ class Store:
         self, experiment: str, jobs: Sequence[str], names: Sequence[str], after: int, most: int
     ) -> list[Series]:
         """Of these jobs and names (none: all), what came after a chunk's number."""
-        owners = self._db.execute(
-            "SELECT token, job, number, began_at FROM attempts WHERE experiment = ? ORDER BY job, number",
-            (experiment,),
-        ).fetchall()
+        asked = "SELECT token, job, number, began_at FROM attempts WHERE experiment = ? ORDER BY job, number"
+        owners = self._rows(tuple[str, str, int, float | None], asked, experiment)
         wanted = set(jobs)
         return [
             _series(job, number, began_at, name, label, thinned(points, most))
@@ -159,14 +162,17 @@ class Store:
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
         return int(newest)
 
+    def _rows(self, kind: type[R], question: str, *values: object) -> list[R]:
+        """Of these types: the file could hold others, where it is damaged. Raises what DAMAGED names."""
+        return msgspec.convert(self._db.execute(question, values).fetchall(), list[kind])  # type: ignore[valid-type]
+
     def _one(self, question: str, *values: object) -> object:
         row = self._db.execute(question, values).fetchone()
         return row[0] if row else None
 
     def _curves(self, token: str, after: int) -> Iterator[tuple[str, str, list[Placed]]]:
-        rows = self._db.execute(
-            "SELECT name, label, body FROM chunks WHERE token = ? AND id > ? ORDER BY id", (token, after)
-        ).fetchall()
+        asked = "SELECT name, label, body FROM chunks WHERE token = ? AND id > ? ORDER BY id"
+        rows = self._rows(tuple[str, str, bytes], asked, token, after)
         bodies: dict[str, list[bytes]] = {}
         labels: dict[str, str] = {}
         for name, label, body in rows:
@@ -208,7 +214,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         elif version != _VERSION:
             raise sqlite3.DatabaseError("of another version")
     except BaseException:
-        with suppress(sqlite3.Error):
+        with suppress(*DAMAGED):
             db.close()
         raise
     return db

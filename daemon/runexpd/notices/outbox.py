@@ -75,7 +75,7 @@ class Outbox:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             raise OutboxError(f"{path}: {error}") from error
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Outbox:
         """In a thread, one at a time. Raises OutboxError."""
         try:
             return await anyio.to_thread.run_sync(question, limiter=self._turn)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise OutboxError(f"{self._path}: {error}") from error
 
     def begin(self, seq: int, addresses: Sequence[str], now: float) -> int:

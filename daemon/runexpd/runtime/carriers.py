@@ -32,7 +32,7 @@ from runexpd.core.commands import (
 from runexpd.core.due import Due
 from runexpd.runtime import clock
 from runexpd.runtime.errands import RETRY_SECONDS, Errands, Keyed, NotNow
-from runexpd.runtime.loop import Loop
+from runexpd.runtime.loop import Closed, Loop
 from runexpd.runtime.patience import pauses
 from runexpd.runtime.watcher import Watcher
 
@@ -145,6 +145,8 @@ class Carriers:
         except NotNow as error:
             logger.debug("{} and {} more wait: {}", held[0].key, len(held) - 1, error)
             await anyio.sleep(RETRY_SECONDS)
+        except Closed:
+            return
         except Exception as error:  # a fault with one command is not the end of the others: it comes again
             if len(held) > 1:  # each alone, so that it is that one; none is let go of in between
                 for command in held:

@@ -42,6 +42,13 @@ class NotTaken(Exception):
         self.hint = hint
 
 
+class Closed(NotTaken):
+    """Raised when nothing is taken any more: runexpd stops, and what is owed comes again when it runs."""
+
+    def __init__(self) -> None:
+        super().__init__("runexpd is stopping", "try again when it runs: `runexp daemon` shows it")
+
+
 class _Told:
     """An observation on its way in, and what became of it."""
 
@@ -80,15 +87,19 @@ class Loop:
 
     async def _tell(self, observations: Iterable[Observation]) -> Sequence[_Told]:
         told = [_Told(observation) for observation in observations]
-        for each in told:
-            self._send.send_nowait(each)
+        try:
+            for each in told:
+                self._send.send_nowait(each)
+        except anyio.ClosedResourceError:
+            raise Closed from None
         for each in told:
             await each.done.wait()
         return told
 
     def poke(self) -> None:
         """Have the loop look at what is due once more."""
-        self._send.send_nowait(_Told(Tick()))
+        with suppress(anyio.ClosedResourceError):
+            self._send.send_nowait(_Told(Tick()))
 
     async def run(
         self,

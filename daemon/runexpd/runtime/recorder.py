@@ -3,7 +3,6 @@
 Whatever goes wrong with that file is said once and costs nothing else: what could not be kept is read again.
 """
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -16,7 +15,7 @@ from loguru import logger
 from runexp.wire import metrics
 from runexp.wire.metrics import Curves
 from runexpd.core.when.lengths import Pace
-from runexpd.metrics.store import Brought, Owner, Store
+from runexpd.metrics.store import DAMAGED, Brought, Owner, Store
 from runexpd.runtime import clock
 from runexpd.runtime.placing import Place, placed
 from runexpd.tools.curves import Mark, Read
@@ -123,9 +122,10 @@ class Recorder:
         """What the file answers."""
         try:
             answer = await anyio.to_thread.run_sync(question, limiter=self._turn)
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             if not self._is_troubled:
-                logger.error("{} can't be used, so curves are missing for now: {}", self._store.path, error)
+                hint = "if that lasts, stop runexpd and move the file aside: it is made anew"
+                logger.error("{} can't be used, so curves are missing: {}; {}", self._store.path, error, hint)
             self._is_troubled = True
             return otherwise
         self._is_troubled = False

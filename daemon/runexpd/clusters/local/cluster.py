@@ -198,19 +198,21 @@ class LocalCluster:
         self._start_next()
         return Accepted(known.name)
 
-    def _start_next(self) -> None:
-        """What can't be started now is at the next look."""
+    def _start_next(self) -> str:
+        """What can't be started now is at the next look; why that is."""
         try:
             turns.start_next(self._root)
         except OSError as problem:
-            logger.warning("jobs of this machine have to wait: {}", _words(problem))
+            logger.warning("jobs of this machine have to wait: {}", why := _words(problem))
+            return why
+        return ""
 
     def _query(self, jobs: Sequence[Known]) -> list[JobReport]:
-        self._start_next()
+        why = self._start_next()
         head = next(turns.waiting(self._root), None)
-        return [report for job in jobs if (report := self._report(job, head)) is not None]
+        return [report for job in jobs if (report := self._report(job, head, why)) is not None]
 
-    def _report(self, job: Known, head: Path | None) -> JobReport | None:
+    def _report(self, job: Known, head: Path | None, why: str) -> JobReport | None:
         try:
             directory = self._directory(job)
             if directory is None or directory.name != job.slurm_job_id:
@@ -223,12 +225,13 @@ class LocalCluster:
         except OSError as problem:
             logger.debug("no news of job {}: {}", job.slurm_job_id, _words(problem))
             return None
-        reason = "Resources" if directory == head else "Priority"
+        reason = why or ("Resources" if directory == head else "Priority")
         return JobReport(token=job.token, state="PENDING", final=False, reason=reason)
 
     def _directory(self, job: Known) -> Path | None:
-        """By the token that it was submitted with, by whichever ledger. Raises OSError."""
-        return spool.find(self._root, job.mark or job.token)
+        """By the token that it was submitted with, by whichever ledger; None where it is gone. Raises OSError."""
+        found = spool.find(self._root, job.mark or job.token)
+        return found if found is not None and found.is_dir() else None
 
     def _cancel(self, jobs: Sequence[Known]) -> None:
         problems = []

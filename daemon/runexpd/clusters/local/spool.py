@@ -32,6 +32,8 @@ Record = dict[str, Any]
 _RESERVED_BYTES = 4096
 #: Of a record, or of an environment.
 _MOST_BYTES = 16 * 1024 * 1024
+#: What lies beyond is none of ours, and there is to be room for more.
+_LAST = 10**14
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -134,7 +136,7 @@ def forget(spool: Path, gone: Collection[str]) -> None:
 
 
 def _next_directory(jobs: Path) -> Path:
-    number = max((int(name) for name in os.listdir(jobs) if is_id(name)), default=0) + 1
+    number = max((int(name) for name in os.listdir(jobs) if is_id(name) and int(name) < _LAST), default=0) + 1
     while True:
         directory = jobs / str(number)
         try:

@@ -26,10 +26,12 @@ def start_next(root: Path) -> None:
         return
     with _one_at_a_time(root):
         for directory in waiting(root):
-            with _lock(directory) as lock:
-                # One that is held is on its way; one that was may have ended since it was listed.
-                if lock is not None and not _has_begun(directory) and not _start(root, directory, lock):
-                    return
+            if (lock := _free(directory)) is not None:
+                try:
+                    if not _start(root, directory, lock):
+                        return
+                finally:
+                    os.close(lock)
 
 
 def end_waiting(directory: Path) -> None:
@@ -77,14 +79,16 @@ def waiting(root: Path) -> Iterator[Path]:
 
 
 def _waits(root: Path, directory: Path) -> bool:
-    """Whether there is such a job: what a submission that came to nothing left here has no turn."""
-    if _has_begun(directory):
-        return False
-    try:
-        job = spool.read(directory / "job.json") or {}
-        return spool.find(root, str(job.get("token"))) == directory
-    except spool.Damaged:
-        return directory.name in spool.tokens(root)
+    """Whether there is such a job: what a submission that came to nothing left here has no turn, nor what can't be read."""
+    with suppress(OSError):
+        if _has_begun(directory):
+            return False
+        try:
+            job = spool.read(directory / "job.json") or {}
+            return spool.find(root, str(job.get("token"))) == directory
+        except spool.Damaged:
+            return directory.name in spool.tokens(root)
+    return False
 
 
 def _has_begun(directory: Path) -> bool:
@@ -122,6 +126,19 @@ def _lock(directory: Path) -> Iterator[int | None]:
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def _free(directory: Path) -> int | None:
+    """The lock of a job that is to start. One that is held is on its way, one that was may have ended since it was listed; and one
+    that can't be had holds up none of the others."""
+    lock = None
+    with suppress(OSError):
+        lock = spool.hold(directory / "keeper.lock")
+        if lock is not None and not _has_begun(directory):
+            return lock
+    if lock is not None:
+        os.close(lock)
+    return None
 
 
 def _start(root: Path, directory: Path, lock: int) -> bool:
@@ -165,12 +182,22 @@ def _room(root: Path, gpus: int, environment: Mapping[str, str]) -> tuple[list[i
 
 
 def _take(places: Path, names: Iterator[str] | Sequence[str], count: int, held: list[int]) -> list[str]:
-    """So many of them, or fewer, added to what is held; which. Raises OSError."""
+    """So many of them, or fewer, added to what is held; which. Raises OSError where none can be had, nor is held by others."""
     taken: list[str] = []
+    problems: list[OSError] = []
+    is_one_held = False
     for name in names:
-        if len(taken) < count and (handle := spool.hold(places / name)) is not None:
+        try:
+            handle = spool.hold(places / name) if len(taken) < count else None
+        except OSError as problem:
+            problems.append(problem)
+            continue
+        is_one_held = True
+        if handle is not None:
             taken.append(name)
             held.append(handle)
+    if problems and not is_one_held:
+        raise problems[0]
     return taken
 
 
