@@ -37,8 +37,8 @@ class Forecasts:
         """`pace`: of an attempt, by token; `others`: how long jobs of a kind ran before, in seconds."""
         self._pace = pace
         self._others = others
-        #: When it was made, of which state, and what it says.
-        self._kept: dict[str, tuple[float, Experiment, Forecast]] = {}
+        #: When it was made, after which event, and what it says.
+        self._kept: dict[str, tuple[float, int, Forecast]] = {}
         #: What is being estimated, by experiment: whoever else wants it waits for the same.
         self._making: dict[str, asyncio.Task[None]] = {}
 
@@ -67,10 +67,10 @@ class Forecasts:
             del self._making[e.id]
 
     def _is_old(self, e: Experiment) -> bool:
-        at, state, _ = self._kept.get(e.id, (float("-inf"), None, NOTHING))
+        at, seq, _ = self._kept.get(e.id, (float("-inf"), -1, NOTHING))
         pause = PAUSE_SECONDS + PAUSE_SECONDS_PER_JOB * len(e.jobs)
         few = len(e.jobs) <= MOST_AT_ONCE
-        return not 0 <= clock.now() - at < (pause / 4 if few and state is not e else pause)
+        return not 0 <= clock.now() - at < (pause / 4 if few and seq != e.seq else pause)
 
     def _made(self, e: Experiment, site: Site, now: float) -> Forecast:
         known = Known(
@@ -90,7 +90,7 @@ class Forecasts:
         return before if made == before else made
 
     def _keep(self, e: Experiment, made: Forecast) -> None:
-        self._kept[e.id] = clock.now(), e, made
+        self._kept[e.id] = clock.now(), e.seq, made
 
     def _of_others(self, e: Experiment) -> dict[str, Sequence[float]]:
         models = models_of(e)

@@ -114,11 +114,15 @@ class Loop:
             self.begun.set()
             task_status.started()
             while True:
-                batch = [await self._next(), *self._more()]
-                await self._take(batch)
-                await self._carry_out(carry)
-                for each in batch:
-                    each.done.set()
+                await self._turn(carry)
+
+    async def _turn(self, carry: Callable[[Due], None]) -> None:
+        """What came is let go of before there is more to wait for: it may be large."""
+        batch = [await self._next(), *self._more()]
+        await self._take(batch)
+        await self._carry_out(carry)
+        for each in batch:
+            each.done.set()
 
     async def _carry_out(self, carry: Callable[[Due], None]) -> None:
         try:
