@@ -33,9 +33,10 @@ from runexpd.hosts.base import (
 )
 from runexpd.hosts.threads import aside
 from runexpd.runtime.digest import Indigestible, Lane, digest
-from runexpd.runtime.understand import Gathered, Reading, decoded, is_fit, understand
+from runexpd.runtime.understand import Gathered, Reading, decoded, is_fit, pack, understand_packed
 from runexpd.tools import registry
 from runexpd.tools.base import Tool
+from runexpd.tools.registry import Chosen
 
 __all__ = ["DEPTH", "Reading", "check_writable", "read_experiment"]
 
@@ -53,16 +54,10 @@ _TEXTS = (".slurm", ".yaml", ".yml")
 async def read_experiment(host: Host, dir: str, tools: Mapping[str, Tool], optimize_only: bool) -> Reading:
     """Read it, and change nothing. Raises BadExperiment, FileRefused and HostUnreachable."""
     dir = dir if dir.startswith("/") else await _resolved(host, dir)
-    first = await _first(host, dir.rstrip("/") or "/")
-    dir, path = first.dir, join(first.dir, summary.FILE)
     try:
-        design = await digest(_design, first.summary, path, dir, seconds=_SUMMARY_SECONDS, lane=Lane.READING)
-        chosen = registry.choose(tools, design.preparation, design.evaluation, path)
-        found = await _gathered(host, first, [run.name for run in design.runs])
-        seconds = min(_SCAFFOLD_SECONDS + _TEXT_SECONDS * len(found.texts), _MOST_SECONDS)
-        return await digest(
-            understand, found, design, chosen, optimize_only, seconds=seconds, lane=Lane.READING
-        )
+        asked = await _question(host, dir.rstrip("/") or "/", tools)
+        about = (asked.found, asked.design, asked.chosen, optimize_only)
+        return await digest(understand_packed, *about, seconds=asked.seconds, lane=Lane.READING)
     except Indigestible as error:
         hint = "a summary, a script or a config in it is no ordinary one: make it simpler"
         raise BadExperiment(f"it can't be read: {error.what}", dir, hint) from error
@@ -74,6 +69,25 @@ async def _resolved(host: Host, dir: str) -> str:
         return await host.resolve(dir)
     except FileMissing as error:
         raise BadExperiment("no such directory", dir, _NAME_ONE) from error
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """What a child is to understand, and how long it may take to. Of very many files no more is kept than what goes to it."""
+
+    found: bytes
+    design: summary.Summary
+    chosen: Chosen
+    seconds: float
+
+
+async def _question(host: Host, dir: str, tools: Mapping[str, Tool]) -> _Question:
+    first = await _first(host, dir)
+    dir, path = first.dir, join(first.dir, summary.FILE)
+    design = await digest(_design, first.summary, path, dir, seconds=_SUMMARY_SECONDS, lane=Lane.READING)
+    chosen = registry.choose(tools, design.preparation, design.evaluation, path)
+    found = await _gathered(host, first, [run.name for run in design.runs])
+    seconds = min(_SCAFFOLD_SECONDS + _TEXT_SECONDS * len(found.texts), _MOST_SECONDS)
+    return _Question(await aside(lambda: pack(found)), design, chosen, seconds)
 
 
 async def check_writable(host: Host, dir: str) -> None:

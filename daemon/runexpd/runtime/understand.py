@@ -1,5 +1,6 @@
 """What was gathered of an experiment's directory, understood: its jobs, and what is wrong with it. Pure; runs in a child."""
 
+import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from posixpath import dirname, normpath
@@ -55,6 +56,16 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     links: dict[str, str]
     #: Where its run logs go.
     logs: str
+
+
+def pack(found: Gathered) -> bytes:
+    """In one piece."""
+    return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
+
+
+def understand_packed(packed: bytes, design: Summary, chosen: Chosen, optimize_only: bool) -> Reading:
+    """Raises BadExperiment."""
+    return understand(pickle.loads(packed), design, chosen, optimize_only)
 
 
 def is_fit(path: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from runexp.wire.jobs import Usage
 
+_NUMBER = re.compile(r"[0-9]{1,15}")
 _MULTIPLES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 #: More than anything has, and still a number that can be stored.
 _MOST_BYTES = 1 << 62
@@ -18,7 +19,7 @@ FIELDS = ("TimelimitRaw", "AllocCPUS", "AllocTRES", "TotalCPU", "ReqMem", "NodeL
 
 def number(text: str) -> int | None:
     """Of ASCII digits, and not too many of them; None for anything else."""
-    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def usage(given: Sequence[str], max_rss: Sequence[str]) -> Usage:
