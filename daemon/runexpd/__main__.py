@@ -81,6 +81,7 @@ def _checked() -> int:
 def _served() -> int:
     """Serve until asked to stop, or until something ends us; the exit code."""
     gc.set_threshold(*_LOOKED_THROUGH)
+    stopping.expect()
     try:
         homes.prepare()
         socket.raise_descriptor_limit()
@@ -107,7 +108,7 @@ def _begin_again() -> Never:
     """In the same process, with the configuration as it stands now: for systemd and for whoever waits for us we never went."""
     _let_go_of_children()
     program = [sys.argv[0]] if sys.argv[0].endswith("runexpd") else ["-m", "runexpd"]
-    os.execv(sys.executable, [sys.executable, *program, *sys.argv[1:]])
+    stopping.begin_again([sys.executable, *program, *sys.argv[1:]])
 
 
 def _let_go_of_children() -> None:

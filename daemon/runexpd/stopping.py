@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Never
 
@@ -28,18 +29,34 @@ _LAST_SECONDS = 0.5
 _AGAIN_CODE = 75
 
 
+#: AGAIN, as often as it came before somebody listened for it.
+_early: list[int] = []
+
+
+def expect() -> None:
+    """Call first of all: from here on AGAIN doesn't end the process, as it would by itself, and is heard when there is somebody
+    to hear it."""
+    signal.signal(AGAIN, lambda number, frame: _early.append(number))
+
+
+def begin_again(program: Sequence[str]) -> Never:
+    """In the same process. Who was asked twice does so once: on the way AGAIN is let pass, which outlasts exec."""
+    signal.signal(AGAIN, signal.SIG_IGN)
+    os.execv(program[0], list(program))
+
+
 async def asked(grace_seconds: float = GRACE_SECONDS) -> signal.Signals:
     """The signal that asks us to end, or AGAIN. From the arrival of one of the first on, heard or not, the process has the grace
     and no more."""
     with anyio.open_signal_receiver(*_ENDINGS, AGAIN) as signals:
         deadline = _Deadline(grace_seconds)
         deadline.begin_with(*_ENDINGS)
-        async for received in signals:
-            if received is AGAIN:
-                deadline.code = _AGAIN_CODE
-            deadline.begin()  # it may have come a moment before that
-            return received
-    raise AssertionError("signals never end")
+        received = AGAIN if _early else await anext(signals)
+        if received is AGAIN:
+            deadline.code = _AGAIN_CODE
+        deadline.begin()  # it may have come a moment before that
+    expect()
+    return received
 
 
 def leave(code: int) -> Never:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -15,7 +15,7 @@ import pytest
 from fakes.experiments import Run, build
 from fakes.home import BIN, CONFIG, Home, wait_for
 from runexp import paths
-from runexpd import service, service_unit
+from runexpd import service, service_unit, stopping
 
 
 @pytest.fixture
@@ -141,6 +141,18 @@ def test_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(home: H
     wait_for(lambda: home.outcome("words") == "cancelled", "its jobs, which went on, have ended")
     assert len(home.of_type("SubmitAccepted")) == 1
     assert "Traceback" not in home.log()
+
+
+@pytest.mark.long
+def test_it_is_asked_to_begin_again_at_any_moment_and_is_there(home: Home) -> None:
+    home.start()
+    assert home.daemon is not None
+    for number in range(30):
+        os.kill(home.daemon.pid, stopping.AGAIN)
+        with suppress(subprocess.TimeoutExpired):
+            home.daemon.wait(0.03 * (number % 6))
+    wait_for(lambda: home.runexp("ls").returncode == 0, "it answers")
+    assert home.json("daemon")["pid"] == home.daemon.pid
 
 
 @pytest.mark.long

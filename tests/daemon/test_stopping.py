@@ -205,3 +205,19 @@ def test_a_terminal_that_closes_ends_it_and_begins_nothing_anew(script: Script) 
     )
     assert stopped == (0, "")
     assert script.said == "SIGHUP False\n"
+
+
+def test_being_asked_to_begin_again_before_anybody_listens_and_twice_ends_nothing(script: Script) -> None:
+    process = script.start(
+        """
+        stopping.expect()
+        os.kill(os.getpid(), stopping.AGAIN)
+        ready()
+        received = anyio.run(stopping.asked, grace_seconds)
+        os.kill(os.getpid(), stopping.AGAIN)
+        print(received is stopping.AGAIN, flush=True)
+        os._exit(0)
+        """
+    )
+    assert process.communicate(timeout=LIMIT_SECONDS) == ("True\n", "")
+    assert process.returncode == 0

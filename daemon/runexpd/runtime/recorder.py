@@ -3,6 +3,7 @@
 Whatever goes wrong with that file is said once and costs nothing else: what could not be kept is read again.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -124,8 +125,9 @@ class Recorder:
             answer = await anyio.to_thread.run_sync(question, limiter=self._turn)
         except DAMAGED as error:
             if not self._is_troubled:
-                hint = "if that lasts, stop runexpd and move the file aside: it is made anew"
-                logger.error("{} can't be used, so curves are missing: {}; {}", self._store.path, error, hint)
+                passes = isinstance(error, sqlite3.OperationalError)  # its disk is full, for instance
+                hint = "" if passes else "; stop runexpd and move the file aside: it is made anew"
+                logger.error("{} can't be used, so curves are missing: {}{}", self._store.path, error, hint)
             self._is_troubled = True
             return otherwise
         self._is_troubled = False
