@@ -167,6 +167,13 @@ SHARDS = {
     "seven bytes": b"\0" * 7,
     "truncated": GOOD_SHARD[:-8],
     "too long": GOOD_SHARD + b"\0",
+    "a shape of a trillion": shard({"w": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 64]}}),
+    "a shape of nonsense": shard({"w": {"dtype": None, "shape": [-1, "x", 1.5], "data_offsets": [0, 64]}}),
+    "a tensor twice": shard(
+        json.dumps({"w": tensor(0, 64)}).encode()[:-1] + b"," + json.dumps({"w": tensor(0, 64)}).encode()[1:]
+    ),
+    "metadata that is a list": shard({"__metadata__": [], "w": tensor(0, 64)}),
+    "a header of no length": struct.pack("<Q", 0) + b"\0" * 64,
 }
 INDEXES: dict[str, bytes] = {
     "no shards": b'{"weight_map": {}}',
@@ -195,11 +202,23 @@ ADAPTERS: dict[str, bytes] = {
 }
 
 
+STEPS_OF = {
+    "names without end": b"Step 1 | " + b"n" * 100_000 + b":1\n" + STEP.encode(),
+    "three thousand names": b"Step 1 | " + b" ".join(b"m%d:%d" % (n, n) for n in range(3000)) + b"\n",
+    "carriage returns": b"Step 1 | loss:1\rStep 2 | loss:2\rStep 3 | loss:1_0 lr:1__0\r",
+    "no numbers": b"Step 2 | loss:true lr:None x:0x10 y:1e999 z:-nan\nStep 99999999999999999999 | loss:1\n",
+    "bytes": b"\xff\xfe Step 1 | l\xc3\xb6ss:1 \xe2\x80\xaex:2\nStep \xd9\xa3 | loss:\xd9\xa3\n"
+    + b"\0" * 5000,
+}
+
+
 def trainings() -> Iterator[tuple[str, Spoil]]:
     steps, whole = write(STEPS, STEP * 4), write(SHARD, GOOD_SHARD)
     yield "a good one", several(steps, whole)
     for name, data in SHARDS.items():
         yield f"a shard of {name}", several(steps, write(SHARD, data))
+    for name, data in STEPS_OF.items():
+        yield f"steps of {name}", several(whole, write(STEPS, data))
     for name, data in INDEXES.items():
         yield f"an index of {name}", several(steps, whole, write(INDEX, data))
     for name, data in ADAPTERS.items():
@@ -240,4 +259,12 @@ def _outputs() -> Iterator[tuple[str, str | bytes]]:
     yield "samples of digits", "Samples: " + "9" * 5000 + "/ " + "8" * 5000 + "\nSamples: ²/³\n"
     yield "samples of blanks", ("Samples:" + " " * 5000) * 10
     yield "bytes", bytes(range(256)) * 100
+    yield "a link of the terminal's", b"\x1b]8;;http://x\x07y\x1b]8;;\x07" * 30
+    yield (
+        "logs and checkpoints of devices",
+        (
+            b"Writing logs to /dev/zero\nWriting logs to ../../../x\nModel checkpoint of size -1 GiB saved to /dev/zero\n"
+            b"Adapter checkpoint of size 1.00 GiB saved to \xff\nLog: /dev/zero\n"
+        ),
+    )
     yield "a mebibyte of zeros", b"\0" * 1_000_000

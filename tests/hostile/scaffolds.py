@@ -153,6 +153,23 @@ CONFIGS: dict[str, str | bytes] = {
     "a key with dots": "checkpointer.output_dir: x\nepochs: 1\n",
 }
 
+#: Nobody runs git there: what it would run is its configuration's to say.
+COMMANDS = "[core]\n\tfsmonitor = touch /tmp/owned\n[include]\n\tpath = config\n"
+HEADS: dict[str, str | bytes] = {
+    "upwards": "ref: ../../../../etc/passwd\n",
+    "itself": "ref: HEAD\n",
+    "bytes": b"\xff" * 40,
+    "a long path": "ref: " + "x/" * 3000,
+    "short": "a" * 39,
+}
+MARKS: dict[str, str | bytes] = {
+    "nothing": "",
+    "bytes": b"\xff\n\xfe\n",
+    "many lines": "a b c\n" * 500,
+    "a long line": "x" * 100_000,
+    "another's job that is its own record": "t\nh:/d\nr\nlocal\n/dev/zero\n",
+}
+
 
 def cases() -> Iterator[tuple[str, Spoil]]:
     for what, path in FILES.items():
@@ -228,6 +245,16 @@ def _directories() -> Iterator[tuple[str, Spoil]]:
         _wide,
     )
     yield "the same script twice", several(gone(CELL), link(CELL, "../../finetune.slurm"))
+    for name, head in HEADS.items():
+        yield (
+            f"a repository whose head is {name}",
+            several(write(".git/HEAD", head), write(".git/config", COMMANDS)),
+        )
+    yield "a repository that is a FIFO", fifo(".git")
+    for name, text in MARKS.items():
+        yield f"a mark of {name}", write("r/artifacts/.runexp", text)
+    yield "a mark that is a FIFO", fifo("r/artifacts/.runexp")
+    yield "a mark that is a directory", directory("r/artifacts/.runexp/x")
     yield (
         "a peft of its own",
         swap(CELL, "#SBATCH --time=10", "#SBATCH --time=10\nsource /dev/zero/bin/activate"),

@@ -98,6 +98,22 @@ def gone(path: str) -> Spoil:
     return spoil
 
 
+def sparse(path: str) -> Spoil:
+    """A terabyte, of which nothing is on the disk."""
+
+    def spoil(dir: Path) -> None:
+        with made(dir, path).open("wb") as file:
+            file.write(b"x: ")
+            file.truncate(1 << 40)
+
+    return spoil
+
+
+def ring(path: str) -> Spoil:
+    """Two links, each to the other."""
+    return several(link(f"{path}.b", Path(path).name), link(path, f"{Path(path).name}.b"))
+
+
 #: What may be in place of a file, by name.
 KINDS: dict[str, Callable[[str], Spoil]] = {
     "a FIFO": fifo,
@@ -115,6 +131,8 @@ KINDS: dict[str, Callable[[str], Spoil]] = {
     "many brackets": lambda path: write(path, b"[{" * 50_000),
     "many quotes": lambda path: write(path, b"\"'" * 50_000),
     "a file that nobody may read": lambda path: several(write(path, b"x"), forbidden(path)),
+    "a sparse terabyte": sparse,
+    "links in a ring": ring,
     "a file that hangs": lambda path: link(path, "/proc/kmsg"),
 }
 

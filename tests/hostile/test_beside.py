@@ -47,9 +47,11 @@ def test_ordinary_experiments_go_their_way(home: Home, tmp_path: Path) -> None:
 
 
 def _under_way(home: Home) -> list[str]:
-    """Whose jobs are still to change; one that is unclear waits for a person."""
+    """Whose jobs are still to change; one that is unclear waits for a person, and what comes after it with it."""
     at_rest = {"VERIFIED", "UNVERIFIED", "UNCLEAR", "FAILED", "SKIPPED", "SUBMIT_FAILED"}
-    return [each["id"] for each in home.json("ls") if not at_rest >= each["counts"].keys()]
+    counts = {each["id"]: each["counts"].keys() for each in home.json("ls")}
+    waiting = {id: {"PLANNED"} if "UNCLEAR" in states else set() for id, states in counts.items()}
+    return [id for id, states in counts.items() if not at_rest | waiting[id] >= states]
 
 
 def _ordinary(dir: Path) -> Path:

@@ -20,7 +20,7 @@ from runexpd.tools import registry
 from runexpd.tools.base import Attempt
 
 #: Of the corpus here: all of it is planned on the local backend.
-EVERY = 5
+EVERY = 6
 #: It takes its time to be given up.
 WITHOUT = "a file that hangs"
 

@@ -213,7 +213,8 @@ def _refused(error: Exception) -> Refused:
         case BadExperiment():
             return Refused(code=Code.BAD_EXPERIMENT, what=error.what, where=error.where, hint=error.hint)
         case FileMissing() | FileRefused():
-            return Refused(code=Code.BAD_EXPERIMENT, what=error.what)
+            hint = "look what lies there, on the machine where it is: ls -ld"
+            return Refused(code=Code.BAD_EXPERIMENT, what=error.what, hint=hint)
         case Removed():
             return Refused(code=Code.UNKNOWN, what=error.what, hint=error.hint)
         case NotTaken() | LedgerError():
