@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fakes.builders import training
 from fakes.world import FakeCluster, MemoryHost
 from runexp.wire.jobs import Progress
-from runexpd.clusters.base import ClusterUnreachable, JobReport
+from runexpd.clusters.base import ClusterUnreachable, JobReport, Known
 from runexpd.core.commands import Watch
 from runexpd.core.observations import Listed
 from runexpd.hosts.base import Answer, Ask, HostUnreachable
@@ -275,6 +275,22 @@ async def test_where_a_job_prints_is_told_when_its_start_tells(
         await until(lambda: listener.told[-1].reports[0].output != "")
         last = listener.told[-1].reports[0]
         assert (last.output, last.error) == ("/exp/me-node1.out", "/exp/node1.err")
+
+
+async def test_the_cluster_hears_what_is_known_but_of_a_job_of_which_it_is_to_tell_where_it_prints(
+    cluster: FakeCluster, progressing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Known] = []
+
+    async def query(known: Sequence[Known]) -> list[JobReport]:
+        heard.extend(known)
+        return []
+
+    monkeypatch.setattr(cluster, "query", query)
+    scattered = replace(watch("b"), job=replace(training("b"), output="/exp/%N.out", directives=("output",)))
+    async with watching(cluster, watch("a"), scattered, seconds=NEVER_SECONDS):
+        await until(lambda: bool(heard))
+        assert heard == [Known("7", "a", state="RUNNING", started_at=0.0), Known("7", "b")]
 
 
 async def test_of_however_many_jobs_nodes_and_files_are_asked_about_at_once(
