@@ -29,7 +29,7 @@ def why() -> str:
     """Where it says what went wrong."""
     if is_service():
         return "it says why: systemctl --user status runexpd, or journalctl --user -u runexpd"
-    return f"it says why in {shlex.quote(str(log()))}, if `runexp daemon start` began it"
+    return f"it says why in {typed(str(log()))}, if `runexp daemon start` began it"
 
 
 def start() -> str:
@@ -47,4 +47,13 @@ def restart() -> str:
 
 def _daemon(verb: str) -> str:
     home = os.environ.get("RUNEXP_HOME")
-    return f"RUNEXP_HOME={shlex.quote(home)} runexp daemon {verb}" if home else f"runexp daemon {verb}"
+    return f"RUNEXP_HOME={typed(home)} runexp daemon {verb}" if home else f"runexp daemon {verb}"
+
+
+def typed(word: str) -> str:
+    """As bash, zsh and ksh take it for one word, on one line: what isn't printable is spelled out."""
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = frozenset(range(0x20, 0x7F)) - frozenset(b"'\\")
+    said = (chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word))
+    return f"$'{''.join(said)}'"

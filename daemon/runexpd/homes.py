@@ -2,13 +2,12 @@
 
 import errno
 import os
-import shlex
 import stat
 from pathlib import Path
 
 from loguru import logger
 
-from runexp import paths
+from runexp import paths, tending
 
 _PRIVATE = paths.PRIVATE
 _ELSEWHERE = "RUNEXP_HOME=DIR keeps everything in another place"
@@ -46,7 +45,7 @@ def make_private(path: Path) -> None:
 
 def _check(path: Path, handle: int) -> None:
     link, fact = path.lstat(), os.fstat(handle)
-    mode, typed = stat.S_IMODE(fact.st_mode), shlex.quote(str(path))
+    mode, typed = stat.S_IMODE(fact.st_mode), tending.typed(str(path))
     if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.getuid()):
         raise HomeRefused(f"{path} is a link that belongs to another user", f"remove it: rm {typed}")
     if fact.st_uid != os.getuid():
@@ -69,18 +68,18 @@ def _refusal(path: Path, error: OSError) -> HomeRefused:
     match error.errno:
         case errno.ENOTDIR:
             at = _in_the_way(path)
-            typed = shlex.quote(str(at))
+            typed = tending.typed(str(at))
             return HomeRefused(f"{at} is no directory, and should be one", f"mv {typed} {typed}.old")
         case errno.ENOSPC | errno.EDQUOT:
             return HomeRefused(f"no space is left to make {at}", f"make room, or: {_ELSEWHERE}")
         case errno.EROFS:
             return HomeRefused(f"{at} can't be made: its file system is read-only", _ELSEWHERE)
         case errno.EACCES | errno.EPERM:
-            parent = shlex.quote(os.path.dirname(at))
+            parent = tending.typed(os.path.dirname(at))
             return HomeRefused(f"no permission for {at}", f"see whose it is: ls -ld {parent}; {_ELSEWHERE}")
         case errno.ENOENT if os.path.islink(path):
             return HomeRefused(
-                f"{path} is a link to nothing", f"mend it, or remove it: rm {shlex.quote(str(path))}"
+                f"{path} is a link to nothing", f"mend it, or remove it: rm {tending.typed(str(path))}"
             )
         case _:
             return HomeRefused(f"{at} can't be had: {error.strerror or error}", _ELSEWHERE)

@@ -86,3 +86,13 @@ def test_whose_number_it_is_must_still_hold(other: subprocess.Popen[str], runexp
     done = runexp("daemon", "stop")
     assert done.exit_code == 1
     assert "protocol" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "word", ["a", "a b", "it's", "a\nb", "\x1b[31m'\\1", "\udcff", "é\u202e", "$(id)`id`"]
+)
+def test_whatever_a_path_holds_it_can_be_typed_as_it_is_told(word: str) -> None:
+    told = tending.typed(word)
+    assert told.isprintable()
+    argv = ["bash", "-c", f"printf %s {told}"]
+    assert subprocess.run(argv, capture_output=True, check=True).stdout == os.fsencode(word)
