@@ -152,7 +152,7 @@ def test_an_evaluation_that_was_killed_is_finished_by_inspect_and_taken(
     assert len(told) == 2
     for command in told:
         subprocess.run(
-            command, shell=True, cwd=cell, env=environment, check=True, capture_output=True, timeout=200
+            command, shell=True, cwd=cell, env=environment, check=True, capture_output=True, timeout=500
         )
     assert real_home.runexp("run", str(experiment)).returncode == 0
     (job,) = real_home.json("status", "killed")["jobs"]

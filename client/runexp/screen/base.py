@@ -56,6 +56,9 @@ class Listing(Screen[None]):
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self.draw)
 
+    def on_lines_resized(self) -> None:
+        self.draw()
+
     def tick(self) -> None:
         """News is drawn at once, clocks each second, and nothing else."""
         news, second = self.take_news(), int(time.time())

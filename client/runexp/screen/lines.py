@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.events import Click
+from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -48,8 +48,12 @@ class Lines(ScrollView, can_focus=False):
             self.x = x
             self.is_double = is_double
 
+    class Resized(Message):
+        """It has another size: what depends on that is to be drawn anew."""
+
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
+        self._was = Size(0, 0)
         self._count = 0
         self._source: Source = lambda place, room: ()
         self._cursor: int | None = None
@@ -135,8 +139,11 @@ class Lines(ScrollView, can_focus=False):
         segments = [Segment(span.text, _STYLES[span.tone]) for span in line if span.text]
         return Strip(segments).adjust_cell_length(room, Style.null())
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         self._drawn.clear()
+        if event.size != self._was:  # and not only more lines than before
+            self._was = event.size
+            self.post_message(self.Resized())
 
     def on_click(self, event: Click) -> None:
         place = self.scroll_offset.y + event.y

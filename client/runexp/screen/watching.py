@@ -185,8 +185,6 @@ class Watching(Listing):
         if lines.styles.height is None or lines.styles.height.value != cells:
             lines.display = cells > 0
             lines.styles.height = cells
-            # What is drawn depends on how much room there is, which is known then.
-            self.call_after_refresh(self.draw)
 
     # Keys and mouse.
 
