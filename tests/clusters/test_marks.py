@@ -62,7 +62,8 @@ async def test_what_another_has_made_since_is_looked_at_before_it_is_trained_ove
     late = msgspec.structs.replace(training(machine, "b-1"), looked_at=looked_at)
     assert isinstance(await other.send(late), Accepted)
     await other.ended("b-1")
-    (machine.dir / "artifacts" / "epoch_0").mkdir()
+    (made := machine.dir / "artifacts" / "epoch_0").mkdir()
+    (made / "model").touch()
     answer = await machine.send(msgspec.structs.replace(late, token="a-2"))
     assert isinstance(answer, Refused)
     assert f"{machine.dir}/artifacts was trained into by job b-1 of another daemon's, " in answer.error
@@ -73,6 +74,19 @@ async def test_what_another_has_made_since_is_looked_at_before_it_is_trained_ove
     own = msgspec.structs.replace(late, token="a-4")
     assert isinstance(await machine.send(own), Accepted)
     await machine.ended("a-4")
+
+
+async def test_what_we_put_there_ourselves_is_not_anothers(machine: Machine, other: Machine) -> None:
+    (machine.dir / "go").touch()
+    await machine.send(training(machine))
+    await machine.ended("a-1")
+    looked_at = time.time()
+    (aside := machine.dir / "artifacts" / "aside-e1-1").mkdir()
+    (aside / "epoch_0").mkdir()
+    (machine.dir / "artifacts" / "logs").mkdir()
+    late = msgspec.structs.replace(training(machine, "b-1"), looked_at=looked_at)
+    assert isinstance(await other.send(late), Accepted)
+    await other.ended("b-1")
 
 
 async def test_by_two_paths_of_one_daemon_it_is_the_same(machine: Machine) -> None:

@@ -100,6 +100,7 @@ def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(node
     node.send(node.training("a-1"), daemon=DAEMON)
     late = msgspec.structs.replace(node.training("b-1"), looked_at=time.time() - 30)
     (made := node.mark.parent / "epoch_0").mkdir()
+    (made / "model").touch()
     answer = errors.answer(node.send(late)["b-1"])
     assert isinstance(answer, Refused)
     assert (
@@ -115,6 +116,16 @@ def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(node
     os.utime(made)
     own = msgspec.structs.replace(late, token="b-3")
     assert isinstance(errors.answer(node.send(own)["b-3"]), Accepted)
+
+
+def test_what_we_put_there_ourselves_is_not_anothers(node: HeadNode) -> None:
+    node.program("cat", f'exec {shutil.which("cat")} "$@"')
+    node.queue()
+    node.send(node.training("a-1"), daemon=DAEMON)
+    (node.mark.parent / "aside-e1-1" / "epoch_0").mkdir(parents=True)
+    (node.mark.parent / "logs").mkdir()
+    late = msgspec.structs.replace(node.training("b-1"), looked_at=time.time() - 30)
+    assert isinstance(errors.answer(node.send(late)["b-1"]), Accepted)
 
 
 ROW = "{state}\x1f/home/.runexp/{token}/../../../x.slurm"
@@ -427,7 +438,8 @@ def _taken_over(node: HeadNode, token: str, by_slurm: bool) -> bool:
 async def test_what_another_daemons_job_has_made_since_is_looked_at_first(site: Site) -> None:
     looked_at = time.time()
     one = msgspec.structs.replace(
-        site.submission("train", "mkdir artifacts/epoch_0"), results=f"{site.dir}/artifacts"
+        site.submission("train", "mkdir artifacts/epoch_0; touch artifacts/epoch_0/model"),
+        results=f"{site.dir}/artifacts",
     )
     assert isinstance((await site.send(one))[0], Accepted)
     await site.ended(one.token)

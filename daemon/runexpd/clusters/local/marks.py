@@ -242,10 +242,16 @@ def _is_fresh(handle: int) -> bool:
 
 def _is_made_since(mark: Mark, at: float) -> bool:
     with os.scandir(os.path.dirname(mark.path)) as entries:
-        ours = (NAME, NAME + _NEXT)
         return any(
-            each.name not in ours and each.stat(follow_symlinks=False).st_mtime > at for each in entries
+            each.stat(follow_symlinks=False).st_mtime > at and not _is_ours_or_empty(each) for each in entries
         )
+
+
+def _is_ours_or_empty(entry: os.DirEntry[str]) -> bool:
+    """What is moved aside is put there by us (hosts/aside.py), and so are directories for outputs, which hold nothing yet."""
+    if entry.name.startswith((NAME, "aside-")):
+        return True
+    return not os.listdir(entry) if entry.is_dir(follow_symlinks=False) else False
 
 
 def _words(found: Mark, mark: Mark, more: str, how: str = "is being") -> str:
