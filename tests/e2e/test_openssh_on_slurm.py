@@ -53,6 +53,7 @@ def test_where_she_has_one_open_nobody_else_logs_in(remote: Remote, slurm: Clust
         done = remote.run(dir)
         assert done.returncode == 0, done.stdout + done.stderr + remote.log()
         assert "over the connection that you have open" in remote.runexp("doctor", "test").stdout
+        assert master.poll() is None  # hers to close
     finally:
         master.terminate()
         master.wait()

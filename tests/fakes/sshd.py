@@ -147,6 +147,10 @@ class FakeSshd:
 
     async def run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Carry a command out, and then do with its answer what `fate` says."""
+        with suppress(OSError, asyncssh.Error):  # of a session that is gone
+            await self._attend(process)
+
+    async def _attend(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         process.stdout.write(self.greeting)
         command, stdin = process.command or "", await process.stdin.read()
         if not stdin:  # one that was kept ready, and never needed
@@ -158,8 +162,7 @@ class FakeSshd:
         ran = await (self.handler(script) if self.handler else self._run_child(command, stdin))
         if fate is Fate.HANG:
             await process.channel.wait_closed()
-        with suppress(OSError, asyncssh.Error):
-            _answer(process, ran, fate)
+        _answer(process, ran, fate)
 
     async def _run_child(self, command: str, stdin: bytes) -> base.Ran:
         pipe = asyncio.subprocess.PIPE

@@ -4,7 +4,7 @@ import random
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -50,8 +50,10 @@ async def open_by_hand(server: FakeSshd, path: Path) -> AsyncIterator[SshTarget]
             while not await anyio.Path(path).exists():
                 await anyio.sleep(0.01)
         yield replace(target, identity=None)
+        assert process.returncode is None  # hers to close
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         await process.aclose()
 
 
