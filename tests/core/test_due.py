@@ -9,7 +9,7 @@ from runexp.wire import events
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.commands import Submit
 from runexpd.core.due import LATE_SECONDS, due
-from runexpd.core.observations import CancelWanted, Recalled, Shelved
+from runexpd.core.observations import CancelWanted, Recalled, RetryWanted, Shelved
 from runexpd.core.state import Parked
 from runexpd.core.steps import report, submit
 from runexpd.core.touched import Touched
@@ -134,6 +134,23 @@ def test_what_lies_there_was_looked_at_when_it_was_asked_for_and_when_an_attempt
     (again,) = (each for each in owed(world.state, world.now) if isinstance(each, Submit))
     assert again.token.endswith("-2")
     assert again.looked_at == 1500.0 + LATE_SECONDS
+
+
+def test_what_ended_while_it_was_looked_at_has_not_been_seen() -> None:
+    world = World()
+    world.see(replace(scaffold(["rank4"]), looked_at=world.now - 20))
+    looked_at = [each.looked_at for each in owed(world.state, world.now) if isinstance(each, Submit)]
+    assert looked_at == [world.now - 20]
+
+
+def test_what_is_asked_for_again_goes_whatever_lay_there_then() -> None:
+    world = World()
+    world.see(replace(scaffold(["rank4"]), looked_at=world.now - 20))
+    world.finish("rank4", BAD)
+    world.now += 500
+    world.see(RetryWanted(seen=replace(scaffold(["rank4"]), looked_at=world.now - 20), jobs=("rank4",)))
+    (again,) = (each for each in owed(world.state, world.now) if isinstance(each, Submit))
+    assert again.looked_at == world.now
 
 
 def test_all_that_is_owed_is_owed_by_somebody() -> None:

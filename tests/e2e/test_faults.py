@@ -272,7 +272,10 @@ def test_what_another_daemon_trained_while_one_waited_for_its_turn_is_taken_up(t
     home, other = Home(tmp_path / "home", ONE_AT_A_TIME), Home(tmp_path / "other")
     dir = build(tmp_path / "exp", Run("rank4", seconds=600), Run("rank8"))
     with home.running(), other.running():
+        began = time.time()
         home.runexp("run", "--detach", str(dir))
+        (asked,) = home.of_type("RunAsked")
+        assert began < asked["looked_at"] < home.json("status", "words")["asked_at"]
         wait_for(lambda: executions(dir) == ["rank4"], "the first trains")
         other.runexp("run", str(dir))
         assert other.states("words")["rank8"] == "VERIFIED"

@@ -64,6 +64,8 @@ class RunAsked(Happening, frozen=True, kw_only=True):
     name: str = ""
     #: Of jobs that were done once, as what lies there tells: why they are owed again.
     why: dict[str, str] = msgspec.field(default_factory=dict)
+    #: When looking at what lies there began; None: in a ledger from before this was kept.
+    looked_at: float | None = None
 
 
 class JobsRetired(Happening, frozen=True, kw_only=True):

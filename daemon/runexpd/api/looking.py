@@ -27,6 +27,7 @@ from runexpd.runtime.together import together
 
 async def look(context: Context, cluster: Cluster, dir: str, choices: requests.Choices) -> ScaffoldSeen:
     """The scaffold, what lies in it, and what it says otherwise than what results came from."""
+    began = clock.now()
     reading = await read_experiment(cluster.host, dir, context.tools, choices.optimize_only)
     for each in context.loop.state.known():
         if (each.cluster, each.dir) == (cluster.name, reading.dir):
@@ -58,6 +59,7 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         verdicts=archived.taken(
             reading.jobs, {job.id: each.verdict for job, each in zip(reading.jobs, seen, strict=True)}, jobs
         ),
+        looked_at=began,
         queued=queued,
         changes=changes,
         changed=choices.changed,

@@ -181,6 +181,7 @@ def _run_asked(experiment: Experiment, event: events.RunAsked, at: float) -> Exp
     return replace(
         _reopened(experiment, event, at),
         name=event.name or experiment.name,
+        looked_at=event.looked_at,
         policy=event.policy,
         restored=False,
         preparation=_still(experiment, event.policy.before_evaluations),
@@ -231,6 +232,7 @@ def _reopened(experiment: Experiment, event: events.Event, at: float) -> Experim
     return replace(
         experiment,
         asked_at=at,
+        looked_at=None,
         preparation=_reopened_preparation(experiment),
         cancelled=False,
         archived=False,

@@ -100,9 +100,13 @@ def _recorded(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[co
 
 
 def _looked_at(experiment: Experiment, job: Job) -> float:
-    """When what the job leaves was last looked at: when somebody asked, or when an earlier attempt had ended."""
+    """When what the job leaves was last looked at: for `run`, or when an earlier attempt had ended.
+
+    For `retry` when it was asked: what failed is submitted again, whatever lies there.
+    """
+    asked = experiment.asked_at if experiment.looked_at is None else experiment.looked_at
     ends = (attempt.ended_at for attempt in job.attempts[:-1] if attempt.ended_at is not None)
-    return max(experiment.asked_at, max(ends, default=-math.inf) + LATE_SECONDS)
+    return max(asked, max(ends, default=-math.inf) + LATE_SECONDS)
 
 
 def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:

@@ -33,6 +33,8 @@ class ScaffoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[JobSpec, ...]
     #: What the tools said of results on disk, by job.
     verdicts: dict[str, Verdict]
+    #: When looking at them began; None: when this is told.
+    looked_at: float | None = None
     #: Jobs that run already, submitted by somebody else, by job.
     queued: dict[str, Queued] = {}
     #: What the scaffold says otherwise than what verified results came from, by job; of the others nothing, or it isn't known.

@@ -21,6 +21,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     added_at: float
     #: When `run` or `retry` was last asked.
     asked_at: float
+    #: When `run` last began to look at what lies there; None: when it was asked.
+    looked_at: float | None = None
     policy: Policy = Policy()
     tools: dict[str, str] = {}
     #: Paths of the run logs, by `experiment`, `optimization`, `evaluation`.

@@ -74,6 +74,7 @@ def _said(known: Experiment | None, seen: ScaffoldSeen) -> Iterator[events.Event
         question=seen.question,
         name=seen.name,
         why=_owed_again(known, seen),
+        looked_at=seen.looked_at,
     )
     ours = {spec.id for spec in seen.jobs if _may_be_adopted(seen, spec, known)}
     for spec in seen.jobs:
