@@ -255,6 +255,30 @@ def test_connections_are_bounded_and_let_go_of(site: Site, monkeypatch: pytest.M
     assert Client(site.port).get("/login").status == 200
 
 
+def test_those_that_say_nothing_hold_up_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "MOST_CONNECTIONS", 3)
+    many = [socket.create_connection(("127.0.0.1", site.port), timeout=10) for _ in range(8)]
+    assert Client(site.port).get("/login").status == 200
+    for each in many:
+        each.close()
+
+
+def test_one_that_is_answered_is_not_let_go_for_another(
+    site: Site, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "MOST_CONNECTIONS", 1)
+    follow = f"GET /api/events HTTP/1.1\r\nHost: localhost\r\nCookie: {client.cookie}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as following:
+        following.sendall(follow.encode())
+        assert b" 200 " in following.recv(100)
+        other = socket.create_connection(("127.0.0.1", site.port), timeout=10)
+        with other, suppress(ConnectionResetError):
+            assert other.recv(10) == b""
+        following.settimeout(0.1)
+        with suppress(TimeoutError):
+            assert following.recv(65536)  # not its end
+
+
 def test_a_browser_that_reads_nothing_holds_up_nobody(
     site: Site, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

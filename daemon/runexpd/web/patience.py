@@ -17,14 +17,28 @@ MOST_CONNECTIONS = 128
 class Patient(H11Protocol):
     _look: asyncio.TimerHandle | None = None
     _was_idle = False
+    made_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= _most():
+        if len(self.connections) >= _most() and not self._makes_room():
             transport.abort()
             self.transport = transport
             return
         super().connection_made(transport)
+        self.made_at = self.loop.time()
         self._look = self.loop.call_later(HEADER_SECONDS, self._look_again)
+
+    def _makes_room(self) -> bool:
+        """Whether one that waits for a request can be let go: those that have said nothing yet first."""
+        others: Any = self.connections
+        waiting = [each for each in others if each.is_waiting()]
+        if waiting:
+            min(waiting, key=lambda each: (each.cycle is not None, each.made_at)).transport.abort()
+        return bool(waiting)
+
+    def is_waiting(self) -> bool:
+        cycle: Any = self.cycle
+        return not self.transport.is_closing() and (cycle is None or cycle.response_complete)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._look is not None:
