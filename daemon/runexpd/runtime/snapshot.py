@@ -10,8 +10,8 @@ from runexpd.core.job import Job
 from runexpd.core.jobs import Jobs
 from runexpd.core.state import Experiment
 
-#: Of the shapes of Experiment, Job and Attempt, and of what `apply` makes of events: raised when any of them changes. What
-#: another version wrote is made anew from the events.
+#: Of the shapes of Experiment, Job and Attempt, and of what `apply` makes of events: raised when any of them changes, but
+#: for a new field whose default is what older events come to. What another version wrote is made anew from the events.
 VERSION = 6
 #: No experiment is larger; a damaged file may say so.
 _MOST_BYTES = 1 << 31
