@@ -16,6 +16,7 @@ from runexpd.api import asking, find, upkeep
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
 from runexpd.core.observations import Observation
+from runexpd.core.state import Parked
 from runexpd.ledger.store import Ledger
 
 
@@ -96,6 +97,16 @@ async def test_one_whose_cluster_is_there_is_under_way_whatever_is_said(
     ):
         with pytest.raises(Refusal, match="is not over"):
             await ask
+
+
+async def test_one_whose_past_cannot_be_read_can_be_begun_anew(context: Context, world: World) -> None:
+    limits = {"della": world.state.limits["local"]}
+    world.state = replace(world.state, limits=limits, parked={ID: Parked("it is odd", for_good=True)})
+    with pytest.raises(Refusal, match="jobs of its may still run on della") as refused:
+        await upkeep.remove(context, Remove(experiment="words"))
+    assert refused.value.refused.hint.endswith("runexp rm words --abandon")
+    await upkeep.remove(context, Remove(experiment="words", abandon=True))
+    assert (world.state.experiments, world.state.parked) == ({}, {})
 
 
 async def test_cancel_says_why_what_runs_goes_on(context: Context) -> None:

@@ -42,7 +42,7 @@ def _left(reply: UpkeepReply) -> str:
 @click.option(
     "--abandon",
     is_flag=True,
-    help="Though its jobs may still run, on a cluster that has left the configuration.",
+    help="Though its jobs may still run: its cluster has left the configuration, or its past can't be read.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @arguments.as_json

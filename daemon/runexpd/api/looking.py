@@ -35,8 +35,8 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
             break
     await restoring.caught_up(context, plan.by_directory(context.loop.state, cluster.name, reading.dir))
     known = plan.by_directory(context.loop.state, cluster.name, reading.dir)
-    if known and (parked := context.loop.state.parked.get(known.id)) and parked.for_good:
-        raise Refusal(Code.INTERNAL, parked.why, known.dir, "nothing is submitted of it, to be safe")
+    if known and context.loop.state.is_lost(known.id):
+        raise _lost(context, known)
     jobs = known.jobs if known else {}
     looks = [of_known(job, jobs.get(job.id)) for job in reading.jobs]
     (seen, queued), changes = await together(
@@ -66,6 +66,12 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         warnings=reading.warnings,
         question=reading.question,
     )
+
+
+def _lost(context: Context, known: Experiment) -> Refusal:
+    typed = context.typed(known)
+    anew = f"nothing is submitted of it, to be safe; to begin it anew: runexp rm {typed} --abandon"
+    return Refusal(Code.INTERNAL, context.loop.state.parked[known.id].why, known.dir, anew)
 
 
 def _new_id(context: Context) -> str:

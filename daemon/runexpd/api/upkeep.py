@@ -23,7 +23,7 @@ async def archive(context: Context, asked: Archive) -> UpkeepReply:
     """Raises Refusal, NotTaken."""
     known = await _quiet(context, asked.experiment)
     await context.loop.tell(SightWanted(experiment=known.id, archived=True))
-    return UpkeepReply(experiment=known.id, name=known.name, left=_left(known))
+    return UpkeepReply(experiment=known.id, name=known.name, left=_left(context, known))
 
 
 async def unarchive(context: Context, asked: Unarchive) -> UpkeepReply:
@@ -36,7 +36,7 @@ async def unarchive(context: Context, asked: Unarchive) -> UpkeepReply:
 async def remove(context: Context, asked: Remove) -> UpkeepReply:
     """First from what is known here, so that nothing more is written of it. Raises Refusal, LedgerError, NotTaken."""
     known = await _quiet(context, asked.experiment)
-    if (left := _left(known)) and not asked.abandon:
+    if (left := _left(context, known)) and not asked.abandon:
         raise _adrift(context, known, left)
     await context.loop.tell(Forgotten(experiment=known.id))
     if known.id in context.loop.state.experiments:
@@ -63,15 +63,17 @@ async def discard(context: Context, asked: Discard) -> LeftoversReply:
 
 
 async def _quiet(context: Context, named: str) -> Experiment:
-    """One with which nothing is done: it is over, or its cluster has left the configuration."""
+    """One with which nothing is done: it is over, or adrift."""
     known = await find.experiment(context, named)
     if known.outcome is None and not context.loop.state.is_adrift(known):
         raise _not_over(context, known)
     return known
 
 
-def _left(known: Experiment) -> str:
+def _left(context: Context, known: Experiment) -> str:
     """What of it may still run, where nobody looks."""
+    if context.loop.state.is_lost(known.id):
+        return f"jobs of its may still run on {known.cluster}"
     at_large = [_named(job) for job in known.jobs.values() if job.stage in states.IN_FLIGHT]
     at_large += [BEFORE] if known.preparation_runs else []
     return f"{limits.listed(at_large, 10)} may still run on {known.cluster}" if at_large else ""
@@ -83,9 +85,14 @@ def _named(job: Job) -> str:
 
 
 def _adrift(context: Context, known: Experiment, left: str) -> Refusal:
+    alone = f"leave them alone for good: runexp rm {context.typed(known)} --abandon"
+    if context.loop.state.is_lost(known.id):
+        what = f"{known.name} can't be known to be over: {left}"
+        return Refusal(
+            Code.BAD_REQUEST, what, known.dir, f"keep a copy: runexp ledger backup FILE; then {alone}"
+        )
     what = f"{known.name} is not over, and its cluster is no longer in the configuration: {left}"
-    alone = f"or leave them alone for good: runexp rm {context.typed(known)} --abandon"
-    return Refusal(Code.BAD_REQUEST, what, known.dir, f"{context.to_put_back(known.cluster)}; {alone}")
+    return Refusal(Code.BAD_REQUEST, what, known.dir, f"{context.to_put_back(known.cluster)}; or {alone}")
 
 
 def _not_over(context: Context, known: Experiment) -> Refusal:

@@ -123,7 +123,9 @@ def _at_hand(state: State, observation: Observation) -> State:
         case Forgotten(experiment=id) if (known := state.experiments.get(id)) is not None and (
             known.outcome is not None or state.is_adrift(known)
         ):
-            return replace(state, experiments={o: e for o, e in state.experiments.items() if o != id})
+            others = {other: each for other, each in state.experiments.items() if other != id}
+            parked = {other: why for other, why in state.parked.items() if other != id}
+            return replace(state, experiments=others, parked=parked)
     return state
 
 

@@ -148,8 +148,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return experiment.outcome is None and experiment.id not in self.parked
 
     def is_adrift(self, experiment: Experiment) -> bool:
-        """It isn't over, and its cluster has left the configuration: nobody can tell what becomes of its jobs."""
-        return experiment.outcome is None and experiment.cluster not in self.limits
+        """It isn't over, and nobody can tell what becomes of its jobs: its cluster has left the configuration, or its past is lost."""
+        is_gone = experiment.cluster not in self.limits
+        return experiment.outcome is None and (is_gone or self.is_lost(experiment.id))
+
+    def is_lost(self, id: str) -> bool:
+        """Its past can't be read."""
+        return id in self.parked and self.parked[id].for_good
 
     def is_running(self, experiment: Experiment) -> bool:
         """Whether anything is begun of it."""

@@ -44,7 +44,7 @@ def admit(state: State, observation: Observation, now: float, last_seq: int) -> 
     """
     if not isinstance(observation, Asked) or (left_alone := state.parked.get(observation.experiment)) is None:
         return _admitted(state, observation, now, last_seq)
-    if left_alone.for_good:
+    if state.is_lost(observation.experiment):
         return Admitted(state, refused=left_alone.why)
     others = {id: why for id, why in state.parked.items() if id != observation.experiment}
     begun = Begun(experiments=(observation.experiment,))
