@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 SUMMARY = "experiment_summary.yaml"
-_ON_CLUSTER = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):(.+)", re.DOTALL)
+_LOCAL = "local"
+_ON_CLUSTER = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):(.*)", re.DOTALL)
 
 
 def is_name(experiment: str) -> bool:
@@ -24,8 +25,7 @@ def named(experiment: str) -> str:
 
 
 def place(directory: str) -> tuple[str, str]:
-    """CLUSTER:/path, or a directory of this machine, as (cluster, absolute path)."""
+    """CLUSTER:/path, or a directory of this machine, as (cluster, path); absolute here, and there as it is typed."""
     match = _ON_CLUSTER.fullmatch(directory)
-    if match and not Path(directory).exists():
-        return match[1], match[2]
-    return "local", os.path.abspath(os.path.expanduser(directory))
+    cluster, path = match.groups() if match and not Path(directory).exists() else (_LOCAL, directory)
+    return cluster, os.path.abspath(os.path.expanduser(path)) if cluster == _LOCAL else path
