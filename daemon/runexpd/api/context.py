@@ -89,7 +89,8 @@ class Context:
         hindered = self.hindrance(experiment.cluster) if experiment.outcome is None else ""
         line = report.line(experiment, parked.why if parked else hindered)
         ends = None if parked or experiment.outcome is not None else self._forecast(experiment).whole.end
-        return replace(line, as_of=self.as_of(experiment), ends=ends)
+        archived = self.loop.state.is_out_of_sight(experiment)
+        return replace(line, as_of=self.as_of(experiment), ends=ends, archived=archived)
 
     def _forecast(self, experiment: Experiment) -> Forecast:
         return self.forecasts.of(experiment, self._site(experiment))
@@ -120,14 +121,16 @@ class Context:
             self._trouble(experiment),
             self._forecast(experiment),
         )
+        is_out_of_sight = self.loop.state.is_out_of_sight(experiment)
 
         def make(before: Mapping[str, Drawn]) -> tuple[dict[str, Drawn], ExperimentView]:
             drawn = report.drawn(experiment, typed, progress or {}, starts or {}, before, forecast)
-            return drawn, replace(report.view(experiment, typed, drawn, trouble), estimates=forecast.whole)
+            view = report.view(experiment, typed, drawn, trouble)
+            return drawn, replace(view, estimates=forecast.whole, archived=is_out_of_sight)
 
         self.pictures.keep(self.loop.state.experiments)
         self.forecasts.keep(self.loop.state.experiments)
-        source = (experiment, progress, starts, typed, trouble, forecast)
+        source = (experiment, progress, starts, typed, trouble, forecast, is_out_of_sight)
         return self.pictures.of(experiment.id, source, make)
 
     def view(self, experiment: Experiment) -> ExperimentView:

@@ -152,6 +152,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         is_gone = experiment.cluster not in self.limits
         return experiment.outcome is None and (is_gone or self.is_lost(experiment.id))
 
+    def is_out_of_sight(self, experiment: Experiment) -> bool:
+        """It was archived, and nothing of it goes on: one that was adrift is in sight again with its cluster."""
+        return experiment.archived and (experiment.outcome is not None or self.is_adrift(experiment))
+
     def is_lost(self, id: str) -> bool:
         """Its past can't be read."""
         return id in self.parked and self.parked[id].for_good
