@@ -153,10 +153,11 @@ class FakeSshd:
     async def _attend(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         process.stdout.write(self.greeting)
         command, stdin = process.command or "", await process.stdin.read()
-        if not stdin:  # one that was kept ready, and never needed
+        try:
+            script = unwrap(stdin)
+        except ValueError:  # kept ready, and never needed; or half of one, and who sent it is gone
             process.channel.close()
             return
-        script = unwrap(stdin)
         fate = self.fate(script)
         self.scripts.append(script)
         ran = await (self.handler(script) if self.handler else self._run_child(command, stdin))
