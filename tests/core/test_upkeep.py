@@ -17,6 +17,7 @@ from runexpd.core.observations import (
     Tick,
 )
 from runexpd.core.observe import observe
+from runexpd.core.state import Parked
 from runexpd.core.steps.report import line, view
 
 HIDDEN, SHOWN = SightWanted(experiment=ID, archived=True), SightWanted(experiment=ID, archived=False)
@@ -68,6 +69,9 @@ def test_what_nobody_can_watch_goes_out_of_sight_and_is_watched_on_where_its_clu
     assert world.see(HIDDEN) == [events.ExperimentArchived()]
     assert world.see(HIDDEN) == []
     assert world.state.is_watched(world.experiment)
+    assert world.state.is_out_of_sight(world.experiment)
+    back = replace(world.state, limits={"della": world.state.limits["local"]})
+    assert not back.is_out_of_sight(world.experiment)
     assert world.see(SHOWN) == [events.ExperimentUnarchived()]
 
 
@@ -78,6 +82,17 @@ def test_what_nobody_can_watch_can_be_forgotten() -> None:
     world = adrift()
     assert world.see(Forgotten(experiment="unknown")) == []
     assert ID in world.happened.state.experiments
+
+
+def test_one_whose_past_cannot_be_read_is_forgotten_with_what_was_said_of_it() -> None:
+    world = World()
+    world.see(scaffold())
+    world.state = replace(world.state, parked={ID: Parked("a fault of ours")})
+    world.see(Forgotten(experiment=ID))
+    assert world.happened.state == world.state
+    world.state = replace(world.state, parked={ID: Parked("its past can't be read", for_good=True)})
+    world.see(Forgotten(experiment=ID))
+    assert (world.happened.state.experiments, world.happened.state.parked) == ({}, {})
 
 
 def test_what_was_taken_out_of_the_ledger_is_not_known_any_more() -> None:

@@ -15,7 +15,7 @@ from runexp.wire.upkeep import Archive, Remove
 from runexpd.api import asking, find, upkeep
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
-from runexpd.core.observations import Observation, SightWanted
+from runexpd.core.observations import Observation
 from runexpd.core.state import Parked
 from runexpd.ledger.store import Ledger
 
@@ -97,13 +97,6 @@ async def test_one_whose_cluster_is_there_is_under_way_whatever_is_said(
     ):
         with pytest.raises(Refusal, match="is not over"):
             await ask
-
-
-def test_one_that_was_put_out_of_sight_is_back_with_its_cluster(world: World) -> None:
-    world.see(SightWanted(experiment=ID, archived=True))
-    assert world.state.is_out_of_sight(world.experiment)
-    world.state = replace(world.state, limits={"della": world.state.limits["local"]})
-    assert not world.state.is_out_of_sight(world.experiment)
 
 
 async def test_one_whose_past_cannot_be_read_can_be_begun_anew(context: Context, world: World) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ from fakes.builders import GOOD, ID, World, scaffold
 from fakes.ledgers import written
 from runexp.wire.events import AttemptIntended, Event, ExperimentAdded, JobAdopted, Recorded
 from runexpd.ledger import codec
-from runexpd.ledger.errors import LedgerDamaged, LedgerUnwritable
-from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Reader, Row
+from runexpd.ledger.errors import LedgerDamaged, LedgerUnwritable, NotUnique
+from runexpd.ledger.store import Ledger, LogPosition, Reader, Row
 
 
 @pytest.fixture
@@ -216,6 +216,22 @@ def test_a_full_disk_at_the_first_start_is_said_and_not_taken_for_damage(disk: P
     (disk / "ballast").unlink()
     with Ledger(disk / "ledger.sqlite") as ledger:
         assert ledger.last_seq == 0
+
+
+@needs_root
+def test_a_full_disk_is_said_to_be_full(disk: Path) -> None:
+    path = disk / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.append([intended(1, "e1-1")])
+    with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(b"x" * 512)
+    with pytest.raises(LedgerUnwritable, match="no room is left on its disk") as refused:
+        Ledger(path)
+    assert refused.value.hint == "make room there; jobs go on meanwhile"
+    (disk / "ballast").unlink()
+    with Ledger(path) as ledger:
+        assert ledger.last_seq == 1
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:

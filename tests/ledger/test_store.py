@@ -15,9 +15,9 @@ from runexp.wire.states import Phase
 from runexpd.core.apply import fold
 from runexpd.core.state import State
 from runexpd.ledger import codec, contents
-from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, LedgerTooNew, LedgerUnwritable
+from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, LedgerTooNew, LedgerUnwritable, NotUnique
 from runexpd.ledger.migrate import shipped
-from runexpd.ledger.store import Ledger, LogPosition, NotUnique, Row
+from runexpd.ledger.store import Ledger, LogPosition, Row
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from runexp.wire.states import Outcome
 from runexpd.__main__ import main
 from runexpd.core.state import State
 from runexpd.ledger import codec, contents, removal
-from runexpd.ledger.errors import LedgerDamaged, LedgerLocked
-from runexpd.ledger.store import Ledger, NotUnique, Row
+from runexpd.ledger.errors import LedgerDamaged, LedgerLocked, NotUnique
+from runexpd.ledger.store import Ledger, Row
 from runexpd.metrics.store import Brought, Owner, Store
 from runexpd.metrics.thin import Placed
 from runexpd.runtime import snapshot

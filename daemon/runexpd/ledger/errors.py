@@ -24,3 +24,7 @@ class LedgerUnwritable(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """Raised when the file is not a ledger, or no longer whole."""
+
+
+class NotUnique(Exception):
+    """Raised when a row would use a token, or name a directory, a second time: a fault of ours. Nothing was committed."""

@@ -17,8 +17,8 @@ from typing import Any, Self
 import msgspec
 
 from runexp.wire.events import Envelope, Recorded
-from runexpd.ledger import codec
-from runexpd.ledger.errors import LedgerDamaged, LedgerError, LedgerLocked, LedgerUnwritable
+from runexpd.ledger import codec, faults
+from runexpd.ledger.errors import LedgerError, LedgerLocked
 from runexpd.ledger.migrate import migrate, shipped
 
 
@@ -31,10 +31,6 @@ class Row(msgspec.Struct, frozen=True):
     experiment: str
     type: str
     body: bytes
-
-
-class NotUnique(Exception):
-    """Raised when a row would use a token, or name a directory, a second time: a fault of ours. Nothing was committed."""
 
 
 class LogPosition(msgspec.Struct, frozen=True):
@@ -70,7 +66,7 @@ class Reader:
         self.path = path
         # One connection: a reader beside a writer would see, and commit, half a transaction.
         self._turn = threading.Lock()
-        with _reached(path, "opened"):
+        with faults.reached(path, "opened"):
             self._connection = (connect or _to_read)(path)
 
     def __enter__(self) -> Self:
@@ -86,7 +82,7 @@ class Reader:
 
     def copy(self, to: sqlite3.Connection) -> None:
         """All of it, as it is at one moment. Raises LedgerUnwritable and LedgerDamaged."""
-        with self._turn, _reached(self.path, "copied"):
+        with self._turn, faults.reached(self.path, "copied"):
             self._connection.backup(to)
 
     def heads(self) -> dict[str, int]:
@@ -100,7 +96,7 @@ class Reader:
                 try:
                     event = codec.decode(bytes(envelope.event))
                 except codec.Undecodable as error:
-                    raise _broken(self.path, error) from error
+                    raise faults.broken(self.path, error) from error
                 yield Recorded(envelope.seq, envelope.at, envelope.experiment, event)
             after = page[-1].seq
 
@@ -113,14 +109,14 @@ class Reader:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query gives, fetched whole, so that nothing is held open. Raises as `heads` does."""
-        with self._turn, _reached(self.path, "read"):
+        with self._turn, faults.reached(self.path, "read"):
             return self._connection.execute(sql, values).fetchall()
 
     def examine(self) -> None:
         """Look the whole file over, which takes the longer the larger it is. Raises LedgerUnwritable and LedgerDamaged."""
         for (verdict,) in self.rows("PRAGMA quick_check(1)"):
             if verdict != "ok":
-                raise _broken(self.path, verdict)
+                raise faults.broken(self.path, verdict)
 
 
 class Ledger(Reader):
@@ -128,7 +124,7 @@ class Ledger(Reader):
 
     def __init__(self, path: Path, migrations: Sequence[str] | None = None) -> None:
         """Open or make the file, mode 0600. Raises LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerUnwritable."""
-        with _reached(path, "opened"):
+        with faults.reached(path, "opened"):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file_lock = _lock(path)
         try:
@@ -149,14 +145,14 @@ class Ledger(Reader):
 
         Raises NotUnique, LedgerUnwritable where the disk won't take them, and LedgerDamaged.
         """
-        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+        with self._turn, faults.reached(self.path, "written"), self._connection as transaction:
             transaction.execute("BEGIN IMMEDIATE")
             transaction.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
         self.last_seq = rows[-1].seq
 
     def check(self, rows: Sequence[Row]) -> None:
         """Whether these could be appended, without leaving them there. Raises what `append` does."""
-        with self._turn, _reached(self.path, "written"):
+        with self._turn, faults.reached(self.path, "written"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _values(rows))
@@ -165,24 +161,24 @@ class Ledger(Reader):
 
     def probe(self) -> None:
         """Write what changes nothing. Raises LedgerUnwritable and LedgerDamaged."""
-        with self._turn, _reached(self.path, "written"):
+        with self._turn, faults.reached(self.path, "written"):
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             self._connection.execute(f"PRAGMA user_version = {int(version)}")
 
     def change(self, sql: str, *values: object) -> None:
         """What is derived from the events, in a transaction of its own. Raises LedgerUnwritable and LedgerDamaged."""
-        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+        with self._turn, faults.reached(self.path, "written"), self._connection as transaction:
             transaction.execute(sql, values)
 
     def change_all(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         """The same, for many at once."""
-        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+        with self._turn, faults.reached(self.path, "written"), self._connection as transaction:
             transaction.execute("BEGIN IMMEDIATE")
             transaction.executemany(sql, rows)
 
     def change_each(self, statements: Sequence[tuple[str, Sequence[object]]]) -> None:
         """Several changes in one transaction. Raises as `change` does."""
-        with self._turn, _reached(self.path, "written"), self._connection as transaction:
+        with self._turn, faults.reached(self.path, "written"), self._connection as transaction:
             transaction.execute("BEGIN IMMEDIATE")
             for sql, values in statements:
                 transaction.execute(sql, values)
@@ -204,46 +200,10 @@ def _values(rows: Sequence[Row]) -> list[tuple[int, float, str, str, bytes]]:
     return [(row.seq, row.at, row.experiment, row.type, row.body) for row in rows]
 
 
-#: What keeps a file from being used at the moment, though nothing is the matter with what is in it.
-_NOT_NOW = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
-
-
-@contextmanager
-def _reached(path: Path, done: str) -> Iterator[None]:
-    """SQLite's and the system's words are mapped here: to NotUnique, LedgerUnwritable and LedgerDamaged."""
-    hint = "look at its disk and its permissions; jobs go on meanwhile"
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise NotUnique(str(error)) from error
-    except sqlite3.ProgrammingError:
-        raise
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its words may quote the file
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        if code & 0xFF not in _NOT_NOW:
-            raise _broken(path, error) from error
-        raise LedgerUnwritable(f"the ledger {path} can't be {done}: {error}", hint) from error
-    except OSError as error:
-        raise LedgerUnwritable(
-            f"the ledger {path} can't be {done}: {error.strerror or error}", hint
-        ) from error
-
-
 @contextmanager
 def at_rest(path: Path) -> Iterator[None]:
     """While nobody else can use a ledger; what was written is all in its file, if it is whole. Raises LedgerLocked, LedgerUnwritable."""
-    with _reached(path, "locked"):
+    with faults.reached(path, "locked"):
         lock = _lock(path)
     try:
         if path.exists():
@@ -291,10 +251,3 @@ def _connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _broken(path: Path, error: Exception | str) -> LedgerDamaged:
-    return LedgerDamaged(
-        f"the ledger {path} is damaged: {error}",
-        "move it aside with its -wal and -shm files; `runexp run` on an experiment then takes up what is on disk",
-    )

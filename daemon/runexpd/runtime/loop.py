@@ -21,8 +21,8 @@ from runexpd.core.state import State
 from runexpd.core.touched import Touched
 from runexpd.hosts import threads
 from runexpd.ledger import desk
-from runexpd.ledger.errors import LedgerError
-from runexpd.ledger.store import Ledger, NotUnique
+from runexpd.ledger.errors import LedgerError, NotUnique
+from runexpd.ledger.store import Ledger
 from runexpd.runtime import aside, clock
 from runexpd.runtime.admission import Admitted, joined, parked
 from runexpd.runtime.bell import Bell
