@@ -64,6 +64,7 @@ async def test_what_another_has_made_since_is_looked_at_before_it_is_trained_ove
     await other.ended("b-1")
     (made := machine.dir / "artifacts" / "epoch_0").mkdir()
     (made / "model").touch()
+    os.utime(made, (0, 0))  # written over what was there
     answer = await machine.send(msgspec.structs.replace(late, token="a-2"))
     assert isinstance(answer, Refused)
     assert f"{machine.dir}/artifacts was trained into by job b-1 of another daemon's, " in answer.error
@@ -83,7 +84,8 @@ async def test_what_we_put_there_ourselves_is_not_anothers(machine: Machine, oth
     looked_at = time.time()
     (aside := machine.dir / "artifacts" / "aside-e1-1").mkdir()
     (aside / "epoch_0").mkdir()
-    (machine.dir / "artifacts" / "logs").mkdir()
+    (aside / "epoch_0" / "model").touch()
+    (machine.dir / "artifacts" / "logs" / "wandb").mkdir(parents=True)
     late = msgspec.structs.replace(training(machine, "b-1"), looked_at=looked_at)
     assert isinstance(await other.send(late), Accepted)
     await other.ended("b-1")

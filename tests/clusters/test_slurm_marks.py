@@ -101,6 +101,7 @@ def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(node
     late = msgspec.structs.replace(node.training("b-1"), looked_at=time.time() - 30)
     (made := node.mark.parent / "epoch_0").mkdir()
     (made / "model").touch()
+    os.utime(made, (0, 0))  # written over what was there
     answer = errors.answer(node.send(late)["b-1"])
     assert isinstance(answer, Refused)
     assert (
@@ -111,9 +112,9 @@ def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(node
         in answer.error
     )
     assert node.mark.read_text().startswith("a-1\n")
-    os.utime(made, (time.time() - 60,) * 2)
+    os.utime(made / "model", (time.time() - 60,) * 2)
     assert isinstance(errors.answer(node.send(msgspec.structs.replace(late, token="b-2"))["b-2"]), Accepted)
-    os.utime(made)
+    os.utime(made / "model")
     own = msgspec.structs.replace(late, token="b-3")
     assert isinstance(errors.answer(node.send(own)["b-3"]), Accepted)
 
@@ -122,8 +123,9 @@ def test_what_we_put_there_ourselves_is_not_anothers(node: HeadNode) -> None:
     node.program("cat", f'exec {shutil.which("cat")} "$@"')
     node.queue()
     node.send(node.training("a-1"), daemon=DAEMON)
-    (node.mark.parent / "aside-e1-1" / "epoch_0").mkdir(parents=True)
-    (node.mark.parent / "logs").mkdir()
+    (moved := node.mark.parent / "aside-e1-1" / "epoch_0").mkdir(parents=True)
+    (moved / "model").touch()
+    (node.mark.parent / "logs" / "wandb").mkdir(parents=True)
     late = msgspec.structs.replace(node.training("b-1"), looked_at=time.time() - 30)
     assert isinstance(errors.answer(node.send(late)["b-1"]), Accepted)
 

@@ -17,11 +17,16 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 NAME = ".runexp"
 #: To be: who makes it is the only one who may change the mark, as long as it is there.
 _NEXT = ".next"
+#: Beginnings of names, in a directory that is trained into, of what we put there.
+_OURS = (NAME, "aside-")
+#: Below it, where a training's files are looked for; submit.sh has it, too.
+_DEEPEST = 2
 #: Two of the longest paths, and some words.
 _MOST_BYTES = 9999
 #: From a mark to its job's record, at most.
@@ -241,17 +246,16 @@ def _is_fresh(handle: int) -> bool:
 
 
 def _is_made_since(mark: Mark, at: float) -> bool:
-    with os.scandir(os.path.dirname(mark.path)) as entries:
-        return any(
-            each.stat(follow_symlinks=False).st_mtime > at and not _is_ours_or_empty(each) for each in entries
-        )
+    """Files tell, those of epochs' directories, too. Directories don't: we make some for outputs, and take away from them what we
+    move aside (hosts/aside.py)."""
+    return any(os.lstat(path).st_mtime > at for path in _files(os.path.dirname(mark.path)))
 
 
-def _is_ours_or_empty(entry: os.DirEntry[str]) -> bool:
-    """What is moved aside is put there by us (hosts/aside.py), and so are directories for outputs, which hold nothing yet."""
-    if entry.name.startswith((NAME, "aside-")):
-        return True
-    return not os.listdir(entry) if entry.is_dir(follow_symlinks=False) else False
+def _files(top: str) -> Iterator[str]:
+    for dir, dirs, files in os.walk(top):
+        is_deep = len(Path(dir).relative_to(top).parts) >= _DEEPEST
+        dirs[:] = [] if is_deep else [name for name in dirs if not name.startswith(_OURS)]
+        yield from (os.path.join(dir, name) for name in files if not name.startswith(_OURS))
 
 
 def _words(found: Mark, mark: Mark, more: str, how: str = "is being") -> str:

@@ -108,12 +108,13 @@ marked() { # its mark is, and nobody else's job trains there; or why not, on std
   mark= # none can be made: nobody is kept from training for that
 }
 
-# Whether anything was, by that one, since somebody looked: it is to be looked at before it is trained over. What is moved aside is
-# put there by us (hosts/aside.py), and so are directories for outputs, which hold nothing yet.
+# Whether anything was, by that one, since somebody looked: it is to be looked at before it is trained over. Files tell, those of
+# epochs' directories, too; directories don't: we make some for outputs, and take away from them what we move aside (hosts/aside.py).
 made_since() {
   [ -n "$seconds" ] || return
   ago=$((seconds + $(seconds_up) - began))
-  find "$results" -mindepth 1 -maxdepth 1 ! -name '.runexp*' ! -name 'aside-*' ! -empty -newermt "$ago seconds ago" 2>/dev/null | grep -q . &&
+  find "$results" -mindepth 1 -maxdepth 3 \( -name '.runexp*' -o -name 'aside-*' \) -prune -o \
+    -type f -newermt "$ago seconds ago" -print 2>/dev/null | grep -q . &&
     trains "and it is over. \`runexp run\` takes up what lies there, and where that is no good \`runexp retry\` makes it anew" was
 }
 
