@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
                 self.tell(replies.prepared(dice, command))
             case commands.SetAside():
                 refused = dice.choice(["", "", "", "no space left"])
-                about = {"experiment": command.experiment, "job": command.job}
+                about = {"experiment": command.experiment, "job": command.job.id}
                 self.tell(AsideDone(**about, number=command.number, refused=refused))
             case commands.Record():
                 self.tell(helpful(command))

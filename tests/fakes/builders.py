@@ -247,7 +247,7 @@ def helpful(command: commands.Command) -> Observation:
             about = {"experiment": command.experiment, "job": command.job.id, "token": command.token}
             return RecipeSeen(**about, recipe="a1b2")
         case commands.SetAside():
-            return AsideDone(experiment=command.experiment, job=command.job, number=command.number)
+            return AsideDone(experiment=command.experiment, job=command.job.id, number=command.number)
         case commands.Cancel():
             return Tick()  # its end is seen by whoever watches it
         case _:

@@ -156,13 +156,13 @@ class SetAside(msgspec.Struct, frozen=True):
 
     cluster: str
     experiment: str
-    job: str
+    job: JobSpec
     paths: tuple[str, ...]
     number: int
 
     @property
     def key(self) -> str:
-        return f"aside {self.experiment} {self.job}"
+        return f"aside {self.experiment} {self.job.id}"
 
 
 class Cancel(msgspec.Struct, frozen=True):

@@ -88,7 +88,7 @@ def _prepared(e: Experiment) -> Iterator[commands.Command]:
 
 def _owed(experiment: Experiment, job: Job) -> Iterator[commands.Command]:
     if job.stage is Stage.SETTING_ASIDE:
-        yield commands.SetAside(experiment.cluster, experiment.id, job.spec.id, job.aside, job.asides)
+        yield commands.SetAside(experiment.cluster, experiment.id, job.spec, job.aside, job.asides)
     elif job.attempt is not None:
         yield from _for(experiment, job, job.attempt)
         yield from _recorded(experiment, job, job.attempt)

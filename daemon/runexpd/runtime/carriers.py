@@ -196,7 +196,7 @@ class Carriers:
 
 def _job(command: Keyed) -> str:
     match command:
-        case Mend() | SetAside():
+        case Mend():
             return command.job
         case Prepare() | EndPreparation():
             return BEFORE

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from runexp.text import printable
 from runexp.wire.jobs import Finding, Verdict
+from runexp.wire.states import Phase
 from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
 from runexpd.core.commands import (
     Cancel,
@@ -24,6 +25,7 @@ from runexpd.core.commands import (
     Submit,
 )
 from runexpd.core.observations import Answer, AsideDone, Judged, MendDone, Observation, RecipeSeen, Unclear
+from runexpd.core.steps import submit
 from runexpd.experiments.amend import CantAmend, set_values
 from runexpd.hosts.aside import aside_command
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
@@ -192,22 +194,28 @@ class Errands:
 
     async def set_aside(self, cluster: Cluster, commands: Sequence[Keyed]) -> None:
         (command,) = (c for c in commands if isinstance(c, SetAside))
-        refused = ""
         try:
-            ran = await cluster.host.run(aside_command(command.experiment, command.number, command.paths))
-            if ran.exit_code != 0:
-                refused = printable(
-                    ran.stderr.strip().rpartition("\n")[2] or f"mv ended with {ran.exit_code}"
-                )
-        except HostUnreachable as error:
+            refused = await self._taken(cluster, command) or await _moved(cluster, command)
+        except (ClusterUnreachable, HostUnreachable) as error:
             raise NotNow(error.what) from error
-        except FileRefused as error:
-            refused = error.what
         done = AsideDone(
-            experiment=command.experiment, job=command.job, number=command.number, refused=refused[:500]
+            experiment=command.experiment,
+            job=command.job.id,
+            number=command.number,
+            refused=printable(refused)[:1000],
         )
         if refusal := await self._told(done):
             raise refusal
+
+    async def _taken(self, cluster: Cluster, command: SetAside) -> str:
+        """Whose job trains there, in words, where it isn't ours: what it has written so far stays where it is; empty: nobody's.
+
+        Raises ClusterUnreachable.
+        """
+        if command.job.phase is not Phase.OPTIMIZATION:
+            return ""
+        token = submit.token_of(command.experiment, 0)
+        return (await submitter.taken(cluster, {token: command.job})).get(token, "")
 
     async def cancel(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:
         try:
@@ -217,6 +225,19 @@ class Errands:
         except ClusterUnreachable as error:
             raise NotNow(error.what) from error
         await anyio.sleep(CANCEL_SECONDS)
+
+
+async def _moved(cluster: Cluster, command: SetAside) -> str:
+    """Why it could not be; empty where it was. Raises HostUnreachable."""
+    try:
+        ran = await cluster.host.run(aside_command(command.experiment, command.number, command.paths))
+    except FileRefused as error:
+        return error.what
+    return "" if ran.exit_code == 0 else _last_line(ran.stderr) or f"mv ended with {ran.exit_code}"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def _stop_if(lost: Sequence[NotTaken]) -> None:
