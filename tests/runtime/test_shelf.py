@@ -1,10 +1,12 @@
 """Snapshots: what is over is put away and recalled, and what can't be read of one is made anew."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,6 +15,7 @@ from fakes.world import TroubledLedger
 from runexp.wire.states import Stage
 from runexpd.core.observations import RetryWanted
 from runexpd.core.state import State
+from runexpd.core.steps import report
 from runexpd.ledger import desk
 from runexpd.ledger.errors import LedgerDamaged
 from runexpd.ledger.store import Ledger, Row
@@ -58,22 +61,32 @@ def opened(path: Path) -> State:
 
 def test_an_experiment_survives_being_kept() -> None:
     for experiment in past().state.experiments.values():
-        assert snapshot.decode(snapshot.encode(experiment)) == experiment
+        assert snapshot.decode(snapshot.encode(experiment), experiment.id) == experiment
 
 
 @pytest.mark.parametrize("body", [b"", b"no frame", snapshot.encode(past().experiment)[:-9]])
 def test_bytes_that_are_none_are_said_to_be_none(body: bytes) -> None:
     with pytest.raises(snapshot.Unreadable):
-        snapshot.decode(body)
+        snapshot.decode(body, ID)
 
 
 def test_no_bit_of_a_snapshot_flips_unseen() -> None:
-    body = snapshot.encode(past().experiment)
-    for place in range(len(body)):
-        flipped = bytearray(body)
-        flipped[place] ^= 1
+    experiment = past().experiment
+    line = report.line(experiment)
+    for flipped in flips(snapshot.encode(experiment)):
         with suppress(snapshot.Unreadable):
-            assert snapshot.decode(bytes(flipped)) == past().experiment
+            assert snapshot.decode(flipped, ID) == experiment
+    for flipped in flips(snapshot.encode_line(line)):
+        with suppress(snapshot.Unreadable):
+            assert snapshot.decode_line(flipped, ID) == line
+
+
+def flips(body: bytes) -> Iterator[bytes]:
+    """Every bit of it by itself."""
+    for place in range(8 * len(body)):
+        flipped = bytearray(body)
+        flipped[place // 8] ^= 1 << place % 8
+        yield bytes(flipped)
 
 
 def test_what_is_over_is_a_row_and_the_others_are_at_hand(kept: tuple[World, Path]) -> None:
@@ -103,6 +116,12 @@ def test_what_happened_since_is_read_on_top(kept: tuple[World, Path]) -> None:
         "UPDATE snapshots SET version = version + 1",
         "UPDATE snapshots SET seq = 3",
         "UPDATE snapshots SET body = x'00', line = x'00'",
+        f"UPDATE snapshots SET body = x'{snapshot.encode(replace(past().experiment, id=TWO)).hex()}', line = x'00'",
+        f"UPDATE snapshots SET line = x'{snapshot.encode_line(report.line(past().state.experiments[TWO])).hex()}'",
+        # As earlier versions wrote it: whether a bit of it has flipped, nobody can tell.
+        "UPDATE snapshots SET line = CAST('"
+        + msgspec.json.encode(report.line(past().experiment)).decode().replace("words", "wores")
+        + "' AS BLOB)",
     ],
 )
 def test_a_snapshot_that_is_lost_or_damaged_or_of_another_version_is_made_anew(
@@ -223,7 +242,7 @@ def test_one_that_runs_gets_a_snapshot_now_and_then(kept: tuple[World, Path]) ->
 
 
 def test_what_is_equal_in_a_snapshot_is_held_once() -> None:
-    jobs = snapshot.decode(snapshot.encode(past().experiment)).jobs
+    jobs = snapshot.decode(snapshot.encode(past().experiment), ID).jobs
     trained, other = jobs["rank4"], jobs["rank8"]
     assert trained.spec.run is trained.spec.id
     assert trained.spec.tool is other.spec.tool

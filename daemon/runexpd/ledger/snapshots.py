@@ -19,7 +19,7 @@ class Kept(msgspec.Struct, frozen=True):
     experiment: str
     seq: int
     version: int
-    #: As `runexp ls` shows it, if it was over.
+    #: How `runexp ls` shows it, if it was over.
     line: bytes | None
 
 

@@ -76,13 +76,13 @@ class Shelf:
         if body is None:
             return None
         try:
-            return snapshot.decode(body)
+            return snapshot.decode(body, id)
         except snapshot.Unreadable as error:
             logger.warning("the snapshot of {} can't be read, so its events are: {}", id, error)
             return None
 
     def _put(self, experiment: Experiment) -> None:
-        line = None if experiment.outcome is None else msgspec.json.encode(report.line(experiment))
+        line = None if experiment.outcome is None else snapshot.encode_line(report.line(experiment))
         kept = Kept(experiment.id, experiment.seq, snapshot.VERSION, line)
         snapshots.put(self._ledger, kept, snapshot.encode(experiment))
         self._events[experiment.id] = experiment.events
@@ -180,6 +180,6 @@ def _line(kept: Kept | None, head: int) -> ExperimentLine | None:
     if kept is None or kept.line is None or (kept.seq, kept.version) != (head, snapshot.VERSION):
         return None
     try:
-        return msgspec.json.decode(kept.line, type=ExperimentLine)
-    except msgspec.MsgspecError:
+        return snapshot.decode_line(kept.line, kept.experiment)
+    except snapshot.Unreadable:  # or of a version that didn't seal it
         return None

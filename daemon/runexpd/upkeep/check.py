@@ -71,6 +71,6 @@ def _snapshot(ledger: Reader, id: str, seq: int) -> Experiment | None:
     """None where there is none of all its events, or none that could be used."""
     try:
         ((body,),) = ledger.rows(_SNAPSHOT, id, seq, snapshot.VERSION)
-        return snapshot.decode(body)
+        return snapshot.decode(body, id)
     except (LedgerError, ValueError, snapshot.Unreadable):
         return None
