@@ -419,6 +419,23 @@ async def test_a_log_that_was_shortened_is_written_anew_behind_what_is_left(site
     assert site.here.text(OPTIMIZATION) == texts_of(past)[OPTIMIZATION]
 
 
+@pytest.mark.parametrize("page_events", [3, logbooks.PAGE_EVENTS])
+async def test_of_a_log_that_was_cut_anywhere_no_block_is_doubled(
+    site: Site, page_events: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logbooks, "PAGE_EVENTS", page_events)
+    past = past_of("a")
+    site.here.files[EXPERIMENT] = b"older\n"
+    site.enter(past)
+    await site.write_all()
+    whole = site.here.text(EXPERIMENT)
+    for left in range(0, len(whole), 97):
+        site.here.files[EXPERIMENT] = whole[:left].encode()
+        site.ledger.set_log_position("a", EXPERIMENT, LogPosition(len(past) - 1, len(whole)))
+        await site.write_all()
+        assert site.here.text(EXPERIMENT) == "older\n"[:left] + texts_of(past)[EXPERIMENT]
+
+
 async def test_a_log_that_somebody_else_began_is_gone_on_with(site: Site) -> None:
     past = past_of("a")
     site.here.files[EXPERIMENT] = b"older\n"

@@ -2,7 +2,7 @@
 
 The ledger remembers, for each log, up to which event it is written and how long the file was then. A write that a crash cut
 short shows as a file longer than that: whatever of the next text stands there already is not written again. A file that is
-shorter was deleted or cut by somebody: it is written anew, from the first event.
+shorter was deleted or cut by somebody: it is written anew, from the first event, but for what is left of it.
 
 One follower an experiment: it folds the past for itself, a page at a time, and keeps nothing of what is written; once it has
 caught up, what it folded is what the loop holds, and held once. A log that the host refuses gets a follower of its own, and the
@@ -246,7 +246,7 @@ class _RunLogs:
             position = await self._set_position(path, LogPosition(0, size))
         if size < position.size_bytes:
             logger.warning("{} was shortened or removed: written anew", path)
-            await self._set_position(path, LogPosition(0, size))
+            await self._set_position(path, LogPosition(0, 0))  # what is left of ours is found there again
             raise _Anew
         end = await logfile.complete(host, path, position.size_bytes, size, text.data)
         await self._set_position(path, LogPosition(text.seq, end))
