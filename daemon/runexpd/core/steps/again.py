@@ -11,7 +11,7 @@ from runexp.wire.jobs import BEFORE, JobSpec
 from runexp.wire.states import Phase, Stage
 from runexpd.core import apply
 from runexpd.core.job import Job
-from runexpd.core.observations import AcceptWanted, RetryWanted
+from runexpd.core.observations import AcceptWanted, RetryWanted, ScaffoldSeen
 from runexpd.core.state import Experiment, State
 from runexpd.core.steps import plan, prepare, submit, verify
 
@@ -89,6 +89,7 @@ def on_retry(state: State, wanted: RetryWanted) -> Iterator[events.Event]:
     if prepared:
         yield events.PreparationDecided(again=True)
     yield events.RetryAsked(jobs=ids, specs=specs, warnings=seen.warnings)
+    yield from _taken_up(experiment, wanted, ids)
     yield from plan.adopted(
         seen, experiment, {spec.id for spec in specs if _may_be_adopted(after, spec, wanted, ids)}
     )
@@ -109,11 +110,35 @@ def _retried(experiment: Experiment, wanted: RetryWanted) -> tuple[JobSpec, ...]
 
 
 def _gone(experiment: Experiment, wanted: RetryWanted) -> Iterator[events.Event]:
-    """What was good and is no longer. (What failed is submitted again, whatever lies there: that was asked for.)"""
+    """What was good and is no longer. (What failed is submitted again, whatever its own attempt has left: that was asked for.)"""
     for spec in wanted.seen.jobs:
         job = experiment.jobs.get(spec.id)
         if job is not None and job.stage is Stage.VERIFIED:
             yield from plan.found(wanted.seen, spec, experiment)
+
+
+def _taken_up(
+    experiment: Experiment, wanted: RetryWanted, ids: Sequence[str]
+) -> Iterator[events.ResultVerified]:
+    """What is good by now, and isn't what failed here: another daemon has made it, or a person."""
+    anew: set[str] = set()
+    for spec in (each for each in wanted.seen.jobs if each.id in ids):
+        models = {job.spec.id for job in submit.trainings_of(experiment, spec.run)} - {spec.id}
+        good = [] if models & anew else _of_somebody_else(experiment, wanted.seen, spec)
+        anew |= set() if good else {spec.id}
+        yield from good
+
+
+def _of_somebody_else(
+    experiment: Experiment, seen: ScaffoldSeen, spec: JobSpec
+) -> list[events.ResultVerified]:
+    """Good, and begun after whatever we have tried had ended."""
+    ends = [a.ended_at for a in experiment.jobs[spec.id].attempts if a.ended_at is not None]
+    began_at = seen.verdicts[spec.id].begun_at if spec.id in seen.verdicts else None
+    is_ours = bool(ends) and (began_at is None or began_at <= max(ends))
+    if is_ours or spec.id in seen.queued:
+        return []
+    return [e for e in plan.found(seen, spec, experiment) if isinstance(e, events.ResultVerified)]
 
 
 def _may_be_adopted(experiment: Experiment, spec: JobSpec, wanted: RetryWanted, ids: tuple[str, ...]) -> bool:
