@@ -120,6 +120,18 @@ async def test_the_same_experiments_next_attempt_is_its_own_affair(machine: Mach
         await machine.ended(token)
 
 
+async def test_a_ledger_that_was_put_back_in_another_home_knows_nothing_of_what_the_first_does(
+    machine: Machine, other: Machine
+) -> None:
+    await machine.send(training(machine))
+    await machine.until("a-1", ["RUNNING"])
+    assert isinstance(await other.send(training(machine, "a-1000")), Refused)
+    (machine.dir / "go").touch()
+    await machine.ended("a-1")
+    assert isinstance(await other.send(training(machine, "a-1001")), Accepted)
+    await other.ended("a-1001")
+
+
 async def test_of_a_home_that_is_lost_only_what_runs_counts(machine: Machine, other: Machine) -> None:
     await machine.send(training(machine))
     await machine.until("a-1", ["RUNNING"])

@@ -209,6 +209,17 @@ def test_in_place_of_a_damaged_one_and_where_there_is_none(path: Path, tmp_path:
     assert opened(path).experiments.keys() == {"e2"}
 
 
+def test_on_a_machine_that_had_none(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "copy.sqlite"
+    backup(path, copy)
+    monkeypatch.setenv("RUNEXP_HOME", str(tmp_path / "new"))
+    done = ledger("restore", str(copy))
+    assert done.exit_code == 0, done.stderr
+    there = tmp_path / "new" / "state"
+    assert stat.S_IMODE(there.stat().st_mode) == 0o700
+    assert opened(there / "ledger.sqlite").experiments.keys() == {"e2"}
+
+
 def test_what_was_removed_is_gone_and_no_number_is_used_again(path: Path, world: World) -> None:
     with Ledger(path) as known:
         last = known.last_seq

@@ -60,7 +60,9 @@ def backup(file: Path, as_json: bool) -> None:
 @_as_json
 def restore(file: Path, as_json: bool) -> None:
     with _said():
-        aside = copies.restore(own(), _there(file.absolute()), time.time(), _progress("looking over"))
+        copy = _there(file.absolute())
+        paths.make_private(paths.state())  # where there was none: on another machine
+        aside = copies.restore(own(), copy, time.time(), _progress("looking over"))
         if as_json:
             _print_json({"ledger": str(own()), "before": str(aside) if aside else None})
         else:

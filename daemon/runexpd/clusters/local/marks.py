@@ -203,12 +203,20 @@ def _read(handle: int) -> Mark:
 
 
 def _is_anothers(found: Mark, mark: Mark) -> bool:
-    """Not of the same experiment of the same ledger, which knows what it does; nor one that was made elsewhere, and copied."""
-    if found.token.partition("-")[0] == mark.token.partition("-")[0]:
+    """Not of the same experiment of the same ledger, which knows what it does; nor one that was made elsewhere, and copied.
+
+    A ledger that was put back in another home has the same experiments, and doesn't know what the first does since. (On Slurm both
+    find each other's jobs in the queue.)
+    """
+    if (_experiment(found), found.daemon) == (_experiment(mark), mark.daemon):
         return False
     with suppress(OSError, ValueError):
         return os.path.samefile(found.path, mark.path)
     return True
+
+
+def _experiment(mark: Mark) -> str:
+    return mark.token.partition("-")[0]
 
 
 def _check(handle: int, found: Mark, mark: Mark) -> None:
