@@ -119,6 +119,21 @@ def test_what_another_has_made_since_is_looked_at_before_it_is_trained_over(node
     assert isinstance(errors.answer(node.send(own)["b-3"]), Accepted)
 
 
+def test_what_lies_behind_a_link_is_looked_at_too(node: HeadNode) -> None:
+    node.program("cat", f'exec {shutil.which("cat")} "$@"')
+    node.queue()
+    (disk := node.home / "disk").mkdir()
+    node.mark.parent.parent.mkdir(exist_ok=True)
+    node.mark.parent.symlink_to(disk)
+    node.send(node.training("a-1"), daemon=DAEMON)
+    (disk / "epoch_0").mkdir()
+    (disk / "epoch_0" / "model").touch()
+    late = msgspec.structs.replace(node.training("b-1"), looked_at=time.time() - 30)
+    answer = errors.answer(node.send(late)["b-1"])
+    assert isinstance(answer, Refused)
+    assert "/one/artifacts was trained into by job 7" in answer.error
+
+
 def test_what_we_put_there_ourselves_is_not_anothers(node: HeadNode) -> None:
     node.program("cat", f'exec {shutil.which("cat")} "$@"')
     node.queue()

@@ -19,7 +19,7 @@ from runexpd.core.state import Experiment
 from runexpd.core.steps import archived, plan
 from runexpd.experiments import outputs
 from runexpd.hosts.base import Host
-from runexpd.runtime import clock
+from runexpd.runtime import apart, clock
 from runexpd.runtime.inspector import look_at, of_known
 from runexpd.runtime.reader import read_experiment
 from runexpd.runtime.together import together
@@ -39,12 +39,13 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         raise _lost(context, known)
     jobs = known.jobs if known else {}
     looks = [of_known(job, jobs.get(job.id)) for job in reading.jobs]
-    (seen, queued), changes = await together(
+    (seen, queued), changes, _ = await together(
         lambda: together(
             lambda: look_at(context.tools, cluster.host, looks),
             lambda: _queued(context, cluster, reading.jobs),
         ),
         lambda: changes_of(context, cluster.host, reading.dir, reading.jobs, jobs),
+        lambda: apart.check(cluster.host, reading.jobs),
     )
     return ScaffoldSeen(
         experiment=known.id if known else _new_id(context),

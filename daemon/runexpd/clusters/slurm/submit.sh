@@ -113,7 +113,7 @@ marked() { # its mark is, and nobody else's job trains there; or why not, on std
 made_since() {
   [ -n "$seconds" ] || return
   ago=$((seconds + $(seconds_up) - began))
-  find "$results" -mindepth 1 -maxdepth 3 \( -name '.runexp*' -o -name 'aside-*' \) -prune -o \
+  find -H "$results" -mindepth 1 -maxdepth 3 \( -name '.runexp*' -o -name 'aside-*' \) -prune -o \
     -type f -newermt "$ago seconds ago" -print 2>/dev/null | grep -q . &&
     trains "and it is over. \`runexp run\` takes up what lies there, and where that is no good \`runexp retry\` makes it anew" was
 }
