@@ -123,9 +123,9 @@ class Rest:
             for start in range(0, len(news.ends), _TOGETHER):
                 await self._read(news.ends[start : start + _TOGETHER])
             self._seq = news.seq
+            await self._keep_place()  # whoever asked may not wait for the end of it
             if news.is_all:
                 break
-        await self._keep_place()
 
     async def _news(self) -> "_News | None":
         """What came next, but no more of it than is needed: it may have to wait for its turn. None: nothing did."""
