@@ -3,7 +3,7 @@
 Whatever comes of it is told to the loop. Raises NotNow where the outside gave no answer; anything else is a fault.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import anyio
 from loguru import logger
@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from runexp.text import printable
 from runexp.wire.jobs import Finding, Verdict
-from runexp.wire.states import Phase
 from runexpd.clusters.base import Cluster, ClusterUnreachable, Known
 from runexpd.core.commands import (
     Cancel,
@@ -24,15 +23,24 @@ from runexpd.core.commands import (
     SetAside,
     Submit,
 )
-from runexpd.core.observations import Answer, AsideDone, Judged, MendDone, Observation, RecipeSeen, Unclear
-from runexpd.core.steps import submit
+from runexpd.core.observations import (
+    Answer,
+    AsideDone,
+    Deferred,
+    Judged,
+    MendDone,
+    Observation,
+    RecipeSeen,
+    Refused,
+    Unclear,
+)
 from runexpd.experiments.amend import CantAmend, set_values
-from runexpd.hosts.aside import aside_command
 from runexpd.hosts.base import FileMissing, FileRefused, HostUnreachable
 from runexpd.ledger.errors import LedgerError
-from runexpd.runtime import clock, inspector, preparing, submitter
+from runexpd.runtime import clearing, clock, inspector, preparing, submitter
 from runexpd.runtime.looking import Looking
 from runexpd.runtime.loop import Loop, NotTaken
+from runexpd.runtime.moved import moved
 from runexpd.runtime.pantry import Pantry
 from runexpd.runtime.patience import pauses
 from runexpd.tools.base import Tool
@@ -73,13 +81,23 @@ class Errands:
             lost.extend(error for error in await self._loop.tell_all(answers) if error)
 
         async with anyio.create_task_group() as telling:  # while the next part is on its way
-            async for answers in submitter.submit(cluster, [c for c in batch if isinstance(c, Submit)]):
+            async for answers in self._answers(cluster, [c for c in batch if isinstance(c, Submit)]):
                 _log(answers)
                 silent -= {f"send {answer.token}" for answer in answers}
                 telling.start_soon(tell, answers)
         _stop_if(lost)
         if silent:
             raise RuntimeError(f"the cluster says nothing of {len(silent)} of {len(batch)} submissions")
+
+    async def _answers(self, cluster: Cluster, batch: Sequence[Submit]) -> AsyncIterator[Sequence[Answer]]:
+        """Of those that are not to be sent any more, and of those that are."""
+        elsewhere = await moved(self._tools, cluster.host, batch)
+        if elsewhere:
+            yield await _withdrawn(cluster, [each for each in batch if each.token in elsewhere], elsewhere)
+        to_send = [each for each in batch if each.token not in elsewhere]
+        if to_send:
+            async for answers in submitter.submit(cluster, to_send):
+                yield answers
 
     async def resolve(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:
         """Until it is known; ever more seldom, since each time costs Slurm two queries."""
@@ -195,7 +213,7 @@ class Errands:
     async def set_aside(self, cluster: Cluster, commands: Sequence[Keyed]) -> None:
         (command,) = (c for c in commands if isinstance(c, SetAside))
         try:
-            refused = await self._taken(cluster, command) or await _moved(cluster, command)
+            refused = await clearing.clear(cluster, command)
         except (ClusterUnreachable, HostUnreachable) as error:
             raise NotNow(error.what) from error
         done = AsideDone(
@@ -207,16 +225,6 @@ class Errands:
         if refusal := await self._told(done):
             raise refusal
 
-    async def _taken(self, cluster: Cluster, command: SetAside) -> str:
-        """Whose job trains there, in words, where it isn't ours: what it has written so far stays where it is; empty: nobody's.
-
-        Raises ClusterUnreachable.
-        """
-        if command.job.phase is not Phase.OPTIMIZATION:
-            return ""
-        token = submit.token_of(command.experiment, 0)
-        return (await submitter.taken(cluster, {token: command.job})).get(token, "")
-
     async def cancel(self, cluster: Cluster, batch: Sequence[Keyed]) -> None:
         try:
             await cluster.cancel(
@@ -227,17 +235,22 @@ class Errands:
         await anyio.sleep(CANCEL_SECONDS)
 
 
-async def _moved(cluster: Cluster, command: SetAside) -> str:
-    """Why it could not be; empty where it was. Raises HostUnreachable."""
+async def _withdrawn(
+    cluster: Cluster, commands: Sequence[Submit], why: Mapping[str, str]
+) -> Sequence[Answer]:
+    """Refused, where they have not been sent: before a crash they may have been."""
+    those = [Resolve(each.cluster, each.experiment, each.job, each.token) for each in commands]
     try:
-        ran = await cluster.host.run(aside_command(command.experiment, command.number, command.paths))
-    except FileRefused as error:
-        return error.what
-    return "" if ran.exit_code == 0 else _last_line(ran.stderr) or f"mv ended with {ran.exit_code}"
+        answers = await submitter.resolve(cluster, those)
+    except ClusterUnreachable as error:
+        return [
+            Unclear(experiment=c.experiment, job=c.job.id, token=c.token, reason=error.what) for c in those
+        ]
+    return [_refused(each, why[each.token]) if isinstance(each, Deferred) else each for each in answers]
 
 
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]
+def _refused(answer: Deferred, why: str) -> Refused:
+    return Refused(experiment=answer.experiment, job=answer.job, token=answer.token, error=why)
 
 
 def _stop_if(lost: Sequence[NotTaken]) -> None:

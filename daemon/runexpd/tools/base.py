@@ -109,4 +109,13 @@ class Sampling(Protocol):
         ...
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """What a tool has besides, where its config says where results go: it may be edited while a job waits to be sent."""
+
+    def results(self, job: JobSpec) -> Question[str]:
+        """`JobSpec.results` as its files stand now; empty where they don't tell."""
+        ...
+
+
 Tools = Mapping[str, Tool]

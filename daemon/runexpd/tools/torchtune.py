@@ -63,6 +63,9 @@ class Torchtune:
     def ingredients(self, job: JobSpec) -> Question[Ingredients]:
         return torchtune_ingredients.of(job)
 
+    def results(self, job: JobSpec) -> Question[str]:
+        return torchtune_ingredients.results(job)
+
     def progress(self, job: JobSpec, attempt: Attempt) -> Question[Progress | None]:
         log_dir = facts.text(job, "log_dir")
         shared = [torchtune_steps.console(log_dir), *printed.elsewhere(job, attempt)]

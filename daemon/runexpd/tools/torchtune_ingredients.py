@@ -29,6 +29,18 @@ def of(job: JobSpec) -> Question[Ingredients]:
     )
 
 
+def results(job: JobSpec) -> Question[str]:
+    """Where it would leave them now; empty where that can't be told."""
+    path = str(job.facts["config"])
+    script, config = yield [ingredients.whole(job.script), ingredients.whole(path)]
+    overrides = torchtune_config.invocation(questions.text(script)).overrides
+    try:
+        training = torchtune_config.read(questions.text(config), path, scripts.runs_in(job), overrides)
+    except BadExperiment:  # its own job will say so
+        return ""
+    return training.output_dir or ""
+
+
 def _values(script: str, path: str, config: str) -> dict[str, str]:
     """None where it is no config: then its text alone tells whether it changed."""
     try:
