@@ -7,7 +7,17 @@ from pathlib import Path
 import anyio
 import pytest
 
-from runexpd.hosts.base import FileFact, FileMissing, FileRefused, Host, HostUnreachable, Kind
+from runexpd.hosts.base import (
+    FileFact,
+    FileMissing,
+    FileRefused,
+    Host,
+    HostUnreachable,
+    Kind,
+    Locate,
+    Missing,
+    Place,
+)
 
 WEIRD_NAMES = (
     "two words",
@@ -275,6 +285,17 @@ async def test_resolve_knows_a_directory_however_it_is_spelled(host: Host, tmp_p
         "elsewhere/deep/..",
     ):
         assert await host.resolve(f"{tmp_path}/{spelled}") == f"{real}/real"
+
+
+async def test_a_place_may_be_a_file_or_have_any_name(host: Host, tmp_path: Path) -> None:
+    real = os.path.realpath(tmp_path)
+    (tmp_path / "-d\n").mkdir()
+    (tmp_path / "link").symlink_to("-d\n")
+    (tmp_path / "file").touch()
+    (tmp_path / "to file").symlink_to("file")
+    asks = [Locate(f"{tmp_path}/{name}") for name in ("link", "to file", "none", "-d\n")]
+    wanted = [Place(f"{real}/-d\n"), Place(f"{real}/file"), Missing(), Place(f"{real}/-d\n")]
+    assert await host.fetch(asks) == wanted
 
 
 async def test_resolve_of_what_leads_nowhere_is_an_error_of_the_hosts(host: Host, tmp_path: Path) -> None:

@@ -275,6 +275,6 @@ async def test_a_question_without_an_answer_is_its_own_affair(server: FakeSshd, 
     tool(server, "readlink", "exit 1")
     async with opened(server) as host:
         await host.run(["true"])
-        answers = await at_once(host, [StatPath("/")], [Locate("/etc")], [ListDir(str(tmp_path))])
+        answers = await at_once(host, [StatPath("/")], [Locate("/etc/passwd")], [ListDir(str(tmp_path))])
         assert [type(answer).__name__ for answer in (answers[0][0], answers[2][0])] == ["Found", "Listing"]
-        assert answers[1] == "della: /etc: nothing was said of it"
+        assert answers[1] == "della: /etc/passwd: nothing was said of it"
