@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from fakes.builders import BAD, GOOD, SCORED, World, scaffold
+from fakes.builders import BAD, GOOD, ID, SCORED, World, scaffold
 from runexp.wire.states import Outcome, Stage
-from runexpd.core.observations import Queued, RetryWanted, ScaffoldSeen
+from runexpd.core.observations import Queued, Refused, RetryWanted, ScaffoldSeen
 
 CELL = "rank4/words/epoch0"
 
@@ -64,3 +64,16 @@ def test_what_is_in_the_queue_is_not_good_yet() -> None:
     )
     world.see(RetryWanted(seen=queued, jobs=()))
     assert world.job("rank4").stage is Stage.QUEUED
+
+
+def test_what_another_has_trained_before_ours_was_refused_is_taken_up() -> None:
+    """A submission that was refused has left nothing."""
+    world = World()
+    world.see(scaffold(("rank4",)))
+    token = world.token("rank4")
+    world.see(Refused(experiment=ID, job="rank4", token=token, error="another's job has trained there"))
+    assert world.experiment.outcome is Outcome.FAILED
+    good = {"rank4": replace(GOOD, begun_at=world.now - 1000)}
+    world.see(RetryWanted(seen=scaffold(("rank4",), verdicts=good), jobs=()))
+    assert world.job("rank4").stage is Stage.VERIFIED
+    assert len(world.job("rank4").attempts) == 1

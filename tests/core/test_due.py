@@ -9,7 +9,7 @@ from runexp.wire import events
 from runexp.wire.states import Outcome, Stage
 from runexpd.core.commands import Submit
 from runexpd.core.due import LATE_SECONDS, due
-from runexpd.core.observations import CancelWanted, Recalled, RetryWanted, Shelved
+from runexpd.core.observations import CancelWanted, Recalled, Refused, RetryWanted, Shelved
 from runexpd.core.state import Parked
 from runexpd.core.steps import report, submit
 from runexpd.core.touched import Touched
@@ -134,6 +134,15 @@ def test_what_lies_there_was_looked_at_when_it_was_asked_for_and_when_an_attempt
     (again,) = (each for each in owed(world.state, world.now) if isinstance(each, Submit))
     assert again.token.endswith("-2")
     assert again.looked_at == 1500.0 + LATE_SECONDS
+
+
+def test_what_was_refused_has_not_been_looked_at_when_that_was() -> None:
+    world = World()
+    world.see(scaffold(["rank4"]))
+    world.see(Refused(experiment=ID, job="rank4", token=world.token("rank4"), error="another trains there"))
+    world.see(RetryWanted(seen=scaffold(["rank4"]), jobs=()))
+    (again,) = (each for each in owed(world.state, world.now) if isinstance(each, Submit))
+    assert again.looked_at == world.now
 
 
 def test_what_ended_while_it_was_looked_at_has_not_been_seen() -> None:

@@ -1,6 +1,5 @@
 """due(state, touched) -> what is owed to the world for the jobs to which something has happened, and when to look again."""
 
-import math
 from collections.abc import Iterator
 from sys import intern
 
@@ -10,7 +9,7 @@ from runexp.wire import states
 from runexp.wire.jobs import Barrier
 from runexp.wire.states import Phase, Preparation, Stage
 from runexpd.core import commands
-from runexpd.core.job import Attempt, Job
+from runexpd.core.job import Attempt, Job, last_end
 from runexpd.core.state import Experiment, State
 from runexpd.core.steps import prepare, submit
 from runexpd.core.touched import Touched
@@ -105,8 +104,7 @@ def _looked_at(experiment: Experiment, job: Job) -> float:
     For `retry` when it was asked: what failed is submitted again, whatever lies there.
     """
     asked = experiment.asked_at if experiment.looked_at is None else experiment.looked_at
-    ends = (attempt.ended_at for attempt in job.attempts[:-1] if attempt.ended_at is not None)
-    return max(asked, max(ends, default=-math.inf) + LATE_SECONDS)
+    return max(asked, last_end(job.attempts[:-1]) + LATE_SECONDS)
 
 
 def _for(experiment: Experiment, job: Job, attempt: Attempt) -> Iterator[commands.Command]:

@@ -3,6 +3,9 @@
 Nothing in it leads back to it, so Python need not look through ten thousand of them for garbage (`gc=False`).
 """
 
+import math
+from collections.abc import Iterable
+
 import msgspec
 
 from runexp.wire import states
@@ -106,6 +109,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_open(self) -> bool:
         """Whether the experiment's end waits for it."""
         return is_open(self.stage, self.retired)
+
+
+def last_end(attempts: Iterable[Attempt]) -> float:
+    """When the last of them that were jobs ended, in seconds since 1970: one that was refused never began; -inf where none has."""
+    ends = (a.ended_at for a in attempts if a.ended_at is not None and a.accepted_at is not None)
+    return max(ends, default=-math.inf)
 
 
 def is_open(stage: Stage, retired: bool) -> bool:

@@ -3,6 +3,7 @@
 One `retry` is enough: what was skipped for want of what is retried is owed with it. What belongs to others is left alone.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import reduce
 
@@ -10,7 +11,7 @@ from runexp.wire import events
 from runexp.wire.jobs import BEFORE, JobSpec
 from runexp.wire.states import Phase, Stage
 from runexpd.core import apply
-from runexpd.core.job import Job
+from runexpd.core.job import Job, last_end
 from runexpd.core.observations import AcceptWanted, RetryWanted, ScaffoldSeen
 from runexpd.core.state import Experiment, State
 from runexpd.core.steps import plan, prepare, submit, verify
@@ -133,9 +134,9 @@ def _of_somebody_else(
     experiment: Experiment, seen: ScaffoldSeen, spec: JobSpec
 ) -> list[events.ResultVerified]:
     """Good, and begun after whatever we have tried had ended."""
-    ends = [a.ended_at for a in experiment.jobs[spec.id].attempts if a.ended_at is not None]
+    ended_at = last_end(experiment.jobs[spec.id].attempts)
     began_at = seen.verdicts[spec.id].begun_at if spec.id in seen.verdicts else None
-    is_ours = bool(ends) and (began_at is None or began_at <= max(ends))
+    is_ours = math.isfinite(ended_at) and (began_at is None or began_at <= ended_at)
     if is_ours or spec.id in seen.queued:
         return []
     return [e for e in plan.found(seen, spec, experiment) if isinstance(e, events.ResultVerified)]
