@@ -3,17 +3,22 @@
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
+from fakes.builders import ID, World, scaffold
 from fakes.experiments import Run, build, executions
 from fakes.home import Home, wait_for
-from runexp.wire.upkeep import Discard
+from runexp.wire.upkeep import Discard, Leftovers
 from runexpd.api import find, upkeep
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
+from runexpd.core.observations import Queued
 from runexpd.hosts.base import HostUnreachable
+from runexpd.ledger import desk
 
 pytestmark = pytest.mark.long
 
@@ -86,6 +91,30 @@ def test_leftovers_of_what_is_over_are_deleted_and_those_of_others_stay(home: Ho
     assert home.json("gc", "local", "--days", "0", "--yes")["over"] == 0
     assert home.runexp("gc", "nowhere").returncode == 1
     done(home, "cancel", "--yes", "runs")
+
+
+async def test_what_was_taken_over_from_an_experiment_that_was_removed_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its job is asked for by the token that it was sent with."""
+    world = World()
+    queued = Queued(slurm_job_id="7", mark="gone-1", output="")
+    world.see(replace(scaffold(), queued={"rank4": queued}))
+
+    class Keeping:
+        name = "local"
+
+        async def kept(self) -> list[str]:
+            return ["gone-1", "lost-1", f"{ID}-1", "strange-1"]
+
+    async def removed(ask: object) -> frozenset[str]:
+        return frozenset({"gone", "lost"})
+
+    monkeypatch.setattr(find, "cluster", lambda context, name: Keeping())
+    monkeypatch.setattr(desk, "ask", removed)
+    context = cast(Context, SimpleNamespace(loop=world, ledger=None))
+    found = await upkeep.leftovers(context, Leftovers(cluster="local", days=0.0))
+    assert (found.over, found.needed, found.unknown) == (1, 2, 1)
 
 
 async def test_a_cluster_that_falls_silent_meanwhile_may_have_deleted_some(

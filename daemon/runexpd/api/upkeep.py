@@ -1,5 +1,7 @@
 """Experiments that are over, or adrift: out of sight, out of the ledger; and what their submissions have left on a cluster."""
 
+from collections.abc import Iterator
+
 from runexp.wire import states
 from runexp.wire.jobs import BEFORE
 from runexp.wire.refusals import Code
@@ -113,7 +115,13 @@ async def _sorted(context: Context, cluster: Cluster, days: float) -> tuple[list
 
 
 def _known(context: Context, before: float) -> tuple[set[str], set[str]]:
-    """Experiments that were over by then, and all others, by id."""
+    """Experiments that were over by then, and all others, by id, with those whose jobs they have taken over."""
     known = list(context.loop.state.known())
     over = {e.id for e in known if e.outcome is not None and e.ended_at is not None and e.ended_at <= before}
-    return over, {e.id for e in known} - over
+    adopted = {id for e in context.loop.state.experiments.values() if e.id not in over for id in _adopted(e)}
+    return over - adopted, {e.id for e in known} - over | adopted
+
+
+def _adopted(experiment: Experiment) -> Iterator[str]:
+    """Whose jobs some of its own were, as their tokens tell: those are asked for by these until they are over."""
+    return (a.mark.partition("-")[0] for job in experiment.jobs.values() for a in job.attempts if a.mark)
