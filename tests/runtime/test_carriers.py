@@ -212,6 +212,24 @@ async def test_a_lost_answer_is_looked_for_ever_more_seldom(
         assert cluster.submitted == [(RANK4, RANK8)]
 
 
+async def test_of_many_lost_answers_those_that_came_count_though_the_others_are_waited_for(
+    ledger: TroubledLedger, cluster: FakeCluster, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "RESOLVED_AT_ONCE", 1)
+    cluster.on_submit = lambda token: Unclear("link lost")
+
+    def resolve(token: str) -> Answer:
+        if token == RANK8 and len(cluster.resolved) < 4:
+            raise ClusterUnreachable("no link")
+        return accepted(token) or Unclear("never")
+
+    cluster.on_resolve = resolve
+    async with running(ledger, cluster) as rig:
+        await rig.tell(first())
+        await until(lambda: stage_of(rig.state, ONE, "rank8") is Stage.QUEUED)
+        assert cluster.resolved == [(RANK4,), (RANK8,), (RANK8,), (RANK8,)]
+
+
 async def test_a_cluster_out_of_reach_is_no_trouble_of_the_commands(
     ledger: TroubledLedger, cluster: FakeCluster, time: Time
 ) -> None:

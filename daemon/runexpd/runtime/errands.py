@@ -49,6 +49,8 @@ from runexpd.tools.base import Tool
 RETRY_SECONDS = 5.0
 #: Between two looks for a submission that stays unclear, at most.
 SELDOM_SECONDS = 30.0
+#: So many are asked about at a time: on a file system that is far each takes a tenth of a second.
+RESOLVED_AT_ONCE = 500
 #: Between two looks for results that aren't to be seen yet, at first and at most.
 LOOK_AGAIN_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 30.0
 #: A cancelled job takes a while to end; it is asked to again after this long.
@@ -103,17 +105,23 @@ class Errands:
         """Until it is known; ever more seldom, since each time costs Slurm two queries."""
         doubtful = [c for c in batch if isinstance(c, Resolve)]
         for pause in pauses(RETRY_SECONDS, SELDOM_SECONDS):
-            try:
-                answers = await submitter.resolve(cluster, doubtful)
-            except ClusterUnreachable as error:
-                raise NotNow(error.what) from error
-            _log(answers)
-            _stop_if([error for error in await self._loop.tell_all(answers) if error])
-            clear = {answer.token for answer in answers if not isinstance(answer, Unclear)}
+            clear: set[str] = set()
+            for start in range(0, len(doubtful), RESOLVED_AT_ONCE):
+                clear |= await self._resolved(cluster, doubtful[start : start + RESOLVED_AT_ONCE])
             doubtful = [command for command in doubtful if command.token not in clear]
             if not doubtful:
                 return
             await anyio.sleep(pause)
+
+    async def _resolved(self, cluster: Cluster, batch: Sequence[Resolve]) -> set[str]:
+        """The tokens of those that are clear now, which is told at once. Raises NotNow."""
+        try:
+            answers = await submitter.resolve(cluster, batch)
+        except ClusterUnreachable as error:
+            raise NotNow(error.what) from error
+        _log(answers)
+        _stop_if([error for error in await self._loop.tell_all(answers) if error])
+        return {answer.token for answer in answers if not isinstance(answer, Unclear)}
 
     async def judge(self, cluster: Cluster, commands: Sequence[Keyed]) -> None:
         """What isn't to be seen is looked for again: a network file system may show it late."""

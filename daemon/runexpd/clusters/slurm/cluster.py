@@ -30,8 +30,6 @@ QUERY_SECONDS = 90.0
 #: A submission that left no trace never arrived, and a job that left none is lost, when queue and accounting have been
 #: giving answers without it for so long: an overloaded slurmctld may take what it has let time out.
 GRACE_SECONDS = 120.0
-#: On a file system that is far or busy each room takes a tenth of a second.
-_FORGOTTEN_AT_ONCE = 500
 _NO_SUCH_COMMAND = 127
 _NO_ACCOUNTING = "accounting storage is disabled"
 #: One field that it doesn't know fails the whole of sacct.
@@ -169,8 +167,8 @@ class SlurmCluster:
         """Rows of jobs of ours whose commands don't say so; the rooms are asked, once each."""
         self._ownership.note(jobs, queue)
         asked = await aside(lambda: merge.unnamed(jobs, [*queue, *rows]))
-        if unknown := self._ownership.unknown(asked):
-            ran = await self._ask(commands.rooms(), queries=0, stdin=commands.tokens(unknown))
+        for some in commands.pieces(self._ownership.unknown(asked)):
+            ran = await self._ask(commands.rooms(), queries=0, stdin=commands.tokens(some))
             self._ownership.learn(rooms.receipts(ran.stdout))
         return self._ownership.owned(asked)
 
@@ -190,10 +188,8 @@ class SlurmCluster:
         return [name for name in ran.stdout.split("\n") if commands.is_token(name)]
 
     async def forget(self, tokens: Collection[str]) -> None:
-        gone = sorted(filter(commands.is_token, tokens))
-        for start in range(0, len(gone), _FORGOTTEN_AT_ONCE):
-            part = commands.tokens(gone[start : start + _FORGOTTEN_AT_ONCE])
-            ran = await self._ask(commands.forget(), queries=0, stdin=part)
+        for some in commands.pieces(sorted(filter(commands.is_token, tokens))):
+            ran = await self._ask(commands.forget(), queries=0, stdin=commands.tokens(some))
             if ran.exit_code != 0:
                 raise ClusterUnreachable(f"not all of it could be deleted: {printable(ran.stderr)[:300]}")
 
@@ -239,8 +235,11 @@ class SlurmCluster:
             await self._ask(commands.cancel(), queries=0, stdin=commands.ids(theirs))
 
     async def _details(self, ids: Sequence[str]) -> Sequence[Accounted]:
-        ran = await self._ask(commands.details(ids), queries=len(ids))
-        return list(parse.details(ran.stdout).values())
+        found: list[Accounted] = []
+        for some in commands.pieces(ids):
+            ran = await self._ask(commands.details(some), queries=len(some))
+            found += parse.details(ran.stdout).values()
+        return found
 
     async def _ask_sacct(
         self, command: Callable[[Sequence[str]], Sequence[str]], stdin: bytes, queries: int

@@ -15,6 +15,8 @@ from runexpd.clusters.slurm.errors import STOPS
 
 #: Submissions of one command, and their bytes: Linux takes 128 KiB as one argument, and the script is in it, too.
 BATCH, _BATCH_BYTES = 250, 96 * 1024
+#: What one command gets done in time: on a file system that is far or busy each room takes a tenth of a second.
+PIECE = 500
 #: Of Linux: a path's, with the zero at its end, and a name's.
 _MOST_PATH_BYTES, _MOST_NAME_BYTES = 4095, 255
 #: From a command to its beginning on a head node, about; a look takes a while, too.
@@ -87,6 +89,12 @@ def batches(submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]
         held_bytes += more_bytes
     if batch:
         yield batch
+
+
+def pieces(asked: Sequence[str]) -> Iterator[Sequence[str]]:
+    """In order, so many at a time."""
+    for start in range(0, len(asked), PIECE):
+        yield asked[start : start + PIECE]
 
 
 def _bytes(submission: Submission) -> int:
