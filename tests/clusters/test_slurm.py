@@ -117,7 +117,7 @@ async def test_exit_codes(site: Site) -> None:
 async def test_what_is_kept_of_a_submission_goes_when_nobody_needs_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm_cluster, "_FORGOTTEN_AT_ONCE", 1)  # much goes in parts
+    monkeypatch.setattr(commands, "PIECE", 1)  # much goes in parts
     gone, stays = site.submission("gone", "true"), site.submission("stays", "true")
     await site.send(gone, stays)
     for each in (gone, stays):
