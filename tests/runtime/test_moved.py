@@ -1,5 +1,6 @@
 """What would train elsewhere than where somebody has looked, since its config was edited while it waited, isn't sent."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from runexp.wire import states
 from runexp.wire.states import Stage
 from runexpd.clusters.base import Accepted, Answer, ClusterUnreachable, Deferred
 from runexpd.core.observations import ScaffoldSeen
+from runexpd.runtime import moved
 from runexpd.tools.torchtune import TOOL
 from runtime.rig import ONE, Rig, first, job_of, running, stage_of, until
 
@@ -46,7 +48,7 @@ def looked_at() -> ScaffoldSeen:
         else job
         for job in first().jobs
     )
-    return replace(first(), jobs=tuple(jobs))
+    return replace(first(), jobs=tuple(jobs), looked_at=time.time() - moved.LATELY_SECONDS)
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ async def rig(ledger: TroubledLedger, cluster: FakeCluster) -> AsyncIterator[Rig
         yield rig
 
 
-async def sent(rig: Rig) -> None:
-    await rig.tell(looked_at())
+async def sent(rig: Rig, seen: ScaffoldSeen | None = None) -> None:
+    await rig.tell(seen or looked_at())
     await until(lambda: stage_of(rig.state, ONE, "rank8") is not Stage.SUBMITTING)
 
 
@@ -64,6 +66,12 @@ async def test_as_it_was_looked_at_it_is_sent(rig: Rig, cluster: FakeCluster) ->
     await sent(rig)
     assert cluster.submitted == [(RANK4, RANK8)]
     assert cluster.resolved == []
+
+
+async def test_what_was_just_looked_at_is_not_looked_at_again(rig: Rig, cluster: FakeCluster) -> None:
+    write(cluster, "rank8", "/one/rank4/artifacts")
+    await sent(rig, replace(looked_at(), looked_at=time.time()))
+    assert cluster.submitted == [(RANK4, RANK8)]
 
 
 async def test_where_it_would_train_elsewhere_by_now_it_is_refused(rig: Rig, cluster: FakeCluster) -> None:
