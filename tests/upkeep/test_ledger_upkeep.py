@@ -125,6 +125,17 @@ def test_what_is_wrong_is_said_of_its_experiment(
     assert "problem" in done.stdout
 
 
+def test_a_damaged_ledger_is_gone_on_with_from_a_copy_as_its_hint_says(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.sqlite"
+    assert ledger("backup", str(copy)).exit_code == 0
+    path.write_bytes(b"x" * 5000)
+    with pytest.raises(LedgerDamaged) as damage:
+        opened(path)
+    assert "runexp ledger restore FILE" in damage.value.hint
+    assert ledger("restore", str(copy)).exit_code == 0
+    assert len(opened(path).shelved) + len(opened(path).experiments) == 2
+
+
 def test_what_is_no_ledger_is_said_in_two_lines(path: Path, tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(b"x" * 5000)
     for words in (

@@ -61,5 +61,6 @@ def _left_bytes(path: Path) -> int | None:
 def broken(path: Path, error: Exception | str) -> LedgerDamaged:
     return LedgerDamaged(
         f"the ledger {path} is damaged: {error}",
-        "move it aside with its -wal and -shm files; `runexp run` on an experiment then takes up what is on disk",
+        "put back a copy that is whole: runexp ledger restore FILE; without one move it aside with its -wal and -shm files, "
+        "and `runexp run` on an experiment takes up what is on disk",
     )
