@@ -132,6 +132,21 @@ async def test_a_ledger_that_was_put_back_in_another_home_knows_nothing_of_what_
     await other.ended("a-1001")
 
 
+async def test_only_what_certainly_trains_there_is_writing_there(machine: Machine, other: Machine) -> None:
+    late = training(machine, "b-1")
+    await machine.send(training(machine))
+    await machine.until("a-1", ["RUNNING"])
+    assert "by job a-1 of another" in (await other.cluster.writing([late]))["b-1"]
+    assert await machine.cluster.writing([training(machine, "a-2")]) == {}
+    (machine.dir / "go").touch()
+    await machine.ended("a-1")
+    assert await other.cluster.writing([late]) == {}
+    mark = machine.dir / "artifacts" / marks.NAME
+    mark.write_text(f"a-1\nfar\n{mark}\nslurm\nfar\n7\n")
+    assert await other.cluster.writing([late]) == {}
+    assert (await other.cluster.taken([late])).keys() == {"b-1"}
+
+
 async def test_of_a_home_that_is_lost_only_what_runs_counts(machine: Machine, other: Machine) -> None:
     await machine.send(training(machine))
     await machine.until("a-1", ["RUNNING"])

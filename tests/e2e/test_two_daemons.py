@@ -43,3 +43,26 @@ def test_what_is_made_anew_takes_nothing_away_from_what_anothers_job_writes(
     assert other.outcome("words") == "succeeded"
     assert executions(dir).count("rank4") == 2
     assert overlaps(dir) == ""
+
+
+@pytest.mark.long
+def test_what_anothers_job_writes_over_is_not_taken_up_before_that_is_over(
+    homes: tuple[Home, Home], tmp_path: Path
+) -> None:
+    home, other = homes
+    dir = build(tmp_path / "exp", Run("rank4"))
+    script = dir / "rank4" / "finetune.slurm"
+    trains = script.read_text()
+    script.write_text(trains.replace("exec python3", "python3") + "exit 1\n")
+    assert home.runexp("run", str(dir)).returncode == 4
+    script.write_text(trains.replace("exec python3", "exec sleep 600; python3"))
+    home.runexp("retry", "--detach", "words")
+    wait_for(lambda: executions(dir) == ["rank4", "rank4"], "it trains again")
+    other.runexp("run", "--detach", str(dir))
+    assert other.states("words") == {"rank4": "UNCLEAR", "rank4/words/epoch0": "PLANNED"}
+    assert "is being trained into by job" in other.json("status", "words")["jobs"][0]["detail"]
+    home.runexp("cancel", "--yes", "words")
+    ends(home)
+    other.runexp("run", "--detach", str(dir))  # as it says
+    ends(other)
+    assert set(other.states("words").values()) == {"VERIFIED"}

@@ -156,6 +156,9 @@ class FakeCluster:
     async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
         return {}
 
+    async def writing(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        return {}
+
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         self.queries += 1
         self.asked.append(tuple(known.token for known in jobs))

@@ -6,9 +6,9 @@ import msgspec
 from msgspec.structs import replace
 
 from runexp.wire import requests
-from runexp.wire.jobs import Finding, JobSpec, Policy
+from runexp.wire.jobs import Finding, JobSpec, Policy, Verdict
 from runexp.wire.refusals import Code
-from runexp.wire.states import Stage
+from runexp.wire.states import Phase, Stage
 from runexpd.api import restoring
 from runexpd.api.context import Context
 from runexpd.api.refusal import Refusal
@@ -16,10 +16,10 @@ from runexpd.clusters.base import Cluster
 from runexpd.core.job import Job
 from runexpd.core.observations import Queued, ScaffoldSeen
 from runexpd.core.state import Experiment
-from runexpd.core.steps import archived, plan
+from runexpd.core.steps import archived, plan, submit
 from runexpd.experiments import outputs
 from runexpd.hosts.base import Host
-from runexpd.runtime import apart, clock
+from runexpd.runtime import apart, clock, submitter
 from runexpd.runtime.inspector import look_at, of_known
 from runexpd.runtime.reader import read_experiment
 from runexpd.runtime.together import together
@@ -47,7 +47,7 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         lambda: changes_of(context, cluster.host, reading.dir, reading.jobs, jobs),
         lambda: apart.check(cluster.host, reading.jobs),
     )
-    return ScaffoldSeen(
+    seen_now = ScaffoldSeen(
         experiment=known.id if known else _new_id(context),
         name=reading.name,
         dir=reading.dir,
@@ -67,6 +67,23 @@ async def look(context: Context, cluster: Cluster, dir: str, choices: requests.C
         warnings=reading.warnings,
         question=reading.question,
     )
+    return await _undisturbed(cluster, seen_now, jobs)
+
+
+async def _undisturbed(cluster: Cluster, seen: ScaffoldSeen, jobs: Mapping[str, Job]) -> ScaffoldSeen:
+    """What another's job is writing over is not to be taken up, however good it still looks. Raises ClusterUnreachable."""
+    fresh = [
+        spec
+        for spec in seen.jobs
+        if spec.phase is Phase.OPTIMIZATION and seen.verdicts[spec.id].finding is Finding.GOOD
+        if spec.id not in jobs or jobs[spec.id].stage is not Stage.VERIFIED
+    ]
+    tokens = {submit.token_of(seen.experiment, number): spec for number, spec in enumerate(fresh)}
+    whose = await submitter.writing(cluster, tokens) if tokens else {}
+    doubtful = {
+        tokens[token].id: Verdict(finding=Finding.UNCLEAR, detail=words) for token, words in whose.items()
+    }
+    return replace(seen, verdicts={**seen.verdicts, **doubtful})
 
 
 def _lost(context: Context, known: Experiment) -> Refusal:

@@ -157,6 +157,13 @@ class Cluster(Protocol):
         """
         ...
 
+    async def writing(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        """Of those where another's job certainly trains now, and `find` doesn't tell, whose, in words, by token.
+
+        Raises ClusterUnreachable.
+        """
+        ...
+
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         """The state of each that the cluster has news of. One left out means: no news, or none that isn't known; never: ended.
 

@@ -37,6 +37,11 @@ async def taken(cluster: Cluster, jobs: Mapping[str, JobSpec]) -> Mapping[str, s
     return await cluster.taken([_submission(token, job) for token, job in jobs.items()])
 
 
+async def writing(cluster: Cluster, jobs: Mapping[str, JobSpec]) -> Mapping[str, str]:
+    """Of those in whose directory another's job certainly trains, whose, in words, by token. Raises ClusterUnreachable."""
+    return await cluster.writing([_submission(token, job) for token, job in jobs.items()])
+
+
 def _submission(token: str, job: JobSpec, variable: str = "", looked_at: float = math.inf) -> Submission:
     """Never raises: what is wrong with one is its cluster's to say, and stops no other."""
     return Submission(

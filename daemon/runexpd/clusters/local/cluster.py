@@ -9,11 +9,9 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-import msgspec
 from loguru import logger
 from msgspec.structs import replace
 
-from runexp import paths
 from runexp.text import printable
 from runexp.wire.jobs import JobSpec
 from runexp.wire.states import LOST
@@ -30,7 +28,7 @@ from runexpd.clusters.base import (
     Submission,
     Unclear,
 )
-from runexpd.clusters.local import adopt, marks, orders, processes, spool, turns
+from runexpd.clusters.local import adopt, marks, orders, processes, reports, spool, turns
 from runexpd.hosts.base import Host
 
 T = TypeVar("T")
@@ -82,11 +80,19 @@ class LocalCluster:
             raise ClusterUnreachable(_words(problem)) from problem
 
     async def taken(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        return await self._marked(batch, marks.whose)
+
+    async def writing(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        return await self._marked(batch, marks.writing)
+
+    async def _marked(
+        self, batch: Sequence[Submission], whose: Callable[[marks.Mark], str]
+    ) -> Mapping[str, str]:
         try:
-            found = await self._look(lambda: [(each.token, marks.whose(self._mark(each))) for each in batch])
+            found = await self._look(lambda: [(each.token, whose(self._mark(each))) for each in batch])
         except orders.NotNow as fault:
             raise ClusterUnreachable(str(fault)) from None
-        return {token: printable(whose) for token, whose in found if whose}
+        return {token: printable(words) for token, words in found if words}
 
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         return await self._asked(lambda: self._query(jobs))
@@ -218,9 +224,9 @@ class LocalCluster:
             if directory is None or directory.name != job.slurm_job_id:
                 return JobReport(token=job.token, state=LOST, final=False, reason=f"{self._root} {_GONE}")
             if (directory / "end.json").exists():
-                return _ended(directory, job.token)
+                return reports.ended(directory, job.token)
             if (directory / "start.json").exists():
-                return _started(directory, job.token)
+                return reports.started(directory, job.token)
             turns.enter(directory)
         except OSError as problem:
             logger.debug("no news of job {}: {}", job.slurm_job_id, _words(problem))
@@ -267,34 +273,3 @@ def _words(problem: OSError) -> str:
     where = os.fsdecode(problem.filename) if isinstance(problem.filename, str | bytes) else ""
     what = problem.strerror or str(problem)
     return printable(f"{where}: {what}" if where else what)
-
-
-def _started(directory: Path, token: str) -> JobReport:
-    """Raises OSError."""
-    if not turns.bury(directory):
-        return _ended(directory, token)
-    user, node = _whereabouts()
-    began = _started_at(directory)
-    return JobReport(token=token, state="RUNNING", final=False, started_at=began, user=user, node=node)
-
-
-def _ended(directory: Path, token: str) -> JobReport:
-    """Raises OSError."""
-    user, node = _whereabouts()
-    known = {"token": token, "final": True, "user": user, "node": node}
-    try:
-        return msgspec.convert({**(spool.read(directory / "end.json") or {}), **known}, JobReport)
-    except (spool.Damaged, msgspec.ValidationError):
-        reason = f"its end can't be read: {directory}/end.json; `runexp cancel` gives it up"
-        return JobReport(token=token, state=LOST, final=False, reason=printable(reason))
-
-
-def _whereabouts() -> tuple[str, str]:
-    return paths.user(), orders.node()
-
-
-def _started_at(directory: Path) -> float | None:
-    with suppress(spool.Damaged, OSError):
-        at = (spool.read(directory / "start.json") or {}).get("at")
-        return at if isinstance(at, float) else None
-    return None

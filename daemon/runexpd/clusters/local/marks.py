@@ -51,6 +51,10 @@ class Taken(Exception):
     """Raised when another job trains there."""
 
 
+class Untold(Taken):
+    """Raised when one may, and nobody here can tell."""
+
+
 class Unsure(Exception):
     """Raised when one may be about to."""
 
@@ -104,6 +108,17 @@ def whose(mark: Mark) -> str:
     try:
         check(mark)
     except (Taken, Unsure) as why:
+        return str(why)
+    return ""
+
+
+def writing(mark: Mark) -> str:
+    """Whose job certainly trains there, in words; empty: nobody's, or it can't be told."""
+    try:
+        check(mark)
+    except (Untold, Unsure):
+        return ""
+    except Taken as why:
         return str(why)
     return ""
 
@@ -224,7 +239,7 @@ def _check(handle: int, found: Mark, mark: Mark) -> None:
     if found.kind == "slurm":
         id, _, other = found.id.partition(";")
         cluster = other or found.where or "that has it"
-        raise Taken(_words(found, mark, _ASK_SLURM.format(cluster, id or "...", mark.path)))
+        raise Untold(_words(found, mark, _ASK_SLURM.format(cluster, id or "...", mark.path)))
     if _is_held(handle) or (found.kind == "local" and _is_under_way(found.where)):
         raise Taken(_words(found, mark, _WHAT_TO_DO.format(mark.path)))
     if _is_fresh(handle) and not os.path.lexists(found.where):

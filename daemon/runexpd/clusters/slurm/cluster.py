@@ -135,6 +135,9 @@ class SlurmCluster:
         ran = await self._ask(commands.taken(self._daemon), queries=1, stdin=those)
         return {each.token: printable(" ".join(each.said)) for each in rooms.receipts(ran.stdout)}
 
+    async def writing(self, batch: Sequence[Submission]) -> Mapping[str, str]:
+        return {}  # the queue tells
+
     async def query(self, jobs: Sequence[Known]) -> Sequence[JobReport]:
         ran = await self._ask_sacct(commands.query, commands.ids(jobs), queries=1)
         found = await aside(lambda: parse.sections(ran.stdout))
@@ -274,7 +277,6 @@ def _heard(found: Mapping[str, Section]) -> tuple[Sequence[Queued] | None, Seque
 
 
 def _queue(section: Section | None) -> list[Queued] | None:
-    """squeue's rows; None where it gave no answer."""
     return None if (rows := _rows(section)) is None else list(rows)
 
 
