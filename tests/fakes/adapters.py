@@ -13,9 +13,11 @@ RESULTS = {"artifacts", "logs"}
 def only(real_experiment: Path, experiment: Path, run: str) -> Path:
     """One of the demo's runs alone, as it was before it was trained, named as its directory is."""
     others = {path.name for path in real_experiment.iterdir() if path.is_dir()} - {run, "models"}
-    shutil.copytree(real_experiment, experiment, ignore=lambda _, names: (others | RESULTS) & set(names))
-    for log in experiment.glob("run-*.log"):
-        log.unlink()
+    shutil.copytree(
+        real_experiment,
+        experiment,
+        ignore=shutil.ignore_patterns(*others, *RESULTS, "slurm-*.out", "run-*.log"),
+    )
     path = experiment / "experiment_summary.yaml"
     summary = yaml.safe_load(path.read_text())
     summary["experiment"]["name"] = experiment.name
