@@ -82,4 +82,4 @@ def attached(home: Home, experiment: str, after: int) -> socket.socket:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
